@@ -1,0 +1,86 @@
+/* Bytes: borrowed slices and owned growable buffers.
+ *
+ * A slice borrows; nobody frees it. A buf owns its memory; `buf_done` releases it.
+ * A failed allocation makes a buf *sticky-failed*: further appends do nothing and
+ * `buf.failed` stays true, so that a writer checks once, at the end. */
+#ifndef DOMICILE_BASE_BYTES_H
+#define DOMICILE_BASE_BYTES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "base/err.h"
+
+struct slice {
+  const uint8_t *data; /* may be NULL when len is 0 */
+  size_t len;
+};
+
+/* A slice of a string literal. */
+#define SLICE_LIT(s) ((struct slice){(const uint8_t *)("" s), sizeof(s) - 1})
+
+static inline struct slice slice_of(const void *data, size_t len) {
+  return (struct slice){(const uint8_t *)data, len};
+}
+static inline struct slice slice_str(const char *s) { return slice_of(s, s ? strlen(s) : 0); }
+
+bool slice_equal(struct slice a, struct slice b);
+/* Bytewise order, shorter first on a tie: <0, 0, >0. S3 listings use this order. */
+int slice_compare(struct slice a, struct slice b);
+bool slice_starts_with(struct slice s, struct slice prefix);
+/* ASCII case-insensitive equality, for header names. */
+bool slice_equal_nocase(struct slice a, struct slice b);
+/* Time depends on the lengths only. Use for every secret or signature. */
+bool slice_equal_secret(struct slice a, struct slice b);
+/* Position of the first `c`, or s.len when absent. */
+size_t slice_find(struct slice s, uint8_t c);
+/* Bytes [from, to); asserts from <= to <= s.len. */
+struct slice slice_cut(struct slice s, size_t from, size_t to);
+/* Unsigned decimal, the whole slice, no sign, no blanks. DOM_INVALID otherwise. */
+enum dom_code slice_to_u64(struct slice s, uint64_t *out_value);
+
+struct buf {
+  uint8_t *data;
+  size_t len;
+  size_t cap;
+  bool failed; /* an allocation failed; content is not complete */
+};
+
+#define BUF_INIT ((struct buf){0})
+
+void buf_done(struct buf *b);        /* frees; the buf is empty and usable again */
+void buf_wipe_done(struct buf *b);   /* overwrites the whole capacity, then frees */
+void buf_reset(struct buf *b);       /* len = 0, failed = false, memory kept */
+bool buf_reserve(struct buf *b, size_t more); /* room for `more` bytes; false = failed */
+void buf_append(struct buf *b, const void *data, size_t len);
+void buf_append_slice(struct buf *b, struct slice s);
+void buf_append_str(struct buf *b, const char *s);
+void buf_append_byte(struct buf *b, uint8_t c);
+void buf_append_zero(struct buf *b, size_t len);
+void buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Ensures a NUL after the content (not counted in len) and returns it as a string;
+ * "" when failed. Lives until the next change of the buf. */
+const char *buf_str(struct buf *b);
+static inline struct slice buf_slice(const struct buf *b) { return slice_of(b->data, b->len); }
+/* DOM_OK or DOM_NO_MEMORY (filling *err) by b->failed. */
+enum dom_code buf_check(const struct buf *b, struct dom_err *err);
+
+#define BUF_AUTO __attribute__((cleanup(buf_done))) struct buf
+
+void hex_encode(struct buf *out, struct slice in); /* lower case */
+/* Even count of hex digits, any case. DOM_INVALID, or DOM_TOO_LARGE past out_cap. */
+enum dom_code hex_decode(struct slice in, uint8_t *out, size_t out_cap, size_t *out_len);
+void base64_encode(struct buf *out, struct slice in); /* RFC 4648 §4, padded */
+/* RFC 4648 §4, padding required, no blanks; appends. DOM_INVALID. */
+enum dom_code base64_decode(struct slice in, struct buf *out);
+/* RFC 3986 percent-decoding of `in`; '+' stays '+' unless plus_is_blank. Appends.
+ * DOM_INVALID on a bad escape. */
+enum dom_code percent_decode(struct slice in, bool plus_is_blank, struct buf *out);
+/* Percent-encodes all but unreserved characters (RFC 3986 §2.3), '/' kept if keep_slash. */
+void percent_encode(struct buf *out, struct slice in, bool keep_slash);
+/* Well-formed UTF-8 (no surrogates, no overlong forms). */
+bool utf8_valid(struct slice s);
+
+#endif

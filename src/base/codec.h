@@ -1,0 +1,62 @@
+/* Codec: fixed-width integers and length-prefixed bytes, little- and big-endian.
+ * Store files are little-endian; ledger and wire evidence are big-endian. Structs are
+ * never copied to disk; every format goes through these. */
+#ifndef DOMICILE_BASE_CODEC_H
+#define DOMICILE_BASE_CODEC_H
+
+#include "base/bytes.h"
+
+/* Writers append to a buf (sticky failure as in bytes.h). */
+void put_u8(struct buf *b, uint8_t v);
+void put_u16le(struct buf *b, uint16_t v);
+void put_u32le(struct buf *b, uint32_t v);
+void put_u64le(struct buf *b, uint64_t v);
+void put_u16be(struct buf *b, uint16_t v);
+void put_u32be(struct buf *b, uint32_t v);
+void put_u64be(struct buf *b, uint64_t v);
+void put_bytes16le(struct buf *b, struct slice s); /* u16 length, then the bytes; asserts it fits */
+void put_bytes32le(struct buf *b, struct slice s);
+void put_bytes16be(struct buf *b, struct slice s);
+void put_bytes32be(struct buf *b, struct slice s);
+
+/* Readers: a cursor over borrowed bytes. Reading past the end sets `bad` (sticky) and
+ * yields zero; check once at the end with reader_end(). */
+struct reader {
+  const uint8_t *at;
+  size_t left;
+  bool bad;
+};
+static inline struct reader reader_of(struct slice s) {
+  return (struct reader){.at = s.data, .left = s.len};
+}
+uint8_t get_u8(struct reader *r);
+uint16_t get_u16le(struct reader *r);
+uint32_t get_u32le(struct reader *r);
+uint64_t get_u64le(struct reader *r);
+uint16_t get_u16be(struct reader *r);
+uint32_t get_u32be(struct reader *r);
+uint64_t get_u64be(struct reader *r);
+struct slice get_slice(struct reader *r, size_t len); /* borrowed */
+void get_copy(struct reader *r, void *out, size_t len); /* zero-filled when bad */
+struct slice get_bytes16le(struct reader *r);
+struct slice get_bytes32le(struct reader *r);
+struct slice get_bytes16be(struct reader *r);
+struct slice get_bytes32be(struct reader *r);
+/* True when nothing went wrong and nothing is left over. */
+bool reader_end(const struct reader *r);
+
+/* Plain loads and stores for fixed places. */
+uint32_t load_u32le(const void *p);
+uint64_t load_u64le(const void *p);
+uint64_t load_u64be(const void *p);
+uint32_t load_u32be(const void *p);
+void store_u32le(void *p, uint32_t v);
+void store_u64le(void *p, uint64_t v);
+void store_u32be(void *p, uint32_t v);
+void store_u64be(void *p, uint64_t v);
+
+/* CRC-32C (Castagnoli, RFC 3720 §B.4), continuing from `crc` (0 to begin). Uses the
+ * processor's instruction where it has one. */
+uint32_t crc32c(uint32_t crc, const void *data, size_t len);
+
+#endif

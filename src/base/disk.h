@@ -1,0 +1,118 @@
+/* Disk: all file access of the store, the index, the vault and the ledger goes through this
+ * table, posix or simulated. Paths are relative to the disk's root, with '/' and no "..".
+ *
+ * Durability: file data is durable after file_sync (or at return of a write to a file opened
+ * with DISK_DSYNC); a created, renamed or removed name is durable after dir_sync of its
+ * folder. A failed sync or write is never retried by callers: the file's state is unknown. */
+#ifndef DOMICILE_BASE_DISK_H
+#define DOMICILE_BASE_DISK_H
+
+#include "base/bytes.h"
+
+enum disk_flags {
+  DISK_READ = 1,
+  DISK_WRITE = 2,
+  DISK_CREATE = 4,
+  DISK_EXCLUSIVE = 8, /* with CREATE: DOM_EXISTS when there */
+  DISK_TRUNCATE = 16,
+  DISK_DSYNC = 32,    /* each write durable at its return */
+  DISK_DIRECT = 64    /* O_DIRECT: buffer, length and offset 4096-aligned; silently without where refused */
+};
+
+enum { DISK_ALIGN = 4096 }; /* alignment for DISK_DIRECT */
+
+struct disk;
+struct disk_file {
+  struct disk *disk;
+};
+
+struct disk_info {
+  uint64_t size;     /* bytes */
+  uint64_t mtime_s;
+  bool is_dir;
+};
+
+/* One name found by list; `name` is borrowed for the call. Return false to stop. */
+typedef bool (*disk_list_fn)(void *arg, const char *name, bool is_dir);
+
+struct disk_ops {
+  enum dom_code (*open)(struct disk *d, const char *path, unsigned flags, struct disk_file **out, struct dom_err *err);
+  void (*close)(struct disk_file *f);
+  /* Reads up to len; *out_len < len only at the end of the file. */
+  enum dom_code (*read)(struct disk_file *f, uint64_t offset, void *out, size_t len, size_t *out_len, struct dom_err *err);
+  enum dom_code (*write)(struct disk_file *f, uint64_t offset, const void *data, size_t len, struct dom_err *err);
+  enum dom_code (*sync)(struct disk_file *f, struct dom_err *err); /* fdatasync: data and size */
+  enum dom_code (*allocate)(struct disk_file *f, uint64_t size, struct dom_err *err); /* reserve blocks, size grows to it */
+  enum dom_code (*truncate)(struct disk_file *f, uint64_t size, struct dom_err *err);
+  enum dom_code (*size)(struct disk_file *f, uint64_t *out, struct dom_err *err);
+  enum dom_code (*lock)(struct disk_file *f, struct dom_err *err); /* exclusive flock, held till close; DOM_BUSY */
+  enum dom_code (*rename)(struct disk *d, const char *from, const char *to, struct dom_err *err);
+  enum dom_code (*unlink)(struct disk *d, const char *path, struct dom_err *err);
+  enum dom_code (*mkdir)(struct disk *d, const char *path, struct dom_err *err); /* DOM_OK when there already; mode 0700 */
+  enum dom_code (*rmdir)(struct disk *d, const char *path, struct dom_err *err);
+  enum dom_code (*dir_sync)(struct disk *d, const char *path, struct dom_err *err);
+  enum dom_code (*list)(struct disk *d, const char *path, disk_list_fn fn, void *arg, struct dom_err *err);
+  enum dom_code (*stat)(struct disk *d, const char *path, struct disk_info *out, struct dom_err *err);
+  enum dom_code (*free_bytes)(struct disk *d, uint64_t *out, struct dom_err *err);
+};
+
+struct disk {
+  const struct disk_ops *ops;
+};
+
+/* Thin calls, so that users read disk_open(d, …) and not d->ops->open(d, …). */
+enum dom_code disk_open(struct disk *d, const char *path, unsigned flags, struct disk_file **out, struct dom_err *err);
+void disk_close(struct disk_file *f); /* NULL is allowed */
+enum dom_code disk_read(struct disk_file *f, uint64_t offset, void *out, size_t len, size_t *out_len, struct dom_err *err);
+/* As disk_read, but a short read is DOM_CORRUPT. */
+enum dom_code disk_read_full(struct disk_file *f, uint64_t offset, void *out, size_t len, struct dom_err *err);
+enum dom_code disk_write(struct disk_file *f, uint64_t offset, const void *data, size_t len, struct dom_err *err);
+enum dom_code disk_sync(struct disk_file *f, struct dom_err *err);
+enum dom_code disk_allocate(struct disk_file *f, uint64_t size, struct dom_err *err);
+enum dom_code disk_truncate(struct disk_file *f, uint64_t size, struct dom_err *err);
+enum dom_code disk_size(struct disk_file *f, uint64_t *out, struct dom_err *err);
+enum dom_code disk_lock(struct disk_file *f, struct dom_err *err);
+enum dom_code disk_rename(struct disk *d, const char *from, const char *to, struct dom_err *err);
+enum dom_code disk_unlink(struct disk *d, const char *path, struct dom_err *err);
+enum dom_code disk_mkdir(struct disk *d, const char *path, struct dom_err *err);
+enum dom_code disk_rmdir(struct disk *d, const char *path, struct dom_err *err);
+enum dom_code disk_dir_sync(struct disk *d, const char *path, struct dom_err *err);
+enum dom_code disk_list(struct disk *d, const char *path, disk_list_fn fn, void *arg, struct dom_err *err);
+enum dom_code disk_stat(struct disk *d, const char *path, struct disk_info *out, struct dom_err *err);
+enum dom_code disk_free_bytes(struct disk *d, uint64_t *out, struct dom_err *err);
+
+/* Whole small files. disk_read_file appends at most `max` bytes (DOM_TOO_LARGE past it). */
+enum dom_code disk_read_file(struct disk *d, const char *path, size_t max, struct buf *out, struct dom_err *err);
+/* tmp + fsync + rename + fsync of the folder: the old or the new content, never a mix.
+ * Durable: at return. */
+enum dom_code disk_replace_file(struct disk *d, const char *path, struct slice content, struct dom_err *err);
+
+/* The real file system below folder `root` (created 0700 when absent). Threads: any. */
+enum dom_code disk_posix_open(const char *root, struct disk **out, struct dom_err *err);
+void disk_posix_close(struct disk *d);
+
+/* A disk in memory whose unsynced writes can be lost, torn or reordered by a power cut.
+ * Deterministic from `seed`. Threads: any (one lock). */
+struct disk *disk_sim_new(uint64_t seed); /* NULL without memory */
+void disk_sim_free(struct disk *d);
+/* The power goes now: for each file every write since its last sync is kept, dropped or torn
+ * at a 512-byte border, each by itself; names not dir_synced come back or vanish. All open
+ * files of before fail with DOM_IO from now on; new opens see what survived. */
+void disk_sim_power_cut(struct disk *d);
+/* Cut the power by itself at the n-th write/sync/rename/unlink from now (1 = the next);
+ * that operation and all after fail with DOM_IO until disk_sim_power_on. 0 = off. */
+void disk_sim_cut_after(struct disk *d, uint64_t operations);
+void disk_sim_power_on(struct disk *d);
+bool disk_sim_is_off(struct disk *d);
+/* Fail the n-th operation from now with `code` (DOM_IO or DOM_NO_SPACE), once. 0 = off. */
+void disk_sim_fail_after(struct disk *d, uint64_t operations, enum dom_code code);
+void disk_sim_set_free(struct disk *d, uint64_t bytes); /* later writes past it: DOM_NO_SPACE */
+/* Planted bug for control runs: syncs (and DISK_DSYNC) report success and do nothing. */
+void disk_sim_ignore_sync(struct disk *d, bool ignore);
+/* Counters since creation: operations as counted by the two hooks above. */
+uint64_t disk_sim_operations(struct disk *d);
+int64_t disk_sim_open_files(struct disk *d);
+/* Flip one bit of a stored file (for corruption tests). DOM_NOT_FOUND, DOM_INVALID. */
+enum dom_code disk_sim_flip(struct disk *d, const char *path, uint64_t bit);
+
+#endif

@@ -1,0 +1,45 @@
+/* Net: one region asks another and gets one answer. Messages are bounded; bulk travels as
+ * many messages. The real one is wire's signed envelope over HTTP; the simulated one lives
+ * here and can lose, delay, duplicate and reorder. Client requests that are forwarded as
+ * streams do not go through this table (serve/forward.c). */
+#ifndef DOMICILE_BASE_NET_H
+#define DOMICILE_BASE_NET_H
+
+#include "base/bytes.h"
+
+/* Largest body of one message, either way: a batch of handoff items stays under it, and a
+ * receiver can hold one per worker. */
+#define NET_MESSAGE_MAX (8u << 20)
+
+struct net;
+struct net_ops {
+  /* Sends `body` to `path` ("subject/home", "move/items" …) at region number `to` and
+   * appends the answer to *reply. Returns DOM_OK, or the code that the other side's handler
+   * returned (with its text in *err), or DOM_UNAVAILABLE / DOM_TIMEOUT when it is not known
+   * whether the other side acted. Every message is therefore idempotent at its receiver. */
+  enum dom_code (*call)(struct net *n, uint16_t to, const char *path, struct slice body,
+                        uint32_t timeout_ms, struct buf *reply, struct dom_err *err);
+};
+struct net {
+  const struct net_ops *ops;
+};
+enum dom_code net_call(struct net *n, uint16_t to, const char *path, struct slice body,
+                       uint32_t timeout_ms, struct buf *reply, struct dom_err *err);
+
+/* What a region does with a message that was authenticated as coming from region `from`.
+ * Returns the code that the sender sees. */
+typedef enum dom_code (*net_handler)(void *arg, uint16_t from, const char *path, struct slice body,
+                                     struct buf *reply, struct dom_err *err);
+
+/* Simulated: regions in one process, one thread; calls run the handler inline. */
+struct net_sim;
+struct net_sim *net_sim_new(uint64_t seed);
+void net_sim_free(struct net_sim *s);
+/* The net of region `number`, whose incoming messages go to handler. Borrowed from s. */
+struct net *net_sim_join(struct net_sim *s, uint16_t number, net_handler handler, void *arg);
+void net_sim_leave(struct net_sim *s, uint16_t number); /* calls to it: DOM_UNAVAILABLE */
+/* Chances in permille: request lost, reply lost (handler ran), request delivered twice. */
+void net_sim_chances(struct net_sim *s, unsigned lost, unsigned reply_lost, unsigned twice);
+void net_sim_cut(struct net_sim *s, uint16_t a, uint16_t b, bool cut);
+
+#endif
