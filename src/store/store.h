@@ -1,0 +1,427 @@
+/* Store: one region's data, subject by subject. The only facade of the store room.
+ *
+ * Glossary
+ *   place      where a key lives: bucket id, subject token, the epoch it is stored under, and
+ *              the key prefix by which the bucket's layout names that subject
+ *   order      (epoch, LSN) of the commit that first wrote a version; newest is greatest; kept
+ *              by compaction and by moves. Never the clock.
+ *   view       a consistent read point (an index snapshot) with the LSN it is good for
+ *   tx         mutations that become durable together, or not at all
+ *   guard      a row the tx relied on; if it changed since the view, commit says DOM_RETRY
+ *   row        a named state of this region (subject, bucket, registrar, handoff, job …)
+ *   journal    what changed of a subject since copying began
+ *   outbox     ledger entries that the ledger has not yet taken up
+ *
+ * Invariant: the segment log is the truth; index and ledger are views of it. What commit
+ * acknowledged survives kill -9 and power loss; what it refused is absent.
+ *
+ * Permits: every function that moves or shows a subject's bytes takes a permit and checks
+ * permit_covers() for this region and the subject itself: DOM_REFUSED otherwise. Rows are the
+ * region's own state and need none.
+ *
+ * Threads: every function may be called from any thread unless said otherwise; a view, tx,
+ * walk, reader or body belongs to one thread at a time. */
+#ifndef DOMICILE_STORE_STORE_H
+#define DOMICILE_STORE_STORE_H
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/crypto.h"
+#include "base/disk.h"
+#include "base/permit.h"
+#include "vault/vault.h"
+
+enum {
+  STORE_BUCKET_ID_SIZE = 16,
+  STORE_UPLOAD_ID_SIZE = 16,
+  STORE_BODY_ID_SIZE = 32,
+  STORE_KEY_MAX = 1024,      /* S3's longest key */
+  STORE_ROW_KEY_MAX = 512,
+  STORE_ROW_VALUE_MAX = 1 << 20,
+  STORE_INLINE_MAX = 1 << 20, /* bodies up to this lie inside their log record */
+  STORE_PART_MAX = 10000      /* S3's highest part number */
+};
+
+struct store;
+struct store_view;
+struct store_tx;
+
+/* ---- open and close ---------------------------------------------------------------- */
+
+struct store_options {
+  struct disk *disk;   /* the region's data folder; borrowed for the store's life */
+  struct clock *clock; /* borrowed */
+  struct vault_kek *kek; /* where the KEK comes from (vault.h); borrowed */
+  uint8_t deployment[16]; /* must equal the superblock's */
+  uint16_t region;        /* region number; must equal the superblock's */
+  bool create;            /* make the superblock when the folder is empty */
+  bool inline_threads;    /* simulation: no thread of our own; commits, collection, compaction
+                             and index background work run inside the calls */
+  uint64_t segment_bytes; /* 0: STORE default (64 MiB); tests use small ones */
+  uint64_t reserve_bytes; /* 0: default; below this much free space puts are DOM_NO_SPACE */
+};
+
+/* Locks the folder, checks the superblock, opens vault and index, recovers the log and brings
+ * the index up to it. Returns: DOM_BUSY another process has it; DOM_INCOMPATIBLE another
+ * deployment, region, format or unknown incompatible feature flag, with what to do;
+ * DOM_NOT_FOUND no superblock and !create; DOM_CORRUPT damage inside the log (a bad batch with
+ * a good successor): run fsck; DOM_IO. */
+enum dom_code store_open(const struct store_options *options, struct store **out, struct dom_err *err);
+/* Waits for commits in flight, stops threads, closes. Nothing is made durable by it. */
+void store_close(struct store *s);
+struct vault *store_vault(struct store *s);
+uint16_t store_region(const struct store *s);
+/* False once a write or sync failed: no more writes until restart; reads go on. */
+bool store_writable(const struct store *s);
+
+struct store_stats {
+  uint64_t applied_lsn, batches, commits, retries, log_bytes, log_live_bytes, segments, free_bytes;
+  bool writable;
+};
+void store_stats(struct store *s, struct store_stats *out);
+
+/* ---- subjects ---------------------------------------------------------------------- */
+
+enum store_subject_state {
+  SUBJECT_HOME = 1,    /* lives here, accepts reads and writes */
+  SUBJECT_COPYING = 2, /* lives here; a handoff copies it; commits are journaled */
+  SUBJECT_FENCED = 3,  /* lives here; reads only, writes are held */
+  SUBJECT_MOVED = 4    /* tombstone: left, at `epoch`, to `home` */
+};
+
+struct store_subject {
+  uint8_t token[TOKEN_SIZE];
+  enum store_subject_state state;
+  uint64_t epoch;          /* live epoch; for MOVED the epoch at the new home */
+  uint64_t epoch_allotted; /* highest ever allotted for this token here; never falls */
+  uint16_t home;           /* region number: this one unless MOVED */
+  uint64_t since_ms;       /* wall time since when this state's home holds */
+  char country[2];         /* ISO 3166-1 alpha-2; "\0\0" for none */
+  uint64_t handoff_epoch;  /* target epoch while COPYING or FENCED, else 0 */
+  uint16_t handoff_to;     /* target region while COPYING or FENCED, else 0 */
+};
+
+/* DOM_NOT_FOUND when the token has no row here. */
+enum dom_code store_subject_get(struct store_view *v, const uint8_t token[TOKEN_SIZE],
+                                struct store_subject *out, struct dom_err *err);
+/* Every subject row in token order, after `after` (NULL: from the first); fn returns false to stop. */
+typedef bool (*store_subject_fn)(void *arg, const struct store_subject *subject);
+enum dom_code store_subject_scan(struct store_view *v, const uint8_t *after, store_subject_fn fn,
+                                 void *arg, struct dom_err *err);
+
+/* ---- views -------------------------------------------------------------------------- */
+
+enum dom_code store_view_open(struct store *s, struct store_view **out, struct dom_err *err);
+void store_view_close(struct store_view *v); /* NULL is allowed */
+#define STORE_VIEW_AUTO __attribute__((cleanup(store_view_cleanup))) struct store_view
+static inline void store_view_cleanup(struct store_view **v) { store_view_close(*v); }
+/* Every commit up to this LSN is in the view (later ones may be too; guards stay correct). */
+uint64_t store_view_lsn(const struct store_view *v);
+
+/* ---- rows: named state of the region -------------------------------------------------- */
+
+enum store_table {          /* numbers are on disk; never reuse one */
+  STORE_TABLE_BUCKET = 1,    /* bucket name → subject/buckets.c */
+  STORE_TABLE_BUCKET_ID = 2, /* bucket id → name */
+  STORE_TABLE_REGISTRAR = 3, /* token → home, epoch, country (registrar region only) */
+  STORE_TABLE_HANDOFF = 4,   /* token ‖ epoch → handoff state */
+  STORE_TABLE_JOB = 5,       /* job id → move job */
+  STORE_TABLE_CHARTER = 6,   /* version → charter text and signature */
+  STORE_TABLE_META = 7,      /* small named facts of the region */
+  STORE_TABLE_REGISTRY = 8   /* registrar's own table of buckets */
+};
+/* Appends the value to *out. DOM_NOT_FOUND. */
+enum dom_code store_row_get(struct store_view *v, enum store_table table, struct slice key,
+                            struct buf *out, struct dom_err *err);
+/* Rows whose key starts with prefix and is greater than `after` (empty: from the first), in
+ * bytewise order; fn returns false to stop. Slices are borrowed for the call. */
+typedef bool (*store_row_fn)(void *arg, struct slice key, struct slice value);
+enum dom_code store_row_scan(struct store_view *v, enum store_table table, struct slice prefix,
+                             struct slice after, store_row_fn fn, void *arg, struct dom_err *err);
+
+/* ---- objects ---------------------------------------------------------------------------- */
+
+struct store_order {
+  uint64_t epoch, lsn;
+};
+
+struct store_place {
+  uint8_t bucket[STORE_BUCKET_ID_SIZE];
+  uint8_t token[TOKEN_SIZE];
+  uint64_t epoch;
+  struct slice prefix; /* e.g. "photos/8421/"; empty for a bucket's own pseudo-subject */
+};
+
+/* A sealed body in a file of its own, as named in an object's sealed metadata. */
+struct store_body_ref {
+  uint8_t id[STORE_BODY_ID_SIZE];
+  uint64_t size; /* plaintext bytes */
+  uint8_t sha256[SHA256_SIZE];
+};
+
+/* What is known of one version. Slices in a struct got from the store live until the struct's
+ * owner is closed or freed; slices given in are borrowed for the call. */
+struct store_object {
+  struct slice key;
+  struct store_order order; /* given in only for staged objects; else set by commit */
+  uint64_t size;            /* plaintext bytes of the whole body */
+  uint64_t mtime_ms;
+  uint8_t etag_md5[MD5_SIZE];
+  uint32_t etag_parts;      /* 0: plain MD5; else the N of "-N" */
+  uint8_t sha256[SHA256_SIZE]; /* of the body; for several bodies SHA-256 over their hashes */
+  struct slice meta;        /* opaque, ≤ 64 KiB: s3's encoded headers and user metadata */
+  struct slice classes;     /* inherited class names, comma-separated; empty for none */
+  struct slice inline_body; /* when body_count is 0; only on the way in */
+  const struct store_body_ref *bodies;
+  uint32_t body_count;
+};
+
+struct store_found; /* owns a store_object read from a view, and pins what it needs to read the body */
+
+/* The live version of the key at the place. Checks `permit` for READ, COPY or MOVE (`action`).
+ * DOM_NOT_FOUND; DOM_CORRUPT; DOM_REFUSED. */
+enum dom_code store_object_get(struct store_view *v, enum permit_action action, const struct permit *permit,
+                               const struct store_place *place, struct slice key,
+                               struct store_found **out, struct dom_err *err);
+const struct store_object *store_found_object(const struct store_found *f);
+/* Reads plaintext of the body from `offset`: up to len bytes, *out_len < len only at its end.
+ * Stays valid after the view is closed. DOM_CORRUPT; DOM_NOT_FOUND when the subject's key was
+ * dropped meanwhile; DOM_IO. */
+enum dom_code store_found_read(struct store_found *f, uint64_t offset, void *out, size_t len,
+                               size_t *out_len, struct dom_err *err);
+void store_found_free(struct store_found *f); /* NULL is allowed */
+
+/* Listing in S3's order (bytewise). */
+enum store_admit { STORE_SHOW, STORE_SKIP, STORE_STOP };
+struct store_listing {
+  uint8_t bucket[STORE_BUCKET_ID_SIZE];
+  struct slice prefix;
+  struct slice delimiter;    /* empty: none; may be longer than a byte */
+  struct slice after;        /* exclusive: only keys (or common prefixes) greater than it */
+  uint32_t max;              /* keys and common prefixes together */
+  /* Asked once for each key that would be shown, and for the first key under a common prefix,
+   * with the subject row whose live epoch the key lies under. STORE_STOP ends the listing with
+   * DOM_REFUSED. */
+  enum store_admit (*admit)(void *arg, const struct store_subject *subject, struct slice key);
+  /* Called in order. Exactly one of object / common_prefix is given. object: key, order, size,
+   * mtime, etag are set; meta, classes, bodies are not. */
+  void (*show)(void *arg, const struct store_object *object, struct slice common_prefix);
+  void *arg;
+};
+/* *out_more: something greater was left out. Rows of staged or dead epochs are never shown. */
+enum dom_code store_list(struct store_view *v, const struct store_listing *listing, bool *out_more,
+                         struct dom_err *err);
+/* True in *out when any row at all (live, staged, upload) lies in the bucket under an epoch
+ * that is not being erased. */
+enum dom_code store_bucket_used(struct store_view *v, const uint8_t bucket[STORE_BUCKET_ID_SIZE],
+                                bool *out, struct dom_err *err);
+
+/* ---- multipart uploads --------------------------------------------------------------------- */
+
+struct store_upload {
+  uint8_t id[STORE_UPLOAD_ID_SIZE];
+  struct slice key;
+  uint64_t mtime_ms; /* initiated */
+  struct slice meta; /* as store_object.meta, for the object to come */
+  struct slice classes;
+};
+struct store_part {
+  uint32_t number; /* 1..STORE_PART_MAX */
+  uint64_t mtime_ms;
+  uint8_t md5[MD5_SIZE];
+  struct store_body_ref body;
+};
+/* DOM_NOT_FOUND; slices live until the view is closed. */
+enum dom_code store_upload_get(struct store_view *v, const struct store_place *place, struct slice key,
+                               const uint8_t id[STORE_UPLOAD_ID_SIZE], struct store_upload *out,
+                               struct dom_err *err);
+/* Parts with number > after, ascending; fn returns false to stop. */
+typedef bool (*store_part_fn)(void *arg, const struct store_part *part);
+enum dom_code store_part_scan(struct store_view *v, const struct store_place *place, struct slice key,
+                              const uint8_t id[STORE_UPLOAD_ID_SIZE], uint32_t after,
+                              store_part_fn fn, void *arg, struct dom_err *err);
+/* Uploads of live epochs in a bucket, by key then by (initiated order, id), strictly after
+ * (after_key, after_id) (after_id NULL: after all uploads of after_key; after_key empty: from the
+ * first); admit as in store_listing; fn returns false to stop. */
+typedef bool (*store_upload_fn)(void *arg, const struct store_subject *subject, const struct store_upload *upload);
+enum dom_code store_upload_scan(struct store_view *v, const uint8_t bucket[STORE_BUCKET_ID_SIZE],
+                                struct slice prefix, struct slice after_key, const uint8_t *after_id,
+                                store_upload_fn fn, void *arg, struct dom_err *err);
+
+/* ---- bodies larger than STORE_INLINE_MAX, and all parts --------------------------------------- */
+
+struct store_body;
+/* Begins a body under the subject's (token, epoch) key; its intent is durable first, so that a
+ * crash leaves nothing behind for ever. Checks permit for `action` (STORE, COPY or MOVE). */
+enum dom_code store_body_create(struct store *s, enum permit_action action, const struct permit *permit,
+                                const uint8_t token[TOKEN_SIZE], uint64_t epoch,
+                                struct store_body **out, struct dom_err *err);
+enum dom_code store_body_append(struct store_body *b, struct slice plain, struct dom_err *err);
+/* Durable: at return file and name are synced, but nothing refers to it until a commit does.
+ * Fills *out and frees b. On failure the body is aborted and b is freed too. */
+enum dom_code store_body_seal_take(struct store_body *b, struct store_body_ref *out, struct dom_err *err);
+/* Forgets it; the file goes. Frees b; NULL is allowed. */
+void store_body_abort_take(struct store_body *b);
+/* A sealed body that no commit will name after all. */
+void store_body_discard(struct store *s, const struct store_body_ref *ref);
+
+/* ---- transactions ---------------------------------------------------------------------------- */
+
+/* The tx reads through `v` (borrowed until commit or abort) and is guarded by its LSN. */
+enum dom_code store_tx_begin(struct store *s, struct store_view *v, struct store_tx **out, struct dom_err *err);
+void store_tx_abort_take(struct store_tx *tx); /* NULL is allowed */
+#define STORE_TX_AUTO __attribute__((cleanup(store_tx_cleanup))) struct store_tx
+static inline void store_tx_cleanup(struct store_tx **tx) { store_tx_abort_take(*tx); }
+
+/* Extra guards; put, delete, upload and row functions add those of their own key, subject and
+ * bucket themselves. */
+void store_tx_guard_row(struct store_tx *tx, enum store_table table, struct slice key);
+void store_tx_guard_subject(struct store_tx *tx, const uint8_t token[TOKEN_SIZE]);
+
+/* Writes the null version of o->key, replacing the one there. Needs PERMIT_STORE (or COPY for a
+ * server-side copy's target: pass the STORE permit of the target). The subject row in the view
+ * must be HOME or COPYING with epoch == place->epoch: DOM_FENCED, DOM_STALE_EPOCH, DOM_ELSEWHERE
+ * (MOVED) otherwise; DOM_NOT_FOUND without a row. Seals and encodes at once. */
+enum dom_code store_tx_put(struct store_tx *tx, const struct permit *permit, const struct store_place *place,
+                           const struct store_object *o, struct dom_err *err);
+/* Removes the null version; deleting what is not there is DOM_OK and writes nothing. Needs
+ * PERMIT_DELETE. Subject checks as for put. */
+enum dom_code store_tx_delete(struct store_tx *tx, const struct permit *permit, const struct store_place *place,
+                              struct slice key, struct dom_err *err);
+enum dom_code store_tx_upload_create(struct store_tx *tx, const struct permit *permit, const struct store_place *place,
+                                     const struct store_upload *u, struct dom_err *err);
+/* DOM_NOT_FOUND when the upload is not there; replaces a part of the same number. */
+enum dom_code store_tx_part(struct store_tx *tx, const struct permit *permit, const struct store_place *place,
+                            struct slice key, const uint8_t id[STORE_UPLOAD_ID_SIZE],
+                            const struct store_part *part, struct dom_err *err);
+/* Publishes the object from the named parts (o->bodies must be theirs, in order) and ends the
+ * upload; parts not named are removed. DOM_NOT_FOUND when the upload is gone. */
+enum dom_code store_tx_complete(struct store_tx *tx, const struct permit *permit, const struct store_place *place,
+                                const uint8_t id[STORE_UPLOAD_ID_SIZE], const struct store_object *o,
+                                struct dom_err *err);
+/* Needs PERMIT_DELETE. */
+enum dom_code store_tx_upload_abort(struct store_tx *tx, const struct permit *permit, const struct store_place *place,
+                                    struct slice key, const uint8_t id[STORE_UPLOAD_ID_SIZE], struct dom_err *err);
+
+/* State of the region. The row and its guard (it must not have changed since the view). */
+enum dom_code store_tx_row_put(struct store_tx *tx, enum store_table table, struct slice key, struct slice value, struct dom_err *err);
+enum dom_code store_tx_row_delete(struct store_tx *tx, enum store_table table, struct slice key, struct dom_err *err);
+/* Asserts the legal changes: epoch_allotted never falls, epoch never falls. The key of
+ * (token, epoch) must be in the vault already for HOME. */
+enum dom_code store_tx_subject_put(struct store_tx *tx, const struct store_subject *subject, struct dom_err *err);
+/* One ledger entry of this change: the final leaf bytes, its opening and payload (ledger.h). The
+ * commit's LSN is the entry's cursor. `token` NULL when it is about no subject. At most
+ * STORE_TX_ENTRIES_MAX a tx. */
+enum { STORE_TX_ENTRIES_MAX = 4 };
+enum dom_code store_tx_entry(struct store_tx *tx, const uint8_t *token, struct slice entry,
+                             const uint8_t opening[16], struct slice payload, struct dom_err *err);
+/* Commits and frees tx. Durable: at DOM_OK the change is on disk and in the index.
+ * Returns: DOM_RETRY a guard changed (open a new view, begin again); DOM_NO_SPACE below the reserve
+ * (deletes, rows and staged removals still work); DOM_READ_ONLY after a disk failure; DOM_IO the
+ * outcome is "absent or whole", unknown until restart. An empty tx is DOM_OK. */
+enum dom_code store_tx_commit_take(struct store_tx *tx, uint64_t *out_lsn, struct dom_err *err);
+
+/* ---- what a move needs ------------------------------------------------------------------------ */
+
+enum store_item_kind { STORE_ITEM_OBJECT = 1, STORE_ITEM_UPLOAD = 2, STORE_ITEM_PART = 3 };
+/* One thing of a subject; object XOR upload (+ part) are filled by kind. */
+struct store_item {
+  enum store_item_kind kind;
+  bool absent;              /* from the journal: it is not there (any more) */
+  uint8_t bucket[STORE_BUCKET_ID_SIZE];
+  struct slice prefix;      /* the place's prefix */
+  struct slice key;
+  struct store_object object;
+  struct store_order order; /* of object, upload or part alike */
+  struct store_upload upload; /* UPLOAD; for PART only its id */
+  struct store_part part;
+};
+/* Walks everything a subject has under one epoch, in (bucket id, prefix, key, kind, upload id, part) order.
+ * `cursor` (empty: from the first) is a position returned by store_walk_cursor. Needs
+ * PERMIT_MOVE (permit for the region that the bytes lie in) or PERMIT_REPAIR. */
+struct store_walk;
+enum dom_code store_walk_open(struct store_view *v, enum permit_action action, const struct permit *permit,
+                              const uint8_t token[TOKEN_SIZE], uint64_t epoch, struct slice cursor,
+                              struct store_walk **out, struct dom_err *err);
+/* DOM_NOT_FOUND at the end. *out lives until the next call or close. */
+enum dom_code store_walk_next(struct store_walk *w, const struct store_item **out, struct dom_err *err);
+void store_walk_cursor(const struct store_walk *w, struct buf *out);
+void store_walk_close(struct store_walk *w); /* NULL is allowed */
+/* Counts of one epoch's live objects without decrypting anything. */
+enum dom_code store_subject_usage(struct store_view *v, const uint8_t token[TOKEN_SIZE], uint64_t epoch,
+                                  uint64_t *out_objects, uint64_t *out_bytes, struct dom_err *err);
+
+/* The body of an item of a walk (object or part) as plaintext. */
+enum dom_code store_item_open(struct store_view *v, enum permit_action action, const struct permit *permit,
+                              const uint8_t token[TOKEN_SIZE], uint64_t epoch, const struct store_item *item,
+                              struct store_found **out, struct dom_err *err);
+
+/* Journal rows of a COPYING or FENCED subject with LSN > after, ascending, up to max. `present`
+ * tells the state *in this view* (absent or filled), whatever the row was written for. */
+typedef bool (*store_journal_fn)(void *arg, uint64_t lsn, const struct store_item *present);
+enum dom_code store_journal_scan(struct store_view *v, const struct permit *permit, const uint8_t token[TOKEN_SIZE],
+                                 uint64_t after, uint32_t max, store_journal_fn fn, void *arg, struct dom_err *err);
+
+/* Staging at the target: as put / upload / part, but under an epoch that is not live, with the
+ * given order kept, replacing whatever this epoch has there unless that is newer in order
+ * (never happens in a right handoff). An absent item removes. Needs PERMIT_MOVE for this region. A body
+ * must have been stored first (inline_body or store_body_*). The key (token, epoch) is in the vault. */
+enum dom_code store_tx_stage(struct store_tx *tx, const struct permit *permit, const uint8_t token[TOKEN_SIZE],
+                             uint64_t epoch, const struct store_item *item, struct dom_err *err);
+
+/* Erasure bookkeeping, to be called after vault_key_drop of (token, epoch): logs the shred (with the
+ * entries of `tx`, which it commits), then removes every index row of that epoch, its journal and
+ * its body files, in bounded batches. Idempotent: call again after a crash (tx NULL then, if the shred
+ * was already logged). Durable: the shred record; the rest is repeated by calling again. */
+enum dom_code store_epoch_erase(struct store *s, const struct permit *permit, const uint8_t token[TOKEN_SIZE],
+                                uint64_t epoch, struct dom_err *err);
+/* True in *out when any index row of (token, epoch) is left. */
+enum dom_code store_epoch_present(struct store_view *v, const uint8_t token[TOKEN_SIZE], uint64_t epoch,
+                                  bool *out, struct dom_err *err);
+/* Journal rows of the subject are removed when its state leaves COPYING/FENCED (apply does it). */
+
+/* NAMES_PURGED: new index key, all index files rewritten, the old key shredded. Commits go on
+ * meanwhile or wait (bounded by the index size). Durable: at return. */
+enum dom_code store_names_purge(struct store *s, struct dom_err *err);
+
+/* ---- outbox ------------------------------------------------------------------------------------- */
+
+struct store_entry {
+  uint64_t lsn;       /* cursor */
+  uint32_t position;  /* 0.. within the commit */
+  uint8_t token[TOKEN_SIZE]; /* zero when about no subject */
+  struct slice entry; /* leaf bytes */
+  uint8_t opening[16];
+  struct slice payload;
+};
+typedef bool (*store_entry_fn)(void *arg, const struct store_entry *e);
+/* Entries with lsn > after, ascending (all of one commit share its lsn and come together). */
+enum dom_code store_outbox_scan(struct store *s, uint64_t after, store_entry_fn fn, void *arg, struct dom_err *err);
+/* Entries about one subject, newest first. */
+enum dom_code store_entries_of(struct store_view *v, const uint8_t token[TOKEN_SIZE], store_entry_fn fn, void *arg, struct dom_err *err);
+/* The ledger durably holds everything up to `lsn`: segments up to there may be reused. */
+void store_ledger_reached(struct store *s, uint64_t lsn);
+/* Blocks until there is an entry with LSN > after, or timeout; false on timeout or close. */
+bool store_outbox_wait(struct store *s, uint64_t after, uint32_t timeout_ms);
+
+/* ---- upkeep ---------------------------------------------------------------------------------------- */
+
+/* One bounded step of each: collection of removed bodies and stale intents, compaction of the
+ * emptiest segment. *out_did tells whether there was work. The store's own thread calls it; with
+ * inline_threads the caller does. */
+enum dom_code store_upkeep(struct store *s, bool *out_did, struct dom_err *err);
+
+struct store_fsck_report {
+  uint64_t segments, records, objects, uploads, parts, bodies, rows, entries;
+  uint64_t bad_records, bad_bodies, missing_bodies, orphan_bodies, dangling_rows, dead_records;
+  bool superblock_ok, vault_ok, index_ok;
+};
+/* One finding a call, for people: no names, only places (segment, offset, token, body id). */
+typedef void (*store_finding_fn)(void *arg, const char *finding);
+typedef void (*store_progress_fn)(void *arg, const char *stage, uint64_t done, uint64_t total);
+/* Opens the folder itself (locked), reads and verifies everything; changes nothing unless
+ * rebuild: then the index is deleted and rebuilt from the log. DOM_OK also with findings. */
+enum dom_code store_fsck(const struct store_options *options, bool rebuild_index, store_finding_fn found,
+                         store_progress_fn progress, void *arg, struct store_fsck_report *out, struct dom_err *err);
+
+#endif
