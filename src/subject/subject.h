@@ -1,0 +1,213 @@
+/* Subject: who a key belongs to, where that person's home is, and whether bytes may move.
+ * The only facade of the subject room.
+ *
+ * Glossary
+ *   layout     a bucket's key templates, from which the subject is read off a key
+ *   token      route token of a subject: HMAC-SHA256(route key, tenant ‖ 0 ‖ subject id)
+ *   home       the region where a subject's data lives now, with an epoch that grows
+ *   registrar  the region that keeps token → (home, epoch, country) and bucket names
+ *   statement  a home's signed word that a subject left: (token, from, to, epoch, manifest)
+ *   gate       holds writers of one subject in memory while its fence is prepared and up
+ *
+ * Invariant: a region serves a subject only if its own durable row says HOME, COPYING or FENCED;
+ * that row appears only by registration (the registrar's answer names this region), or by a
+ * statement signed by the home on record with a higher epoch. What enforces it: register.c,
+ * statement.c, and the store's guards. A stale cache or registrar answer sends a request to a
+ * region that then refuses it: never to wrong data.
+ *
+ * Threads: every function may be called from any thread unless said otherwise. */
+#ifndef DOMICILE_SUBJECT_SUBJECT_H
+#define DOMICILE_SUBJECT_SUBJECT_H
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/crypto.h"
+#include "base/net.h"
+#include "base/permit.h"
+#include "charter/charter.h"
+#include "store/store.h"
+
+/* ---- layouts (pure) ------------------------------------------------------------------- */
+
+enum {
+  SUBJECT_ID_MAX = 255,        /* one path segment of S3's key */
+  SUBJECT_LAYOUT_TEMPLATES_MAX = 16, /* kinds of data in a bucket; matched linearly on each request */
+  SUBJECT_LAYOUT_TEXT_MAX = 1024
+};
+
+/* Templates are literal prefixes; "{subject}/" follows each. No template's prefix may begin
+ * another's, so at most one matches. Zero templates: every key is the bucket's own. */
+struct subject_layout {
+  uint32_t count;
+  struct slice prefix[SUBJECT_LAYOUT_TEMPLATES_MAX]; /* borrowed from the text */
+};
+/* `text`: templates separated by blanks or commas, e.g. "photos/{subject}/ mail/{subject}/"; empty: no
+ * template. DOM_INVALID with what is wrong. */
+enum dom_code subject_layout_parse(struct slice text, struct subject_layout *out, struct dom_err *err);
+/* True when the key names a subject: *out_id the segment, *out_prefix the key up to and with the
+ * '/' behind it. A segment "." or "..", empty or over SUBJECT_ID_MAX does not match. */
+bool subject_layout_match(const struct subject_layout *l, struct slice key, struct slice *out_id, struct slice *out_prefix);
+
+/* ---- the room ---------------------------------------------------------------------------- */
+
+struct subjects;
+
+struct subjects_options {
+  struct store *store;  /* borrowed */
+  struct net *net;      /* borrowed; NULL for a region alone (--dev) */
+  struct clock *clock;  /* borrowed */
+  uint16_t region;      /* this region's number */
+  uint8_t deployment[16];
+  uint8_t route_key[KEY_SIZE];  /* the same in all regions of a deployment */
+  uint8_t region_seed[ED25519_KEY_SIZE]; /* this region's signing key; its public half is in the charter */
+  uint8_t charter_key[ED25519_KEY_SIZE]; /* public key of the offline charter signer */
+};
+/* Reads the charter in force from the store (none yet: charter functions answer DOM_NOT_FOUND). */
+enum dom_code subjects_open(const struct subjects_options *o, struct subjects **out, struct dom_err *err);
+void subjects_close(struct subjects *s);
+
+/* ---- charter in force ----------------------------------------------------------------------- */
+
+/* Checks signature, that it follows the one in force, that this region is in it under its number and
+ * key, and (unless forced) that it leaves no live subject homeless without a leave date; makes it
+ * durable with its ledger entry and puts it in force. Returns DOM_OK also when exactly this charter is in
+ * force already; DOM_DENIED bad signature; DOM_INVALID with file:line:column; DOM_REFUSED with why. */
+enum dom_code subject_charter_put(struct subjects *s, struct slice yaml, struct slice signature, bool force,
+                                  struct dom_err *err);
+/* The charter in force, or NULL; release with charter_release. */
+struct charter *subject_charter(struct subjects *s);
+/* Text and version of the one in force. DOM_NOT_FOUND. */
+enum dom_code subject_charter_text(struct subjects *s, struct buf *out, uint64_t *out_version, struct dom_err *err);
+
+/* ---- buckets ---------------------------------------------------------------------------------- */
+
+enum { SUBJECT_BUCKET_NAME_MAX = 63, SUBJECT_ACCOUNT_MAX = 64 };
+enum subject_bucket_state { BUCKET_ACTIVE = 1, BUCKET_DELETING = 2 };
+struct subject_bucket {
+  uint8_t id[STORE_BUCKET_ID_SIZE];
+  char name[SUBJECT_BUCKET_NAME_MAX + 1];
+  char owner[SUBJECT_ACCOUNT_MAX + 1]; /* the tenant */
+  char layout_text[SUBJECT_LAYOUT_TEXT_MAX + 1];
+  struct subject_layout layout; /* parsed; slices point into layout_text */
+  uint16_t region;              /* where keys that match no template live */
+  bool keep_unmatched;          /* false: such keys are refused */
+  enum subject_bucket_state state;
+  uint64_t version;             /* of this configuration */
+  uint64_t created_ms;
+};
+/* A copied struct's layout slices must be re-pointed: use this. */
+void subject_bucket_copy(struct subject_bucket *to, const struct subject_bucket *from);
+
+/* The bucket by name: from the view, else from the registrar (and then kept here). DOM_NOT_FOUND;
+ * DOM_UNAVAILABLE when the registrar is needed and cannot be reached. A DELETING bucket is DOM_BUSY. */
+enum dom_code subject_bucket_get(struct subjects *s, struct store_view *v, struct slice name,
+                                 struct subject_bucket *out, struct dom_err *err);
+/* Creates at the registrar, then everywhere. `want`: name, owner, layout_text, region,
+ * keep_unmatched. DOM_EXISTS with *out the one there (its owner may be the same). DOM_INVALID. */
+enum dom_code subject_bucket_create(struct subjects *s, const struct subject_bucket *want,
+                                    struct subject_bucket *out, struct dom_err *err);
+/* DELETING everywhere, every region reports empty, then gone; else rolled back: DOM_BUSY not empty;
+ * DOM_UNAVAILABLE names the regions that did not answer. */
+enum dom_code subject_bucket_delete(struct subjects *s, struct slice name, struct dom_err *err);
+/* Buckets of an owner in name order (asks the registrar). fn returns false to stop. */
+typedef bool (*subject_bucket_fn)(void *arg, const struct subject_bucket *b);
+enum dom_code subject_bucket_each(struct subjects *s, struct slice owner, subject_bucket_fn fn, void *arg, struct dom_err *err);
+
+/* ---- who and where ------------------------------------------------------------------------------ */
+
+enum subject_where {
+  SUBJECT_HERE = 1,      /* this region is home (state HOME, COPYING or FENCED) */
+  SUBJECT_ELSEWHERE = 2, /* forward to `home` */
+  SUBJECT_UNREGISTERED = 3
+};
+struct subject_who {
+  enum subject_where where;
+  uint8_t token[TOKEN_SIZE];
+  char country[2];
+  uint16_t home;
+  uint64_t epoch;
+  enum store_subject_state state; /* when HERE */
+  bool pseudo;          /* the bucket's own keys */
+  struct slice id;      /* borrowed from the key; empty when pseudo */
+  struct slice prefix;  /* borrowed from the key */
+  bool has_statement;   /* ELSEWHERE by a move this region made: */
+  uint8_t statement[256]; /* signed, for the new home (SUBJECT_STATEMENT_MAX) */
+  uint32_t statement_len;
+};
+/* Whose key is it and where is home now, in this view. DOM_INVALID: the key matches no template
+ * and the bucket refuses such; DOM_UNAVAILABLE: unknown here and the registrar does not answer. */
+enum dom_code subject_resolve(struct subjects *s, struct store_view *v, const struct subject_bucket *b,
+                              struct slice key, struct subject_who *out, struct dom_err *err);
+/* The same for a token. where is UNREGISTERED when nobody knows it. */
+enum dom_code subject_resolve_token(struct subjects *s, struct store_view *v, const uint8_t token[TOKEN_SIZE],
+                                    struct subject_who *out, struct dom_err *err);
+void subject_token(const struct subjects *s, struct slice tenant, struct slice id, uint8_t out[TOKEN_SIZE]);
+/* Takes note that `home` answered "not here, but there": only statements signed by the region they
+ * name as source count. */
+void subject_learn(struct subjects *s, const uint8_t token[TOKEN_SIZE], uint16_t home, uint64_t epoch, const char country[2]);
+
+/* Registers the person with a country at the charter's home for it. HERE: durable at return, with its
+ * ledger entry. Home elsewhere: DOM_ELSEWHERE and *out names it (forward to there).
+ * DOM_EXISTS: registered already with another country (409); the same country is DOM_OK. DOM_REFUSED. */
+enum dom_code subject_register(struct subjects *s, struct slice tenant, struct slice id, const char country[2],
+                               struct subject_who *out, struct dom_err *err);
+/* The same wherever home is: asks that region. */
+enum dom_code subject_register_anywhere(struct subjects *s, struct slice tenant, struct slice id,
+                                        const char country[2], struct subject_who *out, struct dom_err *err);
+/* Changes the country at the home region (here or there) and at the registrar. */
+enum dom_code subject_set_country(struct subjects *s, const uint8_t token[TOKEN_SIZE], const char country[2], struct dom_err *err);
+
+/* Asks the charter. `gateway`: region number that handles the client's request. `place_region`: where
+ * the bytes lie or will lie. `classes`: inherited ones, comma-separated; key: for its own class
+ * (empty: none). *refusal is filled on DOM_REFUSED. */
+struct subject_intent {
+  enum permit_action action;
+  const struct subject_who *who;
+  uint16_t place_region;
+  uint16_t gateway;
+  struct slice key;
+  struct slice classes;
+  uint64_t mtime_ms; /* DELETE: when the object was written; 0 unknown */
+};
+enum dom_code subject_permit(struct subjects *s, const struct subject_intent *intent,
+                             struct charter_permit_storage *storage, const struct permit **out,
+                             struct charter_refusal *refusal);
+
+/* ---- statements ------------------------------------------------------------------------------------ */
+
+enum { SUBJECT_STATEMENT_MAX = 256 };
+struct subject_statement {
+  uint8_t token[TOKEN_SIZE];
+  uint16_t from, to;
+  uint64_t epoch_from, epoch; /* left at epoch_from; lives at `to` under epoch */
+  uint8_t manifest[SHA256_SIZE];
+  uint64_t charter_version;
+  char country[2];
+};
+/* Encodes and signs with this region's key (st->from must be this region). */
+void subject_statement_sign(const struct subjects *s, const struct subject_statement *st, struct buf *out);
+/* DOM_DENIED unless signed by the region it names as source, of this deployment. */
+enum dom_code subject_statement_check(struct subjects *s, struct slice bytes, struct subject_statement *out, struct dom_err *err);
+/* The new home tells the registrar. Idempotent. */
+enum dom_code subject_report_moved(struct subjects *s, struct slice statement, struct dom_err *err);
+
+/* ---- gate -------------------------------------------------------------------------------------------- */
+
+enum subject_gate { SUBJECT_GATE_OPEN, SUBJECT_GATE_WAITED, SUBJECT_GATE_TIMEOUT };
+/* A writer of the subject comes in before its body is read; waits (up to hold_ms) while the gate is
+ * closed. OPEN and WAITED must be followed by leave; TIMEOUT must not. */
+enum subject_gate subject_gate_enter(struct subjects *s, const uint8_t token[TOKEN_SIZE], uint32_t hold_ms);
+void subject_gate_leave(struct subjects *s, const uint8_t token[TOKEN_SIZE]);
+/* The mover closes the gate: new writers wait. Then waits up to drain_ms until those inside have left;
+ * false: they have not (the gate stays closed; open it, or go on and let the guards refuse them). */
+bool subject_gate_close(struct subjects *s, const uint8_t token[TOKEN_SIZE], uint32_t drain_ms);
+void subject_gate_open(struct subjects *s, const uint8_t token[TOKEN_SIZE]);
+
+/* ---- messages ------------------------------------------------------------------------------------------- */
+
+/* Handles "subject/…", "bucket/…" and "registrar/…" messages from an authenticated region; net_handler's contract.
+ * DOM_NOT_FOUND for another path. */
+enum dom_code subject_message(struct subjects *s, uint16_t from, const char *path, struct slice body,
+                              struct buf *reply, struct dom_err *err);
+
+#endif
