@@ -235,7 +235,7 @@ static enum dom_code read_value(struct loader *l, const yaml_event_t *e, unsigne
   enum yaml_kind kind = e->type == YAML_SCALAR_EVENT          ? YAML_TEXT
                         : e->type == YAML_MAPPING_START_EVENT ? YAML_MAP
                                                               : YAML_LIST;
-  struct yaml_node *node;
+  struct yaml_node *node = NULL;
   code = new_node(l, e, kind, &node);
   if (code != DOM_OK) return code;
   if (kind == YAML_TEXT) {
