@@ -25,12 +25,13 @@
 #include "base/net.h"
 #include "base/permit.h"
 #include "charter/charter.h"
+#include "ledger/ledger.h"
 #include "store/store.h"
 
 /* ---- layouts (pure) ------------------------------------------------------------------- */
 
 enum {
-  SUBJECT_ID_MAX = 255,        /* one path segment of S3's key */
+  SUBJECT_ID_MAX = 255,              /* one path segment of S3's key */
   SUBJECT_LAYOUT_TEMPLATES_MAX = 16, /* kinds of data in a bucket; matched linearly on each request */
   SUBJECT_LAYOUT_TEXT_MAX = 1024
 };
@@ -46,19 +47,20 @@ struct subject_layout {
 enum dom_code subject_layout_parse(struct slice text, struct subject_layout *out, struct dom_err *err);
 /* True when the key names a subject: *out_id the segment, *out_prefix the key up to and with the
  * '/' behind it. A segment "." or "..", empty or over SUBJECT_ID_MAX does not match. */
-bool subject_layout_match(const struct subject_layout *l, struct slice key, struct slice *out_id, struct slice *out_prefix);
+bool subject_layout_match(const struct subject_layout *l, struct slice key, struct slice *out_id,
+                          struct slice *out_prefix);
 
 /* ---- the room ---------------------------------------------------------------------------- */
 
 struct subjects;
 
 struct subjects_options {
-  struct store *store;  /* borrowed */
-  struct net *net;      /* borrowed; NULL for a region alone (--dev) */
-  struct clock *clock;  /* borrowed */
-  uint16_t region;      /* this region's number */
+  struct store *store; /* borrowed */
+  struct net *net;     /* borrowed; NULL for a region alone (--dev) */
+  struct clock *clock; /* borrowed */
+  uint16_t region;     /* this region's number */
   uint8_t deployment[16];
-  uint8_t route_key[KEY_SIZE];  /* the same in all regions of a deployment */
+  uint8_t route_key[KEY_SIZE];           /* the same in all regions of a deployment */
   uint8_t region_seed[ED25519_KEY_SIZE]; /* this region's signing key; its public half is in the charter */
   uint8_t charter_key[ED25519_KEY_SIZE]; /* public key of the offline charter signer */
 };
@@ -77,7 +79,8 @@ enum dom_code subject_charter_put(struct subjects *s, struct slice yaml, struct 
 /* The charter in force, or NULL; release with charter_release. */
 struct charter *subject_charter(struct subjects *s);
 /* Text and version of the one in force. DOM_NOT_FOUND. */
-enum dom_code subject_charter_text(struct subjects *s, struct buf *out, uint64_t *out_version, struct dom_err *err);
+enum dom_code subject_charter_text(struct subjects *s, struct buf *out, uint64_t *out_version,
+                                   struct dom_err *err);
 
 /* ---- buckets ---------------------------------------------------------------------------------- */
 
@@ -92,7 +95,7 @@ struct subject_bucket {
   uint16_t region;              /* where keys that match no template live */
   bool keep_unmatched;          /* false: such keys are refused */
   enum subject_bucket_state state;
-  uint64_t version;             /* of this configuration */
+  uint64_t version; /* of this configuration */
   uint64_t created_ms;
 };
 /* A copied struct's layout slices must be re-pointed: use this. */
@@ -111,7 +114,8 @@ enum dom_code subject_bucket_create(struct subjects *s, const struct subject_buc
 enum dom_code subject_bucket_delete(struct subjects *s, struct slice name, struct dom_err *err);
 /* Buckets of an owner in name order (asks the registrar). fn returns false to stop. */
 typedef bool (*subject_bucket_fn)(void *arg, const struct subject_bucket *b);
-enum dom_code subject_bucket_each(struct subjects *s, struct slice owner, subject_bucket_fn fn, void *arg, struct dom_err *err);
+enum dom_code subject_bucket_each(struct subjects *s, struct slice owner, subject_bucket_fn fn, void *arg,
+                                  struct dom_err *err);
 
 /* ---- who and where ------------------------------------------------------------------------------ */
 
@@ -127,15 +131,16 @@ struct subject_who {
   uint16_t home;
   uint64_t epoch;
   enum store_subject_state state; /* when HERE */
-  bool pseudo;          /* the bucket's own keys */
-  struct slice id;      /* borrowed from the key; empty when pseudo */
-  struct slice prefix;  /* borrowed from the key */
-  bool has_statement;   /* ELSEWHERE by a move this region made: */
-  uint8_t statement[256]; /* signed, for the new home (SUBJECT_STATEMENT_MAX) */
+  bool pseudo;                    /* the bucket's own keys */
+  struct slice id;                /* borrowed from the key; empty when pseudo */
+  struct slice prefix;            /* borrowed from the key */
+  bool has_statement;             /* ELSEWHERE by a move this region made: */
+  uint8_t statement[256];         /* signed, for the new home (SUBJECT_STATEMENT_MAX) */
   uint32_t statement_len;
 };
 /* Whose key is it and where is home now, in this view. DOM_INVALID: the key matches no template
- * and the bucket refuses such; DOM_UNAVAILABLE: unknown here and the registrar does not answer. */
+ * and the bucket refuses such; DOM_UNAVAILABLE: unknown here and the registrar does not answer;
+ * DOM_RETRY: a row was made just now, open a new view and ask again. */
 enum dom_code subject_resolve(struct subjects *s, struct store_view *v, const struct subject_bucket *b,
                               struct slice key, struct subject_who *out, struct dom_err *err);
 /* The same for a token. where is UNREGISTERED when nobody knows it. */
@@ -144,18 +149,20 @@ enum dom_code subject_resolve_token(struct subjects *s, struct store_view *v, co
 void subject_token(const struct subjects *s, struct slice tenant, struct slice id, uint8_t out[TOKEN_SIZE]);
 /* Takes note that `home` answered "not here, but there": only statements signed by the region they
  * name as source count. */
-void subject_learn(struct subjects *s, const uint8_t token[TOKEN_SIZE], uint16_t home, uint64_t epoch, const char country[2]);
+void subject_learn(struct subjects *s, const uint8_t token[TOKEN_SIZE], uint16_t home, uint64_t epoch,
+                   const char country[2]);
 
 /* Registers the person with a country at the charter's home for it. HERE: durable at return, with its
  * ledger entry. Home elsewhere: DOM_ELSEWHERE and *out names it (forward to there).
  * DOM_EXISTS: registered already with another country (409); the same country is DOM_OK. DOM_REFUSED. */
-enum dom_code subject_register(struct subjects *s, struct slice tenant, struct slice id, const char country[2],
-                               struct subject_who *out, struct dom_err *err);
+enum dom_code subject_register(struct subjects *s, struct slice tenant, struct slice id,
+                               const char country[2], struct subject_who *out, struct dom_err *err);
 /* The same wherever home is: asks that region. */
 enum dom_code subject_register_anywhere(struct subjects *s, struct slice tenant, struct slice id,
                                         const char country[2], struct subject_who *out, struct dom_err *err);
 /* Changes the country at the home region (here or there) and at the registrar. */
-enum dom_code subject_set_country(struct subjects *s, const uint8_t token[TOKEN_SIZE], const char country[2], struct dom_err *err);
+enum dom_code subject_set_country(struct subjects *s, const uint8_t token[TOKEN_SIZE], const char country[2],
+                                  struct dom_err *err);
 
 /* Asks the charter. `gateway`: region number that handles the client's request. `place_region`: where
  * the bytes lie or will lie. `classes`: inherited ones, comma-separated; key: for its own class
@@ -167,7 +174,9 @@ struct subject_intent {
   uint16_t gateway;
   struct slice key;
   struct slice classes;
-  uint64_t mtime_ms; /* DELETE: when the object was written; 0 unknown */
+  uint16_t copy_target; /* COPY: region the copy will lie in */
+  uint64_t destroys_ms; /* STORE, DELETE: when the object that goes was written; 0 unknown,
+                           CHARTER_DESTROYS_NOTHING when there is none */
 };
 enum dom_code subject_permit(struct subjects *s, const struct subject_intent *intent,
                              struct charter_permit_storage *storage, const struct permit **out,
@@ -187,7 +196,17 @@ struct subject_statement {
 /* Encodes and signs with this region's key (st->from must be this region). */
 void subject_statement_sign(const struct subjects *s, const struct subject_statement *st, struct buf *out);
 /* DOM_DENIED unless signed by the region it names as source, of this deployment. */
-enum dom_code subject_statement_check(struct subjects *s, struct slice bytes, struct subject_statement *out, struct dom_err *err);
+enum dom_code subject_statement_check(struct subjects *s, struct slice bytes, struct subject_statement *out,
+                                      struct dom_err *err);
+/* In the commit that moves a subject away: the tombstone and the statement, kept for whoever asks.
+ * `row` is the subject's row as it will be (state MOVED). */
+enum dom_code subject_leave(struct store_tx *tx, const struct store_subject *row, struct slice statement,
+                            struct dom_err *err);
+/* In the commit that activates a subject moved here: the row HOME under st->epoch. The caller has checked the
+ * statement. DOM_STALE_EPOCH when this region knows a higher epoch for the token already; DOM_EXISTS when it
+ * is active under exactly this epoch. */
+enum dom_code subject_arrive(struct subjects *s, struct store_view *v, struct store_tx *tx,
+                             const struct subject_statement *st, struct dom_err *err);
 /* The new home tells the registrar. Idempotent. */
 enum dom_code subject_report_moved(struct subjects *s, struct slice statement, struct dom_err *err);
 
@@ -203,10 +222,19 @@ void subject_gate_leave(struct subjects *s, const uint8_t token[TOKEN_SIZE]);
 bool subject_gate_close(struct subjects *s, const uint8_t token[TOKEN_SIZE], uint32_t drain_ms);
 void subject_gate_open(struct subjects *s, const uint8_t token[TOKEN_SIZE]);
 
-/* ---- messages ------------------------------------------------------------------------------------------- */
+/* ---- ledger entries ----------------------------------------------------------------------------------- */
 
-/* Handles "subject/…", "bucket/…" and "registrar/…" messages from an authenticated region; net_handler's contract.
- * DOM_NOT_FOUND for another path. */
+/* Adds one entry of this region to the tx: fills in region, time and charter version. peer_log_id NULL: none.
+ */
+enum dom_code subject_tx_entry(struct subjects *s, struct store_tx *tx, struct ledger_payload *payload,
+                               uint64_t epoch, const uint8_t *peer_log_id, uint64_t peer_index,
+                               struct dom_err *err);
+
+/* ---- messages -------------------------------------------------------------------------------------------
+ */
+
+/* Handles "subject/…", "bucket/…" and "registrar/…" messages from an authenticated region; net_handler's
+ * contract. DOM_NOT_FOUND for another path. */
 enum dom_code subject_message(struct subjects *s, uint16_t from, const char *path, struct slice body,
                               struct buf *reply, struct dom_err *err);
 

@@ -1,0 +1,141 @@
+/* The registrar's table: token → home, epoch, country. Nothing else is kept, and nothing is dropped. */
+#include <assert.h>
+
+#include "subject/subject_internal.h"
+
+enum dom_code registrar_is_here(struct subjects *s, struct dom_err *err) {
+  struct charter *c = subject_charter(s);
+  bool here = c && charter_registrar(c)->number == s->o.region;
+  charter_release(c);
+  if (here) return DOM_OK;
+  return dom_fail(err, DOM_DENIED, "subject/registrar",
+                  "this region is not the registrar of the charter in force");
+}
+
+enum dom_code registrar_ask(struct subjects *s, const char *path, struct slice body, struct buf *reply,
+                            struct dom_err *err) {
+  struct charter *c = subject_charter(s);
+  if (!c)
+    return dom_fail(err, DOM_UNAVAILABLE, "subject/registrar: ask", "no charter is in force in this region");
+  uint16_t registrar = charter_registrar(c)->number;
+  charter_release(c);
+  if (registrar == s->o.region) return subject_message(s, s->o.region, path, body, reply, err);
+  if (!s->o.net) return dom_fail(err, DOM_UNAVAILABLE, "subject/registrar: ask", "this region has no peers");
+  return net_call(s->o.net, registrar, path, body, SUBJECT_ASK_TIMEOUT_MS, reply, err);
+}
+
+static enum dom_code table_get(struct store_view *v, const uint8_t *token, struct home_answer *out,
+                               struct dom_err *err) {
+  BUF_AUTO value = BUF_INIT;
+  enum dom_code code = store_row_get(v, STORE_TABLE_REGISTRAR, slice_of(token, TOKEN_SIZE), &value, NULL);
+  if (code == DOM_NOT_FOUND) {
+    *out = (struct home_answer){0};
+    return DOM_OK;
+  }
+  if (code) return dom_fail(err, code, "subject/registrar: table", "row cannot be read");
+  if (!home_answer_get(buf_slice(&value), out))
+    return dom_fail(err, DOM_CORRUPT, "subject/registrar: table", "bad row");
+  return DOM_OK;
+}
+
+static enum dom_code table_put(struct store_tx *tx, const uint8_t *token, const struct home_answer *a,
+                               struct dom_err *err) {
+  assert(a->found && a->home && a->epoch);
+  BUF_AUTO value = BUF_INIT;
+  home_answer_put(&value, a);
+  enum dom_code code = buf_check(&value, err);
+  return code ? code
+              : store_tx_row_put(tx, STORE_TABLE_REGISTRAR, slice_of(token, TOKEN_SIZE), buf_slice(&value),
+                                 err);
+}
+
+struct ask {
+  const uint8_t *token;
+  uint16_t from;
+  char country[2];
+  struct subject_statement statement;
+  struct home_answer answer;
+};
+
+static enum dom_code create_step(void *arg, struct subjects *s, struct store_view *v, struct store_tx *tx,
+                                 struct dom_err *err) {
+  struct ask *a = arg;
+  (void)s;
+  enum dom_code code = table_get(v, a->token, &a->answer, err);
+  if (code) return code;
+  if (a->answer.found) return DOM_EXISTS;
+  a->answer = (struct home_answer){.found = true, .home = a->from, .epoch = 1};
+  memcpy(a->answer.country, a->country, 2);
+  return table_put(tx, a->token, &a->answer, err);
+}
+
+static enum dom_code moved_step(void *arg, struct subjects *s, struct store_view *v, struct store_tx *tx,
+                                struct dom_err *err) {
+  struct ask *a = arg;
+  (void)s;
+  const struct subject_statement *st = &a->statement;
+  enum dom_code code = table_get(v, st->token, &a->answer, err);
+  if (code) return code;
+  if (!a->answer.found) return dom_fail(err, DOM_NOT_FOUND, "subject/registrar: moved", "no such token");
+  if (a->answer.home == st->to && a->answer.epoch == st->epoch) return DOM_EXISTS;
+  if (st->epoch <= a->answer.epoch)
+    return dom_fail(err, DOM_STALE_EPOCH, "subject/registrar: moved", "a later epoch is on record");
+  if (a->answer.home != st->from)
+    return dom_fail(err, DOM_DENIED, "subject/registrar: moved", "not signed by the home on record");
+  a->answer.home = st->to;
+  a->answer.epoch = st->epoch;
+  return table_put(tx, st->token, &a->answer, err);
+}
+
+static enum dom_code country_step(void *arg, struct subjects *s, struct store_view *v, struct store_tx *tx,
+                                  struct dom_err *err) {
+  struct ask *a = arg;
+  (void)s;
+  enum dom_code code = table_get(v, a->token, &a->answer, err);
+  if (code) return code;
+  if (!a->answer.found || a->answer.home != a->from)
+    return dom_fail(err, DOM_DENIED, "subject/registrar: country", "only the home on record may change it");
+  memcpy(a->answer.country, a->country, 2);
+  return table_put(tx, a->token, &a->answer, err);
+}
+
+static enum dom_code find(struct subjects *s, struct ask *a, struct dom_err *err) {
+  STORE_VIEW_AUTO *v = NULL;
+  enum dom_code code = store_view_open(s->o.store, &v, err);
+  return code ? code : table_get(v, a->token, &a->answer, err);
+}
+
+/* Body: token 32, then the country for create and country. */
+static enum dom_code take_body(struct slice body, bool with_country, struct ask *a, struct dom_err *err) {
+  size_t want = TOKEN_SIZE + (with_country ? 2u : 0u);
+  if (body.len != want) return dom_fail(err, DOM_INVALID, "subject/registrar: message", "does not decode");
+  a->token = body.data;
+  if (with_country) memcpy(a->country, body.data + TOKEN_SIZE, 2);
+  return DOM_OK;
+}
+
+enum dom_code registrar_message(struct subjects *s, uint16_t from, const char *path, struct slice body,
+                                struct buf *reply, struct dom_err *err) {
+  enum dom_code code = registrar_is_here(s, err);
+  if (code) return code;
+  struct ask a = {.from = from};
+  struct slice p = slice_str(path);
+  if (slice_equal(p, SLICE_LIT("registrar/find"))) {
+    code = take_body(body, false, &a, err);
+    if (!code) code = find(s, &a, err);
+  } else if (slice_equal(p, SLICE_LIT("registrar/create"))) {
+    code = take_body(body, true, &a, err);
+    if (!code) code = subject_change(s, create_step, &a, err);
+  } else if (slice_equal(p, SLICE_LIT("registrar/country"))) {
+    code = take_body(body, true, &a, err);
+    if (!code) code = subject_change(s, country_step, &a, err);
+  } else if (slice_equal(p, SLICE_LIT("registrar/moved"))) {
+    code = subject_statement_check(s, body, &a.statement, err);
+    if (!code) code = subject_change(s, moved_step, &a, err);
+  } else {
+    return dom_fail(err, DOM_NOT_FOUND, "subject/registrar: message", "no such message");
+  }
+  if (code) return code;
+  home_answer_put(reply, &a.answer);
+  return buf_check(reply, err);
+}
