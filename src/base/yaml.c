@@ -132,8 +132,8 @@ static enum dom_code check_event(struct loader *l, const yaml_event_t *e) {
   return DOM_OK;
 }
 
-static enum dom_code copy_text(struct loader *l, const yaml_event_t *e, size_t bytes_max, const char *too_long,
-                               struct slice *out_text) {
+static enum dom_code copy_text(struct loader *l, const yaml_event_t *e, size_t bytes_max,
+                               const char *too_long, struct slice *out_text) {
   assert(e->type == YAML_SCALAR_EVENT);
   struct slice text = slice_of(e->data.scalar.value, e->data.scalar.length);
   if (text.len > bytes_max) return fail_event(l, e, DOM_TOO_LARGE, too_long);
@@ -255,8 +255,8 @@ static enum dom_code expect_event(struct loader *l, yaml_event_type_t type, cons
   if (code != DOM_OK) return code;
   if (event.type != type) return fail_event(l, &event, DOM_INVALID, else_text);
   if (event.type == YAML_DOCUMENT_START_EVENT &&
-      (event.data.document_start.version_directive || event.data.document_start.tag_directives.start !=
-                                                          event.data.document_start.tag_directives.end))
+      (event.data.document_start.version_directive ||
+       event.data.document_start.tag_directives.start != event.data.document_start.tag_directives.end))
     return fail_event(l, &event, DOM_INVALID, "a directive (%); none is known here");
   return DOM_OK;
 }
@@ -294,7 +294,8 @@ static enum dom_code new_doc(const char *file, struct yaml_doc **out_doc, struct
   return DOM_OK;
 }
 
-enum dom_code yaml_load(struct slice bytes, const char *file, struct yaml_doc **out_doc, struct dom_err *err) {
+enum dom_code yaml_load(struct slice bytes, const char *file, struct yaml_doc **out_doc,
+                        struct dom_err *err) {
   assert(file != NULL && out_doc != NULL);
   enum dom_code code = check_bytes(bytes, file, err);
   if (code != DOM_OK) return code;

@@ -14,13 +14,13 @@
 #include "base/bytes.h"
 
 enum {
-  YAML_BYTES_MAX = 1024 * 1024,        /* people write these files; bounds parse time and memory */
-  YAML_DEPTH_MAX = 16,                 /* nested maps and lists; bounds the stack */
-  YAML_NODES_MAX = 65536,              /* values in one file; bounds memory */
-  YAML_ENTRIES_MAX = 1024,             /* entries of one map or list; duplicates are found pairwise */
-  YAML_TEXT_BYTES_MAX = 65535,         /* one scalar: a PEM certificate fits well */
-  YAML_KEY_BYTES_MAX = 255,            /* one key */
-  YAML_MEMORY_MAX = 32 * 1024 * 1024   /* whole tree: nodes and texts at their maxima */
+  YAML_BYTES_MAX = 1024 * 1024,      /* people write these files; bounds parse time and memory */
+  YAML_DEPTH_MAX = 16,               /* nested maps and lists; bounds the stack */
+  YAML_NODES_MAX = 65536,            /* values in one file; bounds memory */
+  YAML_ENTRIES_MAX = 1024,           /* entries of one map or list; duplicates are found pairwise */
+  YAML_TEXT_BYTES_MAX = 65535,       /* one scalar: a PEM certificate fits well */
+  YAML_KEY_BYTES_MAX = 255,          /* one key */
+  YAML_MEMORY_MAX = 32 * 1024 * 1024 /* whole tree: nodes and texts at their maxima */
 };
 
 enum yaml_kind { YAML_TEXT, YAML_MAP, YAML_LIST };
@@ -30,10 +30,10 @@ struct yaml_node {
   enum yaml_kind kind;
   uint32_t line, column; /* of the value */
   uint32_t key_line, key_column;
-  struct slice key;       /* in a map; NUL-terminated, not empty. Else empty */
-  struct slice text;      /* YAML_TEXT; NUL-terminated, holds no other NUL */
-  bool plain;             /* YAML_TEXT written without quotes and not as a block */
-  unsigned count;         /* values of a map or list */
+  struct slice key;  /* in a map; NUL-terminated, not empty. Else empty */
+  struct slice text; /* YAML_TEXT; NUL-terminated, holds no other NUL */
+  bool plain;        /* YAML_TEXT written without quotes and not as a block */
+  unsigned count;    /* values of a map or list */
   struct yaml_node *first, *last, *next;
 };
 
@@ -44,7 +44,7 @@ struct yaml_doc;
  * Returns: DOM_OK; DOM_INVALID with the position in err; DOM_TOO_LARGE past a limit above;
  * DOM_NO_MEMORY. */
 enum dom_code yaml_load(struct slice bytes, const char *file, struct yaml_doc **out_doc, struct dom_err *err);
-void yaml_free(struct yaml_doc *doc);                        /* NULL is allowed */
+void yaml_free(struct yaml_doc *doc);                          /* NULL is allowed */
 const struct yaml_node *yaml_root(const struct yaml_doc *doc); /* a map; lives as long as doc */
 /* The value of `key` in a map, or NULL. */
 const struct yaml_node *yaml_get(const struct yaml_node *map, const char *key);

@@ -126,7 +126,9 @@ unsigned charter_class_of(const struct charter *c, struct slice key);
 const char *charter_class_name(const struct charter *c, unsigned index); /* asserts index < count */
 /* Returns: DOM_OK; DOM_NOT_FOUND when this charter has no class of that name. */
 enum dom_code charter_class_find(const struct charter *c, struct slice name, unsigned *out_index);
-static inline uint32_t charter_class_bit(unsigned index) { return UINT32_C(1) << index; }
+static inline uint32_t charter_class_bit(unsigned index) {
+  return UINT32_C(1) << index;
+}
 uint32_t charter_classes_all(const struct charter *c); /* the mask of every class */
 
 /* ---- decisions --------------------------------------------------------------------------- */
@@ -144,7 +146,8 @@ uint32_t charter_classes_all(const struct charter *c); /* the mask of every clas
  *   DELETE   its home          client's          –           –           transit², keep³
  *   COPY     source's home     client's          –           copy's home store(target)¹, transit²
  *   MOVE     new home          –                 old home    –           store(region), no leave there
- *   REPAIR   where they lie    –                 0 or region –           region is of the charter
+ *   REPAIR   where they lie    –                 0 or region –           region is of the charter; no rule is
+ * asked
  *
  *   ¹ or, at its home of a rule's `leave` entry: granted until its date, refused after it.
  *     A region under `leave` is refused to every subject that is not at home there.
@@ -161,7 +164,7 @@ struct charter_intent {
   uint16_t source;                    /* MOVE: the home the subject leaves */
   uint16_t target;                    /* COPY: the region the copy will lie in (= region within one home) */
   uint32_t classes;                   /* the key's class and the inherited ones; MOVE: of all objects,
-                                         0 = of every class; REPAIR: ignored; else never 0 */
+                                         0 = of every class; REPAIR: ignored (as country is); else never 0 */
   bool at_home;                       /* the subject is at home in `region` now */
   /* STORE, DELETE: creation time of the object or version that is destroyed for good (an
    * overwrite without versioning destroys one); the youngest if several. 0 = unknown: refused where
@@ -222,24 +225,23 @@ bool charter_country_valid(const char *country);
 
 /* Whether `next` may follow `old`: newer version, same organization, no region number given to
  * another name or jurisdiction, no region's name given another number, no class dropped (objects may
- * have inherited it). A region that keeps earlier charters asks for each of them, so that a number dropped long
- * ago does not come back either.
- * Returns: DOM_OK; DOM_INCOMPATIBLE with the reason in err. */
+ * have inherited it). A region that keeps earlier charters asks for each of them, so that a number dropped
+ * long ago does not come back either. Returns: DOM_OK; DOM_INCOMPATIBLE with the reason in err. */
 enum dom_code charter_check_successor(const struct charter *old, const struct charter *next,
                                       struct dom_err *err);
 
 /* One difference. Values are canonical texts; NULL where the path is absent on that side. */
 struct charter_change {
   const char *path;   /* "rules.IN.restricted.store" */
-  const char *before; /* "CN" */
-  const char *after;  /* "US, SG" */
+  const char *before; /* "[CN]" */
+  const char *after;  /* "[SG, US]" */
 };
 /* Receives one change, borrowed for the call. */
 typedef void charter_change_fn(void *context, const struct charter_change *change);
 /* Calls `fn` for every difference, ordered by path. Returns: DOM_OK; DOM_NO_MEMORY, before any call. */
 enum dom_code charter_diff_each(const struct charter *old, const struct charter *next, charter_change_fn *fn,
                                 void *context, struct dom_err *err);
-/* Appends one line a change: "+ path: after", "- path: before", "~ path: before → after".
+/* Appends one line a change: "+ path: after", "- path: before", "~ path: before -> after".
  * Returns as charter_diff_each. */
 enum dom_code charter_diff(const struct charter *old, const struct charter *next, struct buf *out,
                            struct dom_err *err);
