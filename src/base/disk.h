@@ -32,9 +32,11 @@ struct disk_info {
   bool is_dir;
 };
 
-/* One name found by list; `name` is borrowed for the call. Return false to stop. */
+/* One name found by list; `name` is borrowed for the call. Return false to stop. Names come in
+ * byte order; all were collected before the first call, so the function may change the folder. */
 typedef bool (*disk_list_fn)(void *arg, const char *name, bool is_dir);
 
+/* One disk's operations; the thin calls below say what each does. */
 struct disk_ops {
   enum dom_code (*open)(struct disk *d, const char *path, unsigned flags, struct disk_file **out, struct dom_err *err);
   void (*close)(struct disk_file *f);
@@ -60,23 +62,43 @@ struct disk {
   const struct disk_ops *ops;
 };
 
-/* Thin calls, so that users read disk_open(d, …) and not d->ops->open(d, …). */
+/* Thin calls, so that users read disk_open(d, …) and not d->ops->open(d, …). They assert what
+ * is a mistake of the program: bad paths, flags that contradict each other, DISK_DIRECT transfers
+ * off the alignment. "" and "." name the root where a folder is meant.
+ * Returns (all): what dom_fail_errno makes of the system's answer, so DOM_IO for most, and
+ * DOM_NO_SPACE, DOM_NOT_FOUND, DOM_EXISTS, DOM_NO_MEMORY; DOM_BUSY from disk_lock only.
+ * Threads: any; two transfers on one file may run at once. */
+
+/* Opens or creates a file (mode 0600). *out is closed with disk_close. */
 enum dom_code disk_open(struct disk *d, const char *path, unsigned flags, struct disk_file **out, struct dom_err *err);
 void disk_close(struct disk_file *f); /* NULL is allowed */
+/* Reads up to len bytes at offset; *out_len < len only at the end of the file. */
 enum dom_code disk_read(struct disk_file *f, uint64_t offset, void *out, size_t len, size_t *out_len, struct dom_err *err);
 /* As disk_read, but a short read is DOM_CORRUPT. */
 enum dom_code disk_read_full(struct disk_file *f, uint64_t offset, void *out, size_t len, struct dom_err *err);
+/* Writes all of it or fails; after a failure any part may be there.
+ * Durable: at return with DISK_DSYNC, else after disk_sync. */
 enum dom_code disk_write(struct disk_file *f, uint64_t offset, const void *data, size_t len, struct dom_err *err);
+/* Durable: all writes and resizes of this file that returned before. After a failure the state
+ * of the file is unknown for good: a later sync may succeed and yet not bring back what was lost. */
 enum dom_code disk_sync(struct disk_file *f, struct dom_err *err);
+/* Reserves blocks up to `size`, and the file grows to it if it is smaller; new bytes are zeros.
+ * Where the file system cannot reserve, only the size is set. Durable: after disk_sync. */
 enum dom_code disk_allocate(struct disk_file *f, uint64_t size, struct dom_err *err);
+/* Sets the size, either way; new bytes are zeros. Durable: after disk_sync. */
 enum dom_code disk_truncate(struct disk_file *f, uint64_t size, struct dom_err *err);
 enum dom_code disk_size(struct disk_file *f, uint64_t *out, struct dom_err *err);
+/* Exclusive flock, held till close; DOM_BUSY when another open file holds it. */
 enum dom_code disk_lock(struct disk_file *f, struct dom_err *err);
+/* Atomic: at any time, and after a crash, the old or the new. Replaces a file at `to`.
+ * Durable: after disk_dir_sync of the folder of either name. */
 enum dom_code disk_rename(struct disk *d, const char *from, const char *to, struct dom_err *err);
 enum dom_code disk_unlink(struct disk *d, const char *path, struct dom_err *err);
+/* Mode 0700; DOM_OK when the folder is there already. Durable: after disk_dir_sync of its parent. */
 enum dom_code disk_mkdir(struct disk *d, const char *path, struct dom_err *err);
 enum dom_code disk_rmdir(struct disk *d, const char *path, struct dom_err *err);
 enum dom_code disk_dir_sync(struct disk *d, const char *path, struct dom_err *err);
+/* Calls fn for each name in the folder, see disk_list_fn. */
 enum dom_code disk_list(struct disk *d, const char *path, disk_list_fn fn, void *arg, struct dom_err *err);
 enum dom_code disk_stat(struct disk *d, const char *path, struct disk_info *out, struct dom_err *err);
 enum dom_code disk_free_bytes(struct disk *d, uint64_t *out, struct dom_err *err);
@@ -92,19 +114,26 @@ enum dom_code disk_posix_open(const char *root, struct disk **out, struct dom_er
 void disk_posix_close(struct disk *d);
 
 /* A disk in memory whose unsynced writes can be lost, torn or reordered by a power cut.
- * Deterministic from `seed`. Threads: any (one lock). */
+ * Deterministic from `seed` and the order of calls. Its content is no allocation in the sense
+ * of alloc.h (open files are). Threads: any (one lock). */
 struct disk *disk_sim_new(uint64_t seed); /* NULL without memory */
 void disk_sim_free(struct disk *d);
-/* The power goes now: for each file every write since its last sync is kept, dropped or torn
- * at a 512-byte border, each by itself; names not dir_synced come back or vanish. All open
- * files of before fail with DOM_IO from now on; new opens see what survived. */
+/* The power goes now and comes back at once: for each file every write since its last sync is
+ * kept, dropped or torn at 512-byte borders, each by itself; resizes are kept or dropped; names
+ * not dir_synced come back or vanish, a change of a name never without the older one of the same
+ * name. All open files of before fail with DOM_IO from now on and still must be closed; new opens
+ * see what survived. When the power is off already, it only comes back. */
 void disk_sim_power_cut(struct disk *d);
-/* Cut the power by itself at the n-th write/sync/rename/unlink from now (1 = the next);
- * that operation and all after fail with DOM_IO until disk_sim_power_on. 0 = off. */
+/* Cut the power by itself at the n-th operation from now (1 = the next); that operation, which
+ * may still have its effect, and all after fail with DOM_IO until disk_sim_power_on. 0 = off.
+ * Operations are what changes something: write, sync, allocate, truncate, rename, unlink, mkdir,
+ * rmdir, dir_sync, and an open that creates or truncates. */
 void disk_sim_cut_after(struct disk *d, uint64_t operations);
 void disk_sim_power_on(struct disk *d);
 bool disk_sim_is_off(struct disk *d);
-/* Fail the n-th operation from now with `code` (DOM_IO or DOM_NO_SPACE), once. 0 = off. */
+/* Fail the n-th operation from now with `code` (DOM_IO or DOM_NO_SPACE), once. 0 = off. A failed
+ * write leaves a random part of itself; what was unsynced at a failed sync is kept, dropped or
+ * torn for good, although reads still show it until the power goes; others do nothing. */
 void disk_sim_fail_after(struct disk *d, uint64_t operations, enum dom_code code);
 void disk_sim_set_free(struct disk *d, uint64_t bytes); /* later writes past it: DOM_NO_SPACE */
 /* Planted bug for control runs: syncs (and DISK_DSYNC) report success and do nothing. */

@@ -38,8 +38,13 @@ void net_sim_free(struct net_sim *s);
 /* The net of region `number`, whose incoming messages go to handler. Borrowed from s. */
 struct net *net_sim_join(struct net_sim *s, uint16_t number, net_handler handler, void *arg);
 void net_sim_leave(struct net_sim *s, uint16_t number); /* calls to it: DOM_UNAVAILABLE */
-/* Chances in permille: request lost, reply lost (handler ran), request delivered twice. */
+/* Chances in permille: request lost, reply lost (handler ran), request delivered twice. Half of
+ * the lost requests and of the second copies arrive late instead: before a later call from outside
+ * of handlers, in any order, their answers unheard. */
 void net_sim_chances(struct net_sim *s, unsigned lost, unsigned reply_lost, unsigned twice);
+/* Delivers now all that is still under way, e.g. before an invariant is checked at the end. */
+void net_sim_deliver_late(struct net_sim *s);
+/* Cuts or mends the line between two regions that joined, both ways. */
 void net_sim_cut(struct net_sim *s, uint16_t a, uint16_t b, bool cut);
 
 #endif
