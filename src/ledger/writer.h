@@ -1,0 +1,61 @@
+/* Inside of a ledger, shared by the files that write, recover and read it. */
+#ifndef DOMICILE_LEDGER_WRITER_H
+#define DOMICILE_LEDGER_WRITER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "ledger/files.h"
+#include "ledger/journal.h"
+#include "ledger/ledger.h"
+#include "ledger/note.h"
+#include "ledger/tile.h"
+
+enum {
+  BUNDLE_UNIT = 2 + LEDGER_ENTRY_SIZE, /* one entry in a bundle: u16 length, then the bytes */
+  TILE_BYTES = TILE_WIDTH * MERKLE_HASH
+};
+
+struct ledger {
+  struct disk *disk;
+  char origin[LEDGER_ORIGIN_MAX + 1];
+  uint8_t *seed; /* secret memory */
+  uint8_t public_key[ED25519_KEY_SIZE];
+  uint8_t log_id[LEDGER_LOG_ID_SIZE];
+
+  /* Writer's own. edge.size == entries taken up, at most journal.slots. */
+  struct journal journal;
+  struct files files;
+  struct tile_edge edge;
+  uint8_t bundle[TILE_WIDTH * BUNDLE_UNIT]; /* bytes of the unfinished bundle */
+  atomic_bool failed;
+
+  /* What readers see; under `lock`. */
+  pthread_mutex_t lock;
+  uint64_t size;
+  uint64_t cursor;
+  struct buf checkpoint;
+};
+
+/* Takes `count` entries after edge.size up into bundles and tiles, writes those files, and
+ * publishes a checkpoint for the new size. Entries must be durable in the journal.
+ * Returns: DOM_IO, DOM_NO_SPACE, DOM_NO_MEMORY. */
+enum dom_code writer_publish(struct ledger *ledger, const struct journal_slot *slots, size_t count,
+                             struct dom_err *err);
+/* Signs edge.size and its root, replaces the checkpoint file, then shows it to readers. */
+enum dom_code writer_sign(struct ledger *ledger, uint64_t cursor, struct dom_err *err);
+/* Takes entries up; writes files only with `keep`. */
+enum dom_code writer_take(struct ledger *ledger, const struct journal_slot *slots, size_t count, bool keep,
+                          struct dom_err *err);
+/* Stages the unfinished tiles and bundle that differ from those of `old_size`, and commits. */
+enum dom_code writer_keep_partials(struct ledger *ledger, uint64_t old_size, struct dom_err *err);
+
+/* Brings edge, bundle, cursor and files in line with checkpoint and journal (see ledger_open). */
+enum dom_code recover(struct ledger *ledger, struct dom_err *err);
+
+/* Reads a tile or bundle of a tree of at least that width; a partial one that was removed is
+ * cut from the full one. Appends. Threads: any. Returns: DOM_NOT_FOUND, DOM_CORRUPT (length),
+ * DOM_IO, DOM_NO_MEMORY. */
+enum dom_code reader_tile(struct ledger *ledger, struct tile_id id, struct buf *out, struct dom_err *err);
+
+#endif
