@@ -1,0 +1,115 @@
+#include "wire/conn.h"
+
+#include <assert.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+
+uint64_t conn_now(const struct wire_server *s) {
+  return clock_mono_ns(s->options.clock);
+}
+
+static void list_add(struct wire_server *s, struct wire_conn *c) {
+  c->next = s->conns;
+  if (s->conns != NULL) s->conns->prev = c;
+  s->conns = c;
+  s->conn_count++;
+  if (c->refused) s->refused_count++;
+}
+
+static void list_remove(struct wire_server *s, struct wire_conn *c) {
+  assert(s->conn_count > 0 && (c->prev != NULL || s->conns == c));
+  if (c->prev != NULL)
+    c->prev->next = c->next;
+  else
+    s->conns = c->next;
+  if (c->next != NULL) c->next->prev = c->prev;
+  s->conn_count--;
+  if (c->refused) s->refused_count--;
+  if (s->conn_count == 0) pthread_cond_broadcast(&s->empty);
+}
+
+/* Decides under the lock whether the connection is admitted, refused with 503, or dropped. */
+static bool admit(struct wire_server *s, struct wire_conn *c) {
+  unsigned admitted = s->conn_count - s->refused_count;
+  bool room = admitted < s->options.connections_max;
+  if (room && !c->address.local) {
+    c->counted = caps_take(&s->caps, &c->address, s->options.connections_per_address_max);
+    room = c->counted;
+  }
+  c->refused = !room;
+  if (c->refused && s->refused_count >= CONN_REFUSED_MAX) return false;
+  list_add(s, c);
+  return true;
+}
+
+static bool watch_first(struct wire_server *s, struct wire_conn *c) {
+  struct epoll_event e = {.events = EPOLLIN | EPOLLRDHUP | EPOLLONESHOT, .data.ptr = c};
+  return epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, c->io.fd, &e) == 0;
+}
+
+bool conn_accept(struct wire_server *s, unsigned listener, int fd, const struct sockaddr_storage *from) {
+  assert(listener < s->listener_count && fd >= 0);
+  struct wire_conn *c = dom_calloc(1, sizeof *c);
+  if (c == NULL || !wire_io_init_socket(&c->io, fd, s->listeners[listener].tcp)) {
+    dom_free(c);
+    close(fd);
+    return false;
+  }
+  c->listener = listener;
+  c->address = caps_key_of(from);
+  pthread_mutex_lock(&s->lock);
+  bool admitted = admit(s, c);
+  uint64_t patience_ms = c->refused ? s->options.linger_ms : s->options.head_timeout_ms;
+  atomic_store(&c->deadline_ns, conn_now(s) + patience_ms * 1000000);
+  atomic_store(&c->idle, true);
+  atomic_store(&c->state, CONN_PARKED);
+  pthread_mutex_unlock(&s->lock);
+  atomic_fetch_add(&s->accepted, 1);
+  if (!admitted || c->refused) atomic_fetch_add(&s->refused_full, 1);
+  if (!admitted) {
+    close(fd);
+    dom_free(c);
+    return false;
+  }
+  /* From here on a worker may own it. */
+  if (watch_first(s, c)) return true;
+  conn_close(s, c, true);
+  return false;
+}
+
+void conn_close(struct wire_server *s, struct wire_conn *c, bool reset) {
+  pthread_mutex_lock(&s->lock);
+  list_remove(s, c);
+  if (c->counted) caps_give(&s->caps, &c->address);
+  c->io.ops->close(&c->io, reset);
+  pthread_mutex_unlock(&s->lock);
+  dom_free(c->partial);
+  dom_free(c);
+}
+
+void conn_park(struct wire_server *s, struct wire_conn *c, bool idle, uint64_t deadline_ns) {
+  assert(atomic_load(&c->state) == CONN_ACTIVE);
+  struct epoll_event e = {.events = EPOLLIN | EPOLLRDHUP | EPOLLONESHOT, .data.ptr = c};
+  int fd = c->io.fd;
+  atomic_store(&c->deadline_ns, deadline_ns);
+  atomic_store(&c->idle, idle);
+  atomic_store(&c->state, CONN_PARKED);
+  int rc = epoll_ctl(s->epoll_fd, EPOLL_CTL_MOD, fd, &e);
+  assert(rc == 0); /* the descriptor is ours and registered: this cannot fail */
+  (void)rc;
+}
+
+void conn_sweep(struct wire_server *s, uint64_t now_ns) {
+  bool draining = atomic_load(&s->draining);
+  pthread_mutex_lock(&s->lock);
+  for (struct wire_conn *c = s->conns; c != NULL; c = c->next) {
+    int parked = CONN_PARKED;
+    if (atomic_load(&c->state) != parked) continue;
+    if (atomic_load(&c->deadline_ns) > now_ns && !(draining && atomic_load(&c->idle))) continue;
+    /* The end of input makes it readable, so that epoll hands it to a worker. */
+    if (atomic_compare_exchange_strong(&c->state, &parked, CONN_DOOMED)) (void)shutdown(c->io.fd, SHUT_RD);
+  }
+  pthread_mutex_unlock(&s->lock);
+}

@@ -1,0 +1,127 @@
+#include "wire/io.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+static ssize_t socket_read(struct wire_io *io, void *out, size_t cap, bool brief) {
+  ssize_t n;
+  do n = recv(io->fd, out, cap, brief ? 0 : MSG_DONTWAIT);
+  while (n < 0 && errno == EINTR);
+  return n;
+}
+
+static ssize_t socket_write(struct wire_io *io, const struct iovec *parts, size_t count) {
+  struct msghdr m = {.msg_iov = (struct iovec *)(uintptr_t)parts, .msg_iovlen = count};
+  ssize_t n;
+  do n = sendmsg(io->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
+  while (n < 0 && errno == EINTR);
+  return n;
+}
+
+static void socket_finish(struct wire_io *io) {
+  assert(io->fd >= 0);
+  (void)shutdown(io->fd, SHUT_WR); /* fails only when the peer is gone already */
+}
+
+static void socket_close(struct wire_io *io, bool reset) {
+  assert(io->fd >= 0);
+  if (reset) {
+    struct linger l = {.l_onoff = 1, .l_linger = 0};
+    (void)setsockopt(io->fd, SOL_SOCKET, SO_LINGER, &l, sizeof l);
+  }
+  (void)close(io->fd);
+  io->fd = -1;
+}
+
+static const struct wire_io_ops socket_ops = {
+    .read = socket_read, .write = socket_write, .finish = socket_finish, .close = socket_close};
+
+bool wire_io_init_socket(struct wire_io *io, int fd, bool tcp) {
+  assert(io != NULL && fd >= 0);
+  *io = (struct wire_io){.ops = &socket_ops, .fd = fd};
+  int on = 1;
+  struct timeval brief = {.tv_sec = 0, .tv_usec = WIRE_BRIEF_WAIT_MS * 1000};
+  if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &brief, sizeof brief) != 0) return false;
+  /* Without TCP_NODELAY small replies wait 40 ms for an acknowledgement. */
+  return !tcp || setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0;
+}
+
+int wire_io_wait(const struct wire_io *io, short events, uint64_t timeout_ms) {
+  assert(io->fd >= 0);
+  struct pollfd p = {.fd = io->fd, .events = events};
+  int n = poll(&p, 1, timeout_ms > INT32_MAX ? INT32_MAX : (int)timeout_ms);
+  return n == 0 ? 0 : 1; /* an interrupted poll counts as ready: the caller tries and comes back */
+}
+
+void wire_pace_init(struct wire_pace *p, uint32_t rate_min, uint32_t grace_ms) {
+  assert(rate_min > 0 && grace_ms > 0);
+  *p = (struct wire_pace){
+      .patience_us = 1000ull * grace_ms, .grace_us = 1000ull * grace_ms, .rate_min = rate_min};
+}
+
+void wire_pace_earn(struct wire_pace *p, size_t bytes) {
+  uint64_t earned = (bytes > UINT32_MAX ? UINT32_MAX : (uint64_t)bytes) * 1000000 / p->rate_min;
+  p->patience_us = p->patience_us + earned < p->grace_us ? p->patience_us + earned : p->grace_us;
+  assert(p->patience_us <= p->grace_us);
+}
+
+enum dom_code wire_pace_wait(struct wire_pace *p, const struct wire_io *io, short events) {
+  if (p->patience_us == 0) return DOM_TIMEOUT;
+  struct clock *clock = clock_posix();
+  uint64_t from = clock_mono_ns(clock);
+  int ready = wire_io_wait(io, events, p->patience_us / 1000 + 1);
+  uint64_t spent = (clock_mono_ns(clock) - from) / 1000;
+  p->patience_us = spent < p->patience_us ? p->patience_us - spent : 0;
+  return ready ? DOM_OK : DOM_TIMEOUT;
+}
+
+enum dom_code wire_io_read(struct wire_io *io, struct wire_pace *pace, void *out, size_t cap,
+                           size_t *out_len) {
+  assert(cap > 0);
+  for (;;) {
+    ssize_t n = io->ops->read(io, out, cap, false);
+    if (n >= 0) {
+      *out_len = (size_t)n;
+      wire_pace_earn(pace, (size_t)n);
+      return DOM_OK;
+    }
+    if (errno != EAGAIN && errno != EWOULDBLOCK) return DOM_IO;
+    enum dom_code c = wire_pace_wait(pace, io, POLLIN);
+    if (c != DOM_OK) return c;
+  }
+}
+
+/* Moves the list of parts past `n` written bytes; returns how many parts are done. */
+static size_t advance(struct iovec *parts, size_t count, size_t n) {
+  size_t done = 0;
+  while (done < count && n >= parts[done].iov_len) n -= parts[done++].iov_len;
+  if (done < count) {
+    parts[done].iov_base = (uint8_t *)parts[done].iov_base + n;
+    parts[done].iov_len -= n;
+  }
+  return done;
+}
+
+enum dom_code wire_io_write(struct wire_io *io, struct wire_pace *pace, struct iovec *parts, size_t count) {
+  assert(count > 0);
+  size_t at = advance(parts, count, 0);
+  while (at < count) {
+    ssize_t n = io->ops->write(io, parts + at, count - at);
+    if (n >= 0) {
+      wire_pace_earn(pace, (size_t)n);
+      at += advance(parts + at, count - at, (size_t)n);
+      continue;
+    }
+    if (errno != EAGAIN && errno != EWOULDBLOCK) return DOM_IO;
+    enum dom_code c = wire_pace_wait(pace, io, POLLOUT);
+    if (c != DOM_OK) return c;
+  }
+  return DOM_OK;
+}

@@ -1,0 +1,59 @@
+/* Io: one connected byte stream, as a table of functions. Plain sockets today; TLS fits behind
+ * the same four calls. Inside wire only. */
+#ifndef DOMICILE_WIRE_IO_H
+#define DOMICILE_WIRE_IO_H
+
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include "base/bytes.h"
+
+/* How long a brief read waits for the next request of a connection that was just served: about
+ * a client's turnaround on a local network. Set once per socket (SO_RCVTIMEO). */
+enum { WIRE_BRIEF_WAIT_MS = 4 };
+
+struct wire_io;
+struct wire_io_ops {
+  /* As recv: bytes read, 0 at the end, -1 with errno. EAGAIN: nothing there now, or nothing came
+   * within WIRE_BRIEF_WAIT_MS when `brief`. */
+  ssize_t (*read)(struct wire_io *io, void *out, size_t cap, bool brief);
+  /* As writev without SIGPIPE; -1 with EAGAIN when the peer does not take more now. */
+  ssize_t (*write)(struct wire_io *io, const struct iovec *parts, size_t count);
+  /* Says that nothing more will be written. */
+  void (*finish)(struct wire_io *io);
+  /* Closes. `reset`: so that the peer sees an error instead of an end. */
+  void (*close)(struct wire_io *io, bool reset);
+};
+
+struct wire_io {
+  const struct wire_io_ops *ops;
+  int fd;      /* what poll and epoll watch */
+  void *state; /* of a TLS implementation */
+};
+
+/* Takes over the connected socket `fd`, sets its options. Returns: false when it is dead. */
+bool wire_io_init_socket(struct wire_io *io, int fd, bool tcp);
+
+/* Waits until the socket is ready for `events` (POLLIN, POLLOUT) or timeout_ms pass.
+ * Returns: 1 ready (or broken: the next call tells), 0 time is up. */
+int wire_io_wait(const struct wire_io *io, short events, uint64_t timeout_ms);
+
+/* Pace: how patient we are with a client. Patience is milliseconds; waiting spends it, bytes
+ * that moved earn it back at the least rate, up to the grace. Spent: the client is too slow. */
+struct wire_pace {
+  uint64_t patience_us;
+  uint64_t grace_us;
+  uint32_t rate_min; /* bytes per second */
+};
+void wire_pace_init(struct wire_pace *p, uint32_t rate_min, uint32_t grace_ms);
+void wire_pace_earn(struct wire_pace *p, size_t bytes);
+/* Waits for `events` as long as patience lasts. Returns: DOM_TIMEOUT when it is spent. */
+enum dom_code wire_pace_wait(struct wire_pace *p, const struct wire_io *io, short events);
+
+/* Reads at least one byte, *out_len 0 at the end. DOM_IO, DOM_TIMEOUT. */
+enum dom_code wire_io_read(struct wire_io *io, struct wire_pace *pace, void *out, size_t cap,
+                           size_t *out_len);
+/* Writes all parts; changes them as it goes. DOM_IO, DOM_TIMEOUT. */
+enum dom_code wire_io_write(struct wire_io *io, struct wire_pace *pace, struct iovec *parts, size_t count);
+
+#endif

@@ -1,0 +1,107 @@
+/* Server: listeners, connections, workers.
+ *
+ * A connection that waits for its next request is parked: it holds a file descriptor and some
+ * 200 bytes, no thread and no buffer. When bytes arrive, a worker takes it, reads the head, runs
+ * the handler, and serves the next request of the same connection while one is there or comes at
+ * once. A head that arrives slowly is parked too, so slow heads never hold workers. */
+#ifndef DOMICILE_WIRE_SERVER_H
+#define DOMICILE_WIRE_SERVER_H
+
+#include "base/clock.h"
+#include "wire/exchange.h"
+
+enum {
+  /* Workers: enough that handlers blocked on disk syncs overlap (group commit needs many waiting
+   * writers), few enough that their stacks and buffers (~100 KiB each) do not matter. */
+  WIRE_WORKERS_DEFAULT = 64,
+  WIRE_WORKERS_MAX = 1024,
+  /* Connections: below the hard limit of 20,000 descriptors met in the field, leaving room for
+   * stores and peers. */
+  WIRE_CONNECTIONS_DEFAULT = 10000,
+  /* Connections of one address (IPv6: one /64): a gateway's pool or a proxy in front fits, one
+   * address alone cannot take all. */
+  WIRE_CONNECTIONS_PER_ADDRESS_DEFAULT = 4096,
+  /* A head must be whole this long after its first byte: generous for a satellite link, short
+   * enough that dripped heads do not pile up. */
+  WIRE_HEAD_TIMEOUT_MS_DEFAULT = 20000,
+  /* An idle connection is closed after this: longer than clients' own pools keep theirs. */
+  WIRE_IDLE_TIMEOUT_MS_DEFAULT = 75000,
+  /* Least rate of a body or reply, bytes per second, beyond the grace: a 2G phone does 5 KiB/s. */
+  WIRE_RATE_MIN_DEFAULT = 1024,
+  /* A client may be this far behind the least rate, and may pause this long, before it is cut. */
+  WIRE_GRACE_MS_DEFAULT = 30000,
+  /* After a last reply we read on for this long, so that the reply is not lost to a reset. */
+  WIRE_LINGER_MS_DEFAULT = 2000,
+  /* Request memory of one exchange (wire_exchange_arena). */
+  WIRE_ARENA_BYTES_DEFAULT = 4 << 20,
+  /* What Retry-After says beside 503: one second, as S3's SDKs back off by themselves. */
+  WIRE_RETRY_AFTER_S = 1,
+  /* Listeners of one server: clients, peers, admin socket, IPv4 and IPv6 of each. */
+  WIRE_LISTENERS_MAX = 16
+};
+
+/* 0 in any field means the default above. */
+struct wire_server_options {
+  unsigned workers;
+  unsigned connections_max;
+  unsigned connections_per_address_max; /* unix sockets are not counted */
+  uint32_t head_timeout_ms;
+  uint32_t idle_timeout_ms;
+  uint32_t rate_min; /* bytes per second, request bodies and replies */
+  uint32_t grace_ms;
+  uint32_t linger_ms;
+  size_t arena_bytes_max;
+  struct clock *clock; /* NULL: clock_posix() */
+};
+
+/* Handles one request. Runs on a worker; returns after it replied (or gave up). */
+typedef void (*wire_handler)(struct wire_exchange *x, void *arg);
+
+/* Counters since the start, except `connections` (now). For metrics: nothing personal. */
+struct wire_server_stats {
+  uint64_t connections;
+  uint64_t accepted;
+  uint64_t requests;
+  uint64_t refused_heads; /* malformed, too large, too late */
+  uint64_t refused_full;  /* answered 503 for a connection cap */
+  uint64_t slow_aborts;   /* bodies or replies below the least rate */
+};
+
+struct wire_server;
+
+/* A server without listeners and threads. `handler` is called with `arg` by many threads at once.
+ * *out_server is freed by wire_server_close. Returns: DOM_NO_MEMORY, DOM_IO. */
+enum dom_code wire_server_new(const struct wire_server_options *options, wire_handler handler, void *arg,
+                              struct wire_server **out_server, struct dom_err *err);
+
+/* Listens on TCP at "ADDR:PORT" ("127.0.0.1:9101", "[::1]:0", "localhost:80"); port 0: any free
+ * one. Only before wire_server_start.
+ *   out_listener  index of the listener, as wire_exchange_listener reports it
+ * Returns: DOM_BUSY the port is taken (the text names ADDR:PORT), DOM_INVALID the text is no
+ * address, DOM_TOO_LARGE past WIRE_LISTENERS_MAX, DOM_IO. */
+enum dom_code wire_server_listen_tcp(struct wire_server *s, const char *address, unsigned *out_listener,
+                                     struct dom_err *err);
+/* Listens on a unix socket at `path`, mode 0600; a socket file that nobody listens on is replaced;
+ * the file is removed at close. Returns: DOM_BUSY somebody listens there, DOM_INVALID the path is
+ * too long or something else than a socket, DOM_IO. */
+enum dom_code wire_server_listen_unix(struct wire_server *s, const char *path, unsigned *out_listener,
+                                      struct dom_err *err);
+/* The TCP port that a listener really has; 0 for a unix socket. */
+unsigned wire_server_port(const struct wire_server *s, unsigned listener);
+/* True when all addresses that "ADDR:PORT" resolves to are loopback. False also when it does not
+ * resolve. */
+bool wire_address_is_loopback(const char *address);
+
+/* Starts the threads. They block all signals. Returns: DOM_NO_MEMORY, DOM_IO. */
+enum dom_code wire_server_start(struct wire_server *s, struct dom_err *err);
+/* Stops accepting, closes idle connections, lets requests in flight finish (their replies say
+ * Connection: close), and waits until all are gone. May be called once, from any thread but a
+ * worker. Returns: DOM_TIMEOUT when some were still there after deadline_ms. */
+enum dom_code wire_server_drain(struct wire_server *s, uint32_t deadline_ms, struct dom_err *err);
+/* Cuts what is left, waits for the handlers, frees everything. NULL is allowed. */
+void wire_server_close(struct wire_server *s);
+
+/* Threads: any. */
+void wire_server_stats(struct wire_server *s, struct wire_server_stats *out);
+
+#endif

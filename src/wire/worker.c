@@ -1,0 +1,236 @@
+#include <assert.h>
+#include <errno.h>
+#include <sys/epoll.h>
+
+#include "base/alloc.h"
+#include "wire/conn.h"
+
+/* What came of the wish for one more head. */
+enum collect {
+  COLLECT_HEAD, /* whole in the input buffer */
+  COLLECT_PARK, /* not yet: give the connection back to epoll */
+  COLLECT_GONE, /* close */
+  COLLECT_REFUSE
+};
+
+static void linger_step(struct wire_worker *w, struct wire_conn *c) {
+  assert(c->lingering);
+  for (;;) {
+    ssize_t n = c->io.ops->read(&c->io, w->input, CONN_INPUT_BYTES, false);
+    if (n > 0) {
+      c->lingered += (size_t)n;
+      if (c->lingered <= CONN_LINGER_BYTES_MAX) continue;
+    }
+    bool waiting = n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK) && !c->doomed;
+    if (!waiting) break;
+    conn_park(w->server, c, false, atomic_load(&c->deadline_ns));
+    return;
+  }
+  conn_close(w->server, c, false);
+}
+
+/* A close with unread input resets the connection and may take the reply with it: so say that we
+ * are done, and read on until the client is done too. */
+static void linger(struct wire_worker *w, struct wire_conn *c) {
+  assert(!c->lingering);
+  c->lingering = true;
+  c->io.ops->finish(&c->io);
+  dom_free(c->partial);
+  c->partial = NULL;
+  atomic_store(&c->deadline_ns, conn_now(w->server) + 1000000ull * w->server->options.linger_ms);
+  linger_step(w, c);
+}
+
+static void refuse(struct wire_worker *w, struct wire_conn *c, unsigned status, const char *why) {
+  assert(status >= 400);
+  if (!c->refused) atomic_fetch_add(&w->server->refused_heads, 1);
+  exchange_refuse(w, c, status, why);
+  linger(w, c);
+}
+
+/* Puts the connection to rest with what has come of the next head. */
+static void park(struct wire_worker *w, struct wire_conn *c) {
+  struct wire_server *s = w->server;
+  size_t len = w->in_len - w->in_pos;
+  assert(c->partial == NULL && len < WIRE_HEAD_BYTES_MAX);
+  if (len == 0) {
+    conn_park(s, c, true, conn_now(s) + 1000000ull * s->options.idle_timeout_ms);
+    return;
+  }
+  c->partial = dom_alloc(len);
+  if (c->partial == NULL) {
+    conn_close(s, c, true);
+    return;
+  }
+  memcpy(c->partial, w->input + w->in_pos, len);
+  c->partial_len = len;
+  conn_park(s, c, false, c->head_deadline_ns);
+}
+
+static void unpark(struct wire_worker *w, struct wire_conn *c) {
+  int parked = CONN_PARKED;
+  if (!atomic_compare_exchange_strong(&c->state, &parked, CONN_ACTIVE)) {
+    assert(parked == CONN_DOOMED);
+    c->doomed = true;
+    atomic_store(&c->state, CONN_ACTIVE);
+  }
+  w->in_floor = w->in_pos = w->in_len = 0;
+  if (c->partial == NULL) return;
+  memcpy(w->input, c->partial, c->partial_len);
+  w->in_len = c->partial_len;
+  dom_free(c->partial);
+  c->partial = NULL;
+}
+
+/* Looks at the bytes that are there. COLLECT_PARK: more are needed. */
+static enum collect scan(struct wire_worker *w, struct wire_conn *c, size_t *out_len, unsigned *out_status) {
+  /* RFC 9112 §2.2: one empty line before a request is forgiven. */
+  if (w->in_pos == 0 && w->in_len >= 2 && c->scanned == 0 && memcmp(w->input, "\r\n", 2) == 0) w->in_pos = 2;
+  assert(w->in_pos <= w->in_len);
+  struct slice bytes = slice_of(w->input + w->in_pos, w->in_len - w->in_pos);
+  if (bytes.len == 0) return COLLECT_PARK;
+  *out_status = 503;
+  if (c->refused) return COLLECT_REFUSE;
+  switch (wire_head_scan(bytes, &c->scanned, out_len, out_status)) {
+  case WIRE_SCAN_WHOLE:
+    return COLLECT_HEAD;
+  case WIRE_SCAN_BAD:
+    return COLLECT_REFUSE;
+  case WIRE_SCAN_MORE:
+    break;
+  }
+  uint64_t now = conn_now(w->server);
+  if (c->head_deadline_ns == 0) c->head_deadline_ns = now + 1000000ull * w->server->options.head_timeout_ms;
+  *out_status = 408;
+  return now > c->head_deadline_ns ? COLLECT_REFUSE : COLLECT_PARK;
+}
+
+/* Nothing more can be had from a connection that closes: whatever is half there came too late. */
+static enum collect give_up(const struct wire_worker *w, const struct wire_conn *c, unsigned *out_status) {
+  bool half = w->in_len > w->in_pos;
+  assert(w->in_len >= w->in_pos);
+  *out_status = 408;
+  return half && c->doomed ? COLLECT_REFUSE : COLLECT_GONE;
+}
+
+/* Brings a whole head into the input buffer. `brief`: the connection was just served, and its
+ * next request is probably on its way; waiting a moment costs less than parking. */
+static enum collect collect(struct wire_worker *w, struct wire_conn *c, bool brief, size_t *out_len,
+                            unsigned *out_status) {
+  for (;;) {
+    enum collect r = scan(w, c, out_len, out_status);
+    if (r != COLLECT_PARK) return r;
+    bool empty = w->in_len == w->in_pos;
+    assert(w->in_len < CONN_INPUT_BYTES);
+    ssize_t n = c->io.ops->read(&c->io, w->input + w->in_len, CONN_INPUT_BYTES - w->in_len, brief && empty);
+    if (n > 0) {
+      w->in_len += (size_t)n;
+      continue;
+    }
+    if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK) return COLLECT_GONE;
+    if (n == 0 || c->doomed) return give_up(w, c, out_status);
+    return empty && atomic_load(&w->server->draining) ? COLLECT_GONE : COLLECT_PARK;
+  }
+}
+
+/* A brief wait holds a worker: only while others are free to take what comes. */
+static bool may_wait(const struct wire_server *s) {
+  assert(s->options.workers > 0);
+  return atomic_load_explicit(&s->idle_workers, memory_order_relaxed) > s->options.workers / 16;
+}
+
+static void to_next(struct wire_worker *w, struct wire_conn *c) {
+  size_t len = w->in_len - w->in_pos;
+  assert(w->in_pos <= w->in_len);
+  if (len > 0) memmove(w->input, w->input + w->in_pos, len);
+  w->in_floor = w->in_pos = 0;
+  w->in_len = len;
+  c->scanned = 0;
+  c->head_deadline_ns = 0;
+  arena_reset(w->arena);
+}
+
+/* Runs one request whose head is in the buffer. False: the connection is no longer ours. */
+static bool run(struct wire_worker *w, struct wire_conn *c, size_t head_len) {
+  struct wire_server *s = w->server;
+  const char *why = NULL;
+  unsigned status = wire_head_parse(slice_of(w->input + w->in_pos, head_len), &w->x.head, &why);
+  w->in_pos += head_len;
+  w->in_floor = w->in_pos;
+  if (status != 0) {
+    refuse(w, c, status, why);
+    return false;
+  }
+  atomic_fetch_add_explicit(&s->requests, 1, memory_order_relaxed);
+  exchange_begin(w, c);
+  s->handler(&w->x, s->arg);
+  switch (exchange_finish(&w->x)) {
+  case EXCHANGE_KEEP:
+    to_next(w, c);
+    return true;
+  case EXCHANGE_LINGER:
+    linger(w, c);
+    break;
+  case EXCHANGE_RESET:
+    conn_close(s, c, true);
+    break;
+  }
+  arena_reset(w->arena);
+  return false;
+}
+
+static const char *why_of(unsigned status) {
+  switch (status) {
+  case 408:
+    return "The request head took too long.";
+  case 414:
+    return "The request target is too long.";
+  case 431:
+    return "The request head is too large.";
+  case 503:
+    return "Too many connections. Please try again later.";
+  default:
+    return "Malformed request head.";
+  }
+}
+
+static void serve(struct wire_worker *w, struct wire_conn *c) {
+  unpark(w, c);
+  if (c->lingering) {
+    linger_step(w, c);
+    return;
+  }
+  for (bool brief = false;; brief = may_wait(w->server)) {
+    size_t head_len = 0;
+    unsigned status = 0;
+    switch (collect(w, c, brief, &head_len, &status)) {
+    case COLLECT_HEAD:
+      break;
+    case COLLECT_PARK:
+      park(w, c);
+      return;
+    case COLLECT_GONE:
+      conn_close(w->server, c, false);
+      return;
+    case COLLECT_REFUSE:
+      refuse(w, c, status, why_of(status));
+      return;
+    }
+    assert(head_len > 0);
+    if (!run(w, c, head_len)) return;
+  }
+}
+
+void *worker_main(void *worker) {
+  struct wire_worker *w = worker;
+  struct wire_server *s = w->server;
+  while (!atomic_load(&s->stopping)) {
+    struct epoll_event e;
+    atomic_fetch_add_explicit(&s->idle_workers, 1, memory_order_relaxed);
+    int n = epoll_wait(s->epoll_fd, &e, 1, -1);
+    atomic_fetch_sub_explicit(&s->idle_workers, 1, memory_order_relaxed);
+    assert(n <= 1);
+    if (n == 1 && e.data.ptr != NULL) serve(w, e.data.ptr); /* NULL: the stop signal */
+  }
+  return NULL;
+}
