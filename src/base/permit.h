@@ -15,7 +15,7 @@ enum permit_action {
   PERMIT_LIST,    /* names shown to a client by a gateway */
   PERMIT_DELETE,  /* removed at a client's wish */
   PERMIT_COPY,    /* source side of CopyObject / UploadPartCopy */
-  PERMIT_MOVE,    /* staged in another region by a handoff */
+  PERMIT_MOVE,    /* read out of one region and staged in another by a handoff; covers both */
   PERMIT_REPAIR,  /* kept in place: recovery, scrub, compaction, erasure bookkeeping */
   PERMIT_ACTION_COUNT
 };

@@ -225,6 +225,7 @@ enum dom_code charter_decide(const struct charter *c, const struct charter_inten
   struct permit_terms terms = {.action = intent->action,
                                .region = intent->region,
                                .gateway = intent->gateway,
+                               .source = intent->action == PERMIT_MOVE ? intent->source : 0,
                                .classes = q.classes,
                                .version = c->version,
                                .token = intent->token};

@@ -83,6 +83,7 @@ enum dom_code clause_check(const struct charter *c, const struct yaml_node *at, 
 struct permit_terms {
   enum permit_action action;
   uint16_t region, gateway;
+  uint16_t source; /* MOVE: the old home; a permit to move covers both ends */
   uint32_t classes;
   uint64_t version;
   const uint8_t *token; /* TOKEN_SIZE bytes, copied */

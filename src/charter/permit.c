@@ -12,7 +12,8 @@ struct permit {
   uint64_t version;
   uint32_t classes;
   uint16_t region, gateway;
-  uint32_t action;
+  uint16_t source; /* MOVE only: the store that the bytes are read from */
+  uint16_t action;
   uint8_t token[TOKEN_SIZE];
 };
 _Static_assert(sizeof(struct permit) <= sizeof(struct charter_permit_storage), "a permit fits its storage");
@@ -24,7 +25,8 @@ const struct permit *permit_write(struct charter_permit_storage *storage, const 
                           .classes = terms->classes,
                           .region = terms->region,
                           .gateway = terms->gateway,
-                          .action = terms->action};
+                          .source = terms->source,
+                          .action = (uint16_t)terms->action};
   memcpy(permit.token, terms->token, TOKEN_SIZE);
   memcpy(storage, &permit, sizeof permit);
   return (const struct permit *)storage;
@@ -42,7 +44,8 @@ bool permit_covers(const struct permit *p, enum permit_action action, uint16_t r
   assert(action < PERMIT_ACTION_COUNT && token != NULL);
   if (!p) return false;
   struct permit permit = permit_read(p);
-  return permit.mark == permit_mark && permit.action == (uint32_t)action && permit.region == region &&
+  bool place = permit.region == region || (permit.source != 0 && permit.source == region);
+  return permit.mark == permit_mark && permit.action == (uint16_t)action && place &&
          memcmp(permit.token, token, TOKEN_SIZE) == 0;
 }
 
