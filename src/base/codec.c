@@ -125,7 +125,8 @@ uint8_t get_u8(struct reader *r) {
 
 uint16_t get_u16le(struct reader *r) {
   const uint8_t *p = take(r, 2);
-  return p ? (uint16_t)(p[0] | p[1] << 8) : 0;
+  if (!p) return 0;
+  return (uint16_t)(p[0] | p[1] << 8);
 }
 
 uint32_t get_u32le(struct reader *r) {
@@ -140,7 +141,8 @@ uint64_t get_u64le(struct reader *r) {
 
 uint16_t get_u16be(struct reader *r) {
   const uint8_t *p = take(r, 2);
-  return p ? (uint16_t)(p[0] << 8 | p[1]) : 0;
+  if (!p) return 0;
+  return (uint16_t)(p[0] << 8 | p[1]);
 }
 
 uint32_t get_u32be(struct reader *r) {
