@@ -36,7 +36,7 @@ static void event_done(yaml_event_t *event) {
 
 static void doc_cleanup(struct yaml_doc **doc) {
   assert(doc != NULL);
-  yaml_free(*doc);
+  yaml_doc_free(*doc);
 }
 
 static enum dom_code fail_at(const char *file, struct place at, enum dom_code code, struct dom_err *err,
@@ -286,7 +286,7 @@ static enum dom_code new_doc(const char *file, struct yaml_doc **out_doc, struct
   doc->arena = arena_new(YAML_MEMORY_MAX);
   doc->file = doc->arena ? arena_str(doc->arena, slice_str(file)) : NULL;
   if (!doc->file) {
-    yaml_free(doc);
+    yaml_doc_free(doc);
     return fail_memory(err);
   }
   assert(doc->root == NULL);
@@ -315,7 +315,7 @@ enum dom_code yaml_load(struct slice bytes, const char *file, struct yaml_doc **
   return DOM_OK;
 }
 
-void yaml_free(struct yaml_doc *doc) {
+void yaml_doc_free(struct yaml_doc *doc) {
   if (!doc) return;
   arena_free(doc->arena);
   dom_free(doc);

@@ -40,11 +40,11 @@ struct yaml_node {
 struct yaml_doc;
 
 /* Parses `bytes`, a whole file named `file` in messages (copied). The root is a map.
- * *out_doc belongs to the caller: yaml_free.
+ * *out_doc belongs to the caller: yaml_doc_free.
  * Returns: DOM_OK; DOM_INVALID with the position in err; DOM_TOO_LARGE past a limit above;
  * DOM_NO_MEMORY. */
 enum dom_code yaml_load(struct slice bytes, const char *file, struct yaml_doc **out_doc, struct dom_err *err);
-void yaml_free(struct yaml_doc *doc);                          /* NULL is allowed */
+void yaml_doc_free(struct yaml_doc *doc);                      /* NULL is allowed */
 const struct yaml_node *yaml_root(const struct yaml_doc *doc); /* a map; lives as long as doc */
 /* The value of `key` in a map, or NULL. */
 const struct yaml_node *yaml_get(const struct yaml_node *map, const char *key);

@@ -15,7 +15,7 @@ void charter_release(struct charter *c) {
   unsigned before = atomic_fetch_sub_explicit(&c->references, 1, memory_order_acq_rel);
   assert(before > 0);
   if (before > 1) return;
-  yaml_free(c->doc);
+  yaml_doc_free(c->doc);
   buf_done(&c->bytes);
   dom_free(c->rules);
   dom_free(c);
