@@ -189,9 +189,11 @@ static enum dom_code facts_sort(struct facts *f, struct dom_err *err) {
 
 static enum dom_code facts_of(const struct charter *c, struct facts *f, struct dom_err *err) {
   assert(f->count == 0);
-  BUF_AUTO number = BUF_INIT;
-  buf_printf(&number, "%" PRIu64, c->version);
-  fact_text(f, "charter", buf_str(&number));
+  fact_begin(f);
+  buf_append_str(&f->text, "charter");
+  fact_value(f);
+  buf_printf(&f->text, "%" PRIu64, c->version);
+  fact_end(f);
   fact_text(f, "organization", c->organization);
   fact_text(f, "registrars", c->regions[c->registrar].name);
   fact_text(f, "subjects.unregistered", "refuse");
