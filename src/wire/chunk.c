@@ -57,7 +57,7 @@ static enum chunk_phase in_trailer(enum chunk_phase phase, uint8_t byte) {
   case CHUNK_LAST_LF:
     return byte == '\n' ? CHUNK_END : CHUNK_BAD;
   default:
-    assert(!"not a trailer phase");
+    assert(false && "not a trailer phase");
     return CHUNK_BAD;
   }
 }

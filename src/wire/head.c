@@ -2,7 +2,11 @@
 
 #include <assert.h>
 
-#include <llhttp/llhttp.h>
+#if __has_include(<llhttp/llhttp.h>)
+#include <llhttp/llhttp.h> /* node-llhttp */
+#else
+#include <llhttp.h> /* libllhttp-dev */
+#endif
 
 #include "wire/head_rules.h"
 

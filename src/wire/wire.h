@@ -5,6 +5,8 @@
  *   head       start line and fields of a request                            wire/head.h
  *   exchange   one request and its reply, as a handler sees them             wire/exchange.h
  *   server     listeners, parked connections, workers                       wire/server.h
+ *   client     outbound requests, streaming both ways                        wire/client.h
+ *   envelope   a region's signature over what it sends to another region     wire/envelope.h
  *   peer       another region, known by number, key and endpoint
  *   field      one header line
  *   park       leave a connection to epoll, without thread and buffer
@@ -13,6 +15,8 @@
 #ifndef DOMICILE_WIRE_WIRE_H
 #define DOMICILE_WIRE_WIRE_H
 
+#include "wire/client.h"
+#include "wire/envelope.h"
 #include "wire/exchange.h"
 #include "wire/head.h"
 #include "wire/server.h"

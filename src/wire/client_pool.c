@@ -1,0 +1,106 @@
+#include "wire/client_pool.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdio.h>
+
+#include "base/alloc.h"
+
+struct wire_client {
+  pthread_mutex_t lock; /* guards the list */
+  struct client_handle *kept;
+  unsigned kept_count, kept_max;
+};
+
+static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
+static CURLcode curl_ready = CURLE_FAILED_INIT;
+
+static void init_curl(void) {
+  curl_ready = curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+struct wire_client *wire_client_new(unsigned handles_max) {
+  pthread_once(&curl_once, init_curl);
+  if (curl_ready != CURLE_OK) return NULL;
+  struct wire_client *c = dom_calloc(1, sizeof *c);
+  if (c == NULL) return NULL;
+  c->kept_max = handles_max != 0 ? handles_max : WIRE_CLIENT_HANDLES_DEFAULT;
+  int rc = pthread_mutex_init(&c->lock, NULL);
+  assert(rc == 0);
+  (void)rc;
+  return c;
+}
+
+static void handle_free(struct client_handle *h) {
+  assert(h != NULL);
+  if (h->easy != NULL) curl_easy_cleanup(h->easy);
+  if (h->multi != NULL) curl_multi_cleanup(h->multi);
+  dom_free(h);
+}
+
+void wire_client_free(struct wire_client *c) {
+  if (c == NULL) return;
+  while (c->kept != NULL) {
+    struct client_handle *h = c->kept;
+    c->kept = h->next;
+    handle_free(h);
+    c->kept_count--;
+  }
+  assert(c->kept_count == 0);
+  pthread_mutex_destroy(&c->lock);
+  dom_free(c);
+}
+
+static struct client_handle *handle_new(void) {
+  struct client_handle *h = dom_calloc(1, sizeof *h);
+  if (h == NULL) return NULL;
+  h->easy = curl_easy_init();
+  h->multi = curl_multi_init();
+  if (h->easy != NULL && h->multi != NULL) return h;
+  handle_free(h);
+  return NULL;
+}
+
+/* The kept handle of `origin`, else the one kept longest, else none. */
+static struct client_handle *pick(struct wire_client *c, const char *origin) {
+  struct client_handle **at = &c->kept, **last = NULL;
+  for (; *at != NULL; at = &(*at)->next) {
+    last = at;
+    if (strcmp((*at)->origin, origin) == 0) break;
+  }
+  if (*at == NULL) {
+    /* Another origin's handle is taken over only when no more may be made. */
+    if (last == NULL || c->kept_count < c->kept_max) return NULL;
+    at = last;
+  }
+  struct client_handle *h = *at;
+  *at = h->next;
+  assert(c->kept_count > 0);
+  c->kept_count--;
+  return h;
+}
+
+struct client_handle *client_pool_take(struct wire_client *c, const char *origin) {
+  assert(c != NULL && origin != NULL);
+  pthread_mutex_lock(&c->lock);
+  struct client_handle *h = pick(c, origin);
+  pthread_mutex_unlock(&c->lock);
+  if (h == NULL) h = handle_new();
+  if (h == NULL) return NULL;
+  snprintf(h->origin, sizeof h->origin, "%s", origin);
+  return h;
+}
+
+void client_pool_give(struct wire_client *c, struct client_handle *h, bool broken) {
+  assert(c != NULL && h != NULL);
+  if (!broken) curl_easy_reset(h->easy);
+  pthread_mutex_lock(&c->lock);
+  bool keep = !broken && c->kept_count < c->kept_max;
+  if (keep) {
+    h->next = c->kept;
+    c->kept = h;
+    c->kept_count++;
+  }
+  pthread_mutex_unlock(&c->lock);
+  if (!keep) handle_free(h);
+}

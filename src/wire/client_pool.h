@@ -1,0 +1,24 @@
+/* Pool of curl handles. Inside wire only. Each handle drives its own connections, so two threads
+ * never share one; a handle that last talked to the wanted origin is preferred. */
+#ifndef DOMICILE_WIRE_CLIENT_POOL_H
+#define DOMICILE_WIRE_CLIENT_POOL_H
+
+#include <curl/curl.h>
+
+#include "wire/client.h"
+
+enum { CLIENT_ORIGIN_MAX = 256 };
+
+struct client_handle {
+  struct client_handle *next;
+  CURL *easy;
+  CURLM *multi; /* keeps the connections of `easy` */
+  char origin[CLIENT_ORIGIN_MAX];
+};
+
+/* A handle for one request; NULL without memory. `origin` only guides the choice. */
+struct client_handle *client_pool_take(struct wire_client *c, const char *origin);
+/* Gives it back; `broken` handles are freed. */
+void client_pool_give(struct wire_client *c, struct client_handle *h, bool broken);
+
+#endif
