@@ -133,13 +133,11 @@ static enum auth_error chunk_end(struct auth_body *body) {
   return AUTH_OK;
 }
 
-static struct slice trim(struct slice s) {
-  while (s.len > 0 && (s.data[0] == ' ' || s.data[0] == '\t')) s = slice_cut(s, 1, s.len);
-  /* AWS's own description ends a trailer's value with a line feed before the CRLF. */
-  while (s.len > 0 && strchr(" \t\n", s.data[s.len - 1]) != NULL && s.data[s.len - 1] != '\0')
-    s = slice_cut(s, 0, s.len - 1);
-  assert(s.len == 0 || s.data != NULL);
-  return s;
+/* AWS's own description ends a trailer's value with a line feed before the CRLF. */
+static struct slice trailer_value(struct slice value) {
+  assert(value.data != NULL || value.len == 0);
+  if (value.len > 0 && value.data[value.len - 1] == '\n') value = slice_cut(value, 0, value.len - 1);
+  return auth_value_trim(value);
 }
 
 static struct slice trailer_keep(struct auth_body *body, struct slice text, bool lower) {
@@ -159,7 +157,7 @@ static enum auth_error trailer_line(struct auth_body *body, struct slice line) {
   if (!may_trail(body)) return AUTH_MALFORMED_CHUNK;
   if (colon == 0 || colon == line.len) return AUTH_MALFORMED_TRAILER;
   struct slice name = slice_cut(line, 0, colon);
-  struct slice value = trim(slice_cut(line, colon + 1, line.len));
+  struct slice value = trailer_value(slice_cut(line, colon + 1, line.len));
   if (body->has_trailer_signature) return AUTH_MALFORMED_TRAILER; /* it comes last */
   if (slice_equal_nocase(name, SLICE_LIT("x-amz-trailer-signature"))) {
     if (value.len != AUTH_SIGNATURE_HEX) return AUTH_MALFORMED_TRAILER;

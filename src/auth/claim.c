@@ -50,13 +50,6 @@ static bool signature_fits(struct slice s) {
   return s.len == AUTH_SIGNATURE_HEX && all_hex(s);
 }
 
-static struct slice trim(struct slice s) {
-  while (s.len > 0 && (s.data[0] == ' ' || s.data[0] == '\t')) s = slice_cut(s, 1, s.len);
-  while (s.len > 0 && (s.data[s.len - 1] == ' ' || s.data[s.len - 1] == '\t')) s = slice_cut(s, 0, s.len - 1);
-  assert(s.len == 0 || s.data != NULL);
-  return s;
-}
-
 /* One "Name=value" of the Authorization header into its place; false on a repeat or a stranger. */
 static bool field_take(struct slice field, struct slice values[3]) {
   static const char *const names[3] = {"Credential", "SignedHeaders", "Signature"};
@@ -76,7 +69,7 @@ static bool fields_parse(struct slice rest, struct slice values[3]) {
   assert(values != NULL);
   while (rest.len > 0) {
     size_t end = slice_find(rest, ',');
-    if (!field_take(trim(slice_cut(rest, 0, end)), values)) return false;
+    if (!field_take(auth_value_trim(slice_cut(rest, 0, end)), values)) return false;
     rest = slice_cut(rest, end < rest.len ? end + 1 : end, rest.len);
   }
   return values[0].len > 0 && values[1].len > 0 && values[2].len > 0;

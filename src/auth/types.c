@@ -38,11 +38,13 @@ const char *auth_error_name(enum auth_error error) {
   return names[error];
 }
 
-static struct slice trim(struct slice s) {
-  while (s.len > 0 && (s.data[0] == ' ' || s.data[0] == '\t')) s = slice_cut(s, 1, s.len);
-  while (s.len > 0 && (s.data[s.len - 1] == ' ' || s.data[s.len - 1] == '\t')) s = slice_cut(s, 0, s.len - 1);
-  assert(s.len == 0 || s.data != NULL);
-  return s;
+struct slice auth_value_trim(struct slice value) {
+  assert(value.data != NULL || value.len == 0);
+  size_t from = 0;
+  size_t to = value.len;
+  while (from < to && (value.data[from] == ' ' || value.data[from] == '\t')) from++;
+  while (to > from && (value.data[to - 1] == ' ' || value.data[to - 1] == '\t')) to--;
+  return slice_cut(value, from, to);
 }
 
 size_t auth_header_find(const struct auth_request *request, struct slice name, struct slice *out_value) {
@@ -51,7 +53,7 @@ size_t auth_header_find(const struct auth_request *request, struct slice name, s
   size_t count = 0;
   for (size_t i = 0; i < request->header_count; i++) {
     if (!slice_equal_nocase(request->headers[i].name, name)) continue;
-    if (count == 0) *out_value = trim(request->headers[i].value);
+    if (count == 0) *out_value = auth_value_trim(request->headers[i].value);
     count++;
   }
   return count;

@@ -72,6 +72,9 @@ enum auth_error {
 /* Stable lower-case name of a verdict ("signature-mismatch"), for logs and tests; never NULL. */
 const char *auth_error_name(enum auth_error error);
 
+/* Without the blanks and tabs around it (RFC 9110 §5.5). */
+struct slice auth_value_trim(struct slice value);
+
 /* The one value of header `name` (ASCII case-insensitive), blanks around it cut off, in
  * *out_value. Returns: how many lines carry it; with 0 the output is untouched, with several it
  * is the first. */

@@ -1,0 +1,261 @@
+#include "s3/meta.h"
+
+#include <assert.h>
+
+#include "base/codec.h"
+#include "s3/limits.h"
+
+enum { META_VERSION = 1 };
+
+/* Stored field numbers, docs/formats/object-metadata.md. */
+enum {
+  FIELD_CONTENT_TYPE = 1,
+  FIELD_CONTENT_ENCODING = 2,
+  FIELD_CACHE_CONTROL = 3,
+  FIELD_CONTENT_DISPOSITION = 4,
+  FIELD_CONTENT_LANGUAGE = 5,
+  FIELD_EXPIRES = 6,
+  FIELD_CHECKSUM = 16,
+  FIELD_USER = 32
+};
+
+static const char user_prefix[] = "x-amz-meta-";
+
+/* Where each plain field lies in struct s3_meta, in the order of the stored form. */
+static const struct {
+  uint8_t field;
+  size_t offset;
+  const char *header;
+} plain[] = {
+    {FIELD_CONTENT_TYPE, offsetof(struct s3_meta, content_type), "content-type"},
+    {FIELD_CONTENT_ENCODING, offsetof(struct s3_meta, content_encoding), "content-encoding"},
+    {FIELD_CACHE_CONTROL, offsetof(struct s3_meta, cache_control), "cache-control"},
+    {FIELD_CONTENT_DISPOSITION, offsetof(struct s3_meta, content_disposition), "content-disposition"},
+    {FIELD_CONTENT_LANGUAGE, offsetof(struct s3_meta, content_language), "content-language"},
+    {FIELD_EXPIRES, offsetof(struct s3_meta, expires), "expires"},
+};
+enum { PLAIN_COUNT = sizeof plain / sizeof plain[0] };
+
+static struct slice *plain_at(struct s3_meta *meta, size_t i) {
+  assert(i < PLAIN_COUNT);
+  return (struct slice *)(void *)((char *)meta + plain[i].offset);
+}
+
+static const struct slice *plain_of(const struct s3_meta *meta, size_t i) {
+  assert(i < PLAIN_COUNT);
+  return (const struct slice *)(const void *)((const char *)meta + plain[i].offset);
+}
+
+/* ---- from a head ---- */
+
+/* The list of codings without aws-chunked; untouched where it does not occur. */
+static bool encoding_strip(struct slice value, struct arena *arena, struct slice *out) {
+  BUF_AUTO kept = BUF_INIT;
+  bool found = false;
+  struct slice rest = value;
+  assert(out != NULL);
+  while (rest.len > 0) {
+    size_t comma = slice_find(rest, ',');
+    struct slice coding = auth_value_trim(slice_cut(rest, 0, comma));
+    rest = slice_cut(rest, comma < rest.len ? comma + 1 : comma, rest.len);
+    if (slice_equal_nocase(coding, SLICE_LIT("aws-chunked"))) {
+      found = true;
+      continue;
+    }
+    if (coding.len == 0) continue;
+    if (kept.len > 0) buf_append_byte(&kept, ',');
+    buf_append_slice(&kept, coding);
+  }
+  if (kept.failed) return false;
+  *out = found ? arena_copy(arena, buf_slice(&kept)) : value;
+  return !found || kept.len == 0 || out->data != NULL;
+}
+
+static bool user_name(const struct auth_header *header, struct slice *out_name) {
+  const size_t prefix_len = sizeof user_prefix - 1;
+  assert(header != NULL && out_name != NULL);
+  if (header->name.len <= prefix_len) return false;
+  if (!slice_equal_nocase(slice_cut(header->name, 0, prefix_len), slice_str(user_prefix))) return false;
+  *out_name = slice_cut(header->name, prefix_len, header->name.len);
+  return true;
+}
+
+static bool name_lower(struct slice name, struct arena *arena, struct slice *out) {
+  uint8_t *bytes = arena_alloc(arena, name.len);
+  assert(name.len > 0);
+  if (bytes == NULL) return false;
+  for (size_t i = 0; i < name.len; i++) {
+    uint8_t c = name.data[i];
+    bytes[i] = c >= 'A' && c <= 'Z' ? (uint8_t)(c + 32) : c;
+  }
+  *out = slice_of(bytes, name.len);
+  return true;
+}
+
+static bool value_join(struct slice *value, struct slice more, struct arena *arena) {
+  BUF_AUTO joined = BUF_INIT;
+  assert(value != NULL);
+  buf_append_slice(&joined, *value);
+  buf_append_byte(&joined, ',');
+  buf_append_slice(&joined, more);
+  if (joined.failed) return false;
+  *value = arena_copy(arena, buf_slice(&joined));
+  return value->data != NULL;
+}
+
+/* Puts one line into the list, which is kept sorted by name. */
+static bool user_insert(struct auth_header *list, size_t *count, struct slice name, struct slice value,
+                        struct arena *arena) {
+  size_t at = 0;
+  assert(list != NULL && count != NULL);
+  while (at < *count && slice_compare(list[at].name, name) < 0) at++;
+  if (at < *count && slice_equal(list[at].name, name)) return value_join(&list[at].value, value, arena);
+  memmove(&list[at + 1], &list[at], (*count - at) * sizeof *list);
+  list[at] = (struct auth_header){name, value};
+  (*count)++;
+  return true;
+}
+
+static enum s3_error user_from_head(const struct auth_request *head, struct arena *arena,
+                                    struct s3_meta *meta) {
+  size_t lines = 0;
+  size_t bytes = 0;
+  struct slice name;
+  assert(meta != NULL && meta->user_count == 0);
+  for (size_t i = 0; i < head->header_count; i++) {
+    if (!user_name(&head->headers[i], &name)) continue;
+    lines++;
+    bytes += name.len + auth_value_trim(head->headers[i].value).len;
+  }
+  if (lines == 0) return S3_OK;
+  if (bytes > S3_METADATA_BYTES_MAX) return S3_ERR_METADATA_TOO_LARGE;
+  struct auth_header *list = arena_alloc(arena, lines * sizeof *list);
+  if (list == NULL) return S3_ERR_INTERNAL_ERROR;
+  for (size_t i = 0; i < head->header_count; i++) {
+    if (!user_name(&head->headers[i], &name)) continue;
+    struct slice value = auth_value_trim(head->headers[i].value);
+    if (!name_lower(name, arena, &name)) return S3_ERR_INTERNAL_ERROR;
+    if (!user_insert(list, &meta->user_count, name, value, arena)) return S3_ERR_INTERNAL_ERROR;
+  }
+  meta->user = list;
+  return S3_OK;
+}
+
+enum s3_error s3_meta_from_head(const struct auth_request *head, struct arena *arena, struct s3_meta *out) {
+  assert(head != NULL && arena != NULL && out != NULL);
+  struct s3_meta meta = {0};
+  for (size_t i = 0; i < PLAIN_COUNT; i++)
+    (void)auth_header_find(head, slice_str(plain[i].header), plain_at(&meta, i));
+  if (!encoding_strip(meta.content_encoding, arena, &meta.content_encoding)) return S3_ERR_INTERNAL_ERROR;
+  enum s3_error error = user_from_head(head, arena, &meta);
+  if (error == S3_OK) *out = meta;
+  return error;
+}
+
+/* ---- the stored form ---- */
+
+static uint16_t fields_count(const struct s3_meta *meta) {
+  size_t count = meta->user_count + (meta->has_checksum ? 1 : 0);
+  for (size_t i = 0; i < PLAIN_COUNT; i++) count += plain_of(meta, i)->len > 0 ? 1 : 0;
+  assert(count <= UINT16_MAX);
+  return (uint16_t)count;
+}
+
+static bool fields_fit(const struct s3_meta *meta) {
+  assert(meta != NULL);
+  for (size_t i = 0; i < PLAIN_COUNT; i++)
+    if (plain_of(meta, i)->len > UINT16_MAX) return false;
+  for (size_t i = 0; i < meta->user_count; i++)
+    if (meta->user[i].name.len > UINT16_MAX || meta->user[i].value.len > UINT16_MAX) return false;
+  return meta->user_count <= S3_METADATA_BYTES_MAX;
+}
+
+enum dom_code s3_meta_encode(const struct s3_meta *meta, struct buf *out, struct dom_err *err) {
+  assert(meta != NULL && out != NULL);
+  assert(meta->user != NULL || meta->user_count == 0);
+  if (!fields_fit(meta))
+    return dom_fail(err, DOM_TOO_LARGE, "s3/meta: encode", "a metadata field is longer than 65535 bytes");
+  put_u8(out, META_VERSION);
+  put_u16le(out, fields_count(meta));
+  for (size_t i = 0; i < PLAIN_COUNT; i++) {
+    if (plain_of(meta, i)->len == 0) continue;
+    put_u8(out, plain[i].field);
+    put_bytes16le(out, *plain_of(meta, i));
+  }
+  if (meta->has_checksum) {
+    put_u8(out, FIELD_CHECKSUM);
+    put_u8(out, (uint8_t)meta->checksum.kind);
+    put_bytes16le(out, slice_of(meta->checksum.data, meta->checksum.size));
+  }
+  for (size_t i = 0; i < meta->user_count; i++) {
+    assert(i == 0 || slice_compare(meta->user[i - 1].name, meta->user[i].name) < 0);
+    put_u8(out, FIELD_USER);
+    put_bytes16le(out, meta->user[i].name);
+    put_bytes16le(out, meta->user[i].value);
+  }
+  return buf_check(out, err);
+}
+
+static enum dom_code checksum_decode(struct reader *r, struct s3_meta *meta) {
+  uint8_t kind = get_u8(r);
+  struct slice data = get_bytes16le(r);
+  assert(meta != NULL);
+  if (r->bad) return DOM_CORRUPT;
+  if (kind >= AUTH_CHECKSUM_KIND_COUNT) return DOM_INCOMPATIBLE;
+  if (data.len != auth_checksum_size((enum auth_checksum_kind)kind)) return DOM_CORRUPT;
+  meta->checksum = (struct auth_digest){.kind = (enum auth_checksum_kind)kind, .size = data.len};
+  memcpy(meta->checksum.data, data.data, data.len);
+  meta->has_checksum = true;
+  return DOM_OK;
+}
+
+static enum dom_code plain_decode(struct reader *r, uint8_t field, struct s3_meta *meta) {
+  assert(meta != NULL);
+  for (size_t i = 0; i < PLAIN_COUNT; i++) {
+    if (plain[i].field != field) continue;
+    *plain_at(meta, i) = get_bytes16le(r);
+    return plain_at(meta, i)->len > 0 ? DOM_OK : DOM_CORRUPT;
+  }
+  return DOM_INCOMPATIBLE;
+}
+
+/* One field. Fields ascend; only user fields repeat, and their names ascend. */
+static enum dom_code field_decode(struct reader *r, uint8_t *last, struct auth_header *list,
+                                  struct s3_meta *meta) {
+  uint8_t field = get_u8(r);
+  assert(last != NULL && list != NULL);
+  if (r->bad || field < *last || (field == *last && field != FIELD_USER)) return DOM_CORRUPT;
+  *last = field;
+  if (field == FIELD_CHECKSUM) return checksum_decode(r, meta);
+  if (field != FIELD_USER) return plain_decode(r, field, meta);
+  struct auth_header *user = &list[meta->user_count];
+  user->name = get_bytes16le(r);
+  user->value = get_bytes16le(r);
+  if (r->bad || user->name.len == 0) return DOM_CORRUPT;
+  if (meta->user_count > 0 && slice_compare(user[-1].name, user->name) >= 0) return DOM_CORRUPT;
+  meta->user_count++;
+  return DOM_OK;
+}
+
+enum dom_code s3_meta_decode(struct slice bytes, struct arena *arena, struct s3_meta *out,
+                             struct dom_err *err) {
+  assert(arena != NULL && out != NULL);
+  struct reader r = reader_of(bytes);
+  struct s3_meta meta = {0};
+  uint8_t version = get_u8(&r);
+  uint16_t count = get_u16le(&r);
+  uint8_t last = 0;
+  enum dom_code code = DOM_OK;
+  if (!r.bad && version != META_VERSION)
+    return dom_fail(err, DOM_INCOMPATIBLE, "s3/meta: decode", "metadata of version %u", version);
+  /* Every field takes at least four bytes, so a wrong count cannot ask for much memory. */
+  if (r.bad || (size_t)count * 4 > r.left) code = DOM_CORRUPT;
+  struct auth_header *list = code == DOM_OK ? arena_alloc(arena, ((size_t)count + 1) * sizeof *list) : NULL;
+  if (code == DOM_OK && list == NULL) code = DOM_NO_MEMORY;
+  for (uint16_t i = 0; i < count && code == DOM_OK; i++) code = field_decode(&r, &last, list, &meta);
+  if (code == DOM_OK && !reader_end(&r)) code = DOM_CORRUPT;
+  if (code != DOM_OK) return dom_fail(err, code, "s3/meta: decode", "an object's metadata cannot be read");
+  if (meta.user_count > 0) meta.user = list;
+  *out = meta;
+  return DOM_OK;
+}

@@ -1,0 +1,39 @@
+/* What a client says about an object beside its bytes, and how that is stored. */
+#ifndef DOMICILE_S3_META_H
+#define DOMICILE_S3_META_H
+
+#include "auth/auth.h"
+#include "base/arena.h"
+#include "s3/error.h"
+
+/* Metadata of one object. Slices are borrowed; empty means not given. */
+struct s3_meta {
+  struct slice content_type;
+  struct slice content_encoding; /* without aws-chunked, which is a transfer matter */
+  struct slice cache_control;
+  struct slice content_disposition;
+  struct slice content_language;
+  struct slice expires;           /* as sent: S3 keeps what is no date, too */
+  const struct auth_header *user; /* names without x-amz-meta-, lower case; values as sent */
+  size_t user_count;
+  bool has_checksum;
+  struct auth_digest checksum; /* of the whole object, by the kind that the client chose */
+};
+
+/* Reads the metadata of a request's head. Several lines of one user name are joined by commas.
+ * Slices are in the arena or the request. The checksum is not taken: it is a matter of the body.
+ * Returns: S3_OK; S3_ERR_METADATA_TOO_LARGE; S3_ERR_INTERNAL_ERROR (no memory). */
+enum s3_error s3_meta_from_head(const struct auth_request *head, struct arena *arena, struct s3_meta *out);
+
+/* Appends the stored form, docs/formats/object-metadata.md, version 1. The same metadata always
+ * gives the same bytes, whatever the order in which it was sent.
+ * Returns: DOM_OK; DOM_TOO_LARGE (a value over 65,535 bytes); DOM_NO_MEMORY. */
+enum dom_code s3_meta_encode(const struct s3_meta *meta, struct buf *out, struct dom_err *err);
+
+/* Reads the stored form; slices borrow from `bytes`, the list of user names is in the arena.
+ * Returns: DOM_OK; DOM_CORRUPT (not that format); DOM_INCOMPATIBLE (a newer version, or a field
+ * this build does not know); DOM_NO_MEMORY. */
+enum dom_code s3_meta_decode(struct slice bytes, struct arena *arena, struct s3_meta *out,
+                             struct dom_err *err);
+
+#endif

@@ -1,0 +1,130 @@
+#include "s3/xml.h"
+
+#include <assert.h>
+
+#include "base/clock.h"
+
+void xml_begin(struct buf *out) {
+  assert(out != NULL);
+  buf_append_str(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+}
+
+void xml_open(struct buf *out, const char *name) {
+  assert(name != NULL && name[0] != '\0');
+  buf_append_byte(out, '<');
+  buf_append_str(out, name);
+  buf_append_byte(out, '>');
+}
+
+void xml_open_root(struct buf *out, const char *name) {
+  assert(name != NULL && name[0] != '\0');
+  buf_append_byte(out, '<');
+  buf_append_str(out, name);
+  buf_append_str(out, " xmlns=\"" XML_S3_NAMESPACE "\">");
+}
+
+void xml_close(struct buf *out, const char *name) {
+  assert(name != NULL && name[0] != '\0');
+  buf_append_str(out, "</");
+  buf_append_str(out, name);
+  buf_append_byte(out, '>');
+}
+
+/* Length of the well-formed UTF-8 character at the start of `s`, 0 when there is none. */
+static size_t character_len(struct slice s) {
+  assert(s.len > 0);
+  for (size_t len = 1; len <= 4 && len <= s.len; len++)
+    if (utf8_valid(slice_cut(s, 0, len))) return len;
+  return 0;
+}
+
+/* What stands for one ASCII character, or NULL for itself. */
+static const char *ascii_escape(uint8_t c) {
+  assert(c < 0x80);
+  switch (c) {
+  case '&':
+    return "&amp;";
+  case '<':
+    return "&lt;";
+  case '>':
+    return "&gt;";
+  case '"':
+    return "&quot;";
+  case '\'':
+    return "&apos;";
+  case '\t':
+    return "&#9;";
+  case '\n':
+    return "&#10;";
+  case '\r':
+    return "&#13;"; /* bare, a parser would make it a line feed */
+  default:
+    return c < 0x20 ? "\xEF\xBF\xBD" : NULL;
+  }
+}
+
+static bool is_noncharacter(struct slice c) {
+  static const uint8_t prefix[2] = {0xEF, 0xBF};
+  assert(c.len > 0);
+  return c.len == 3 && memcmp(c.data, prefix, 2) == 0 && (c.data[2] == 0xBE || c.data[2] == 0xBF);
+}
+
+void xml_escape(struct buf *out, struct slice text) {
+  size_t at = 0;
+  assert(out != NULL);
+  while (at < text.len) {
+    if (text.data[at] < 0x80) {
+      const char *escape = ascii_escape(text.data[at]);
+      if (escape != NULL)
+        buf_append_str(out, escape);
+      else
+        buf_append_byte(out, text.data[at]);
+      at++;
+      continue;
+    }
+    struct slice rest = slice_cut(text, at, text.len);
+    size_t len = character_len(rest);
+    if (len == 0 || is_noncharacter(slice_cut(rest, 0, len)))
+      buf_append_str(out, "\xEF\xBF\xBD");
+    else
+      buf_append_slice(out, slice_cut(rest, 0, len));
+    at += len == 0 ? 1 : len;
+  }
+}
+
+void xml_text(struct buf *out, const char *name, struct slice text) {
+  assert(out != NULL);
+  xml_open(out, name);
+  xml_escape(out, text);
+  xml_close(out, name);
+}
+
+void xml_u64(struct buf *out, const char *name, uint64_t value) {
+  assert(out != NULL);
+  xml_open(out, name);
+  buf_printf(out, "%llu", (unsigned long long)value);
+  xml_close(out, name);
+}
+
+void xml_bool(struct buf *out, const char *name, bool value) {
+  assert(out != NULL);
+  xml_text(out, name, value ? SLICE_LIT("true") : SLICE_LIT("false"));
+}
+
+void xml_time(struct buf *out, const char *name, uint64_t wall_ms) {
+  char text[25];
+  assert(out != NULL);
+  time_rfc3339(wall_ms, text);
+  xml_text(out, name, slice_str(text));
+}
+
+void xml_key(struct buf *out, const char *name, struct slice key, bool url) {
+  assert(out != NULL);
+  if (!url) {
+    xml_text(out, name, key);
+    return;
+  }
+  xml_open(out, name);
+  percent_encode(out, key, true);
+  xml_close(out, name);
+}

@@ -1,0 +1,183 @@
+/* Heads to operations. */
+#include "s3_testing.h"
+
+static enum s3_error parse(struct arena *arena, const struct draft *d, struct s3_request *out,
+                           struct s3_fault *fault) {
+  *fault = (struct s3_fault){0};
+  enum s3_error error = s3_request_parse(&d->head, &test_domains, arena, out, fault);
+  assert_int_equal(fault->error, error);
+  return error;
+}
+
+static void every_operation_is_found(void **state) {
+  static const struct {
+    const char *method, *path, *query;
+    bool copies;
+    enum s3_op op;
+    const char *bucket, *key;
+  } rows[] = {
+      {"GET", "/", "", false, S3_OP_LIST_BUCKETS, "", ""},
+      {"GET", "/", "x-id=ListBuckets", false, S3_OP_LIST_BUCKETS, "", ""},
+      {"PUT", "/photos", "", false, S3_OP_CREATE_BUCKET, "photos", ""},
+      {"PUT", "/photos/", "", false, S3_OP_CREATE_BUCKET, "photos", ""},
+      {"HEAD", "/photos", "", false, S3_OP_HEAD_BUCKET, "photos", ""},
+      {"DELETE", "/photos", "", false, S3_OP_DELETE_BUCKET, "photos", ""},
+      {"GET", "/photos", "location", false, S3_OP_GET_BUCKET_LOCATION, "photos", ""},
+      {"GET", "/photos", "location=", false, S3_OP_GET_BUCKET_LOCATION, "photos", ""},
+      {"GET", "/photos", "versioning", false, S3_OP_GET_BUCKET_VERSIONING, "photos", ""},
+      {"GET", "/photos", "acl", false, S3_OP_GET_BUCKET_ACL, "photos", ""},
+      {"GET", "/photos", "", false, S3_OP_LIST_OBJECTS, "photos", ""},
+      {"GET", "/photos/", "prefix=a&delimiter=/", false, S3_OP_LIST_OBJECTS, "photos", ""},
+      {"GET", "/photos", "list-type=2", false, S3_OP_LIST_OBJECTS_V2, "photos", ""},
+      {"GET", "/photos", "versions", false, S3_OP_LIST_OBJECT_VERSIONS, "photos", ""},
+      {"GET", "/photos", "uploads", false, S3_OP_LIST_MULTIPART_UPLOADS, "photos", ""},
+      {"POST", "/photos", "delete", false, S3_OP_DELETE_OBJECTS, "photos", ""},
+      {"PUT", "/photos/a/b", "", false, S3_OP_PUT_OBJECT, "photos", "a/b"},
+      {"PUT", "/photos/a/b", "x-id=PutObject", false, S3_OP_PUT_OBJECT, "photos", "a/b"},
+      {"PUT", "/photos/a/b", "", true, S3_OP_COPY_OBJECT, "photos", "a/b"},
+      {"GET", "/photos/a%2Fb+c%20d", "", false, S3_OP_GET_OBJECT, "photos", "a/b+c d"},
+      {"GET", "/photos//a//../b/", "", false, S3_OP_GET_OBJECT, "photos", "/a//../b/"},
+      {"GET", "/photos/%C3%A9", "versionId=null", false, S3_OP_GET_OBJECT, "photos", "\xC3\xA9"},
+      {"HEAD", "/photos/a", "", false, S3_OP_HEAD_OBJECT, "photos", "a"},
+      {"DELETE", "/photos/a", "", false, S3_OP_DELETE_OBJECT, "photos", "a"},
+      {"GET", "/photos/a", "acl", false, S3_OP_GET_OBJECT_ACL, "photos", "a"},
+      {"POST", "/photos/a", "uploads", false, S3_OP_CREATE_MULTIPART_UPLOAD, "photos", "a"},
+      {"POST", "/photos/a", "uploads=", false, S3_OP_CREATE_MULTIPART_UPLOAD, "photos", "a"},
+      {"PUT", "/photos/a", "partNumber=1&uploadId=u", false, S3_OP_UPLOAD_PART, "photos", "a"},
+      {"PUT", "/photos/a", "partNumber=10000&uploadId=u", true, S3_OP_UPLOAD_PART_COPY, "photos", "a"},
+      {"GET", "/photos/a", "uploadId=u", false, S3_OP_LIST_PARTS, "photos", "a"},
+      {"POST", "/photos/a", "uploadId=u", false, S3_OP_COMPLETE_MULTIPART_UPLOAD, "photos", "a"},
+      {"DELETE", "/photos/a", "uploadId=u", false, S3_OP_ABORT_MULTIPART_UPLOAD, "photos", "a"},
+  };
+  bool seen[S3_OP_COUNT] = {[S3_OP_NOT_IMPLEMENTED] = true};
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    struct draft d;
+    struct s3_request request;
+    struct s3_fault fault;
+    draft_init(&d, rows[i].method, rows[i].path, rows[i].query);
+    if (rows[i].copies) draft_add(&d, "x-amz-copy-source", "/source-bucket/key");
+    if (parse(*state, &d, &request, &fault) != S3_OK)
+      fail_msg("row %zu: %s %s", i, s3_error_code(fault.error), fault.detail == NULL ? "" : fault.detail);
+    assert_string_equal(s3_op_name(request.op), s3_op_name(rows[i].op));
+    assert_slice(request.bucket, rows[i].bucket);
+    assert_slice(request.key, rows[i].key);
+    seen[request.op] = true;
+  }
+  for (unsigned op = 0; op < S3_OP_COUNT; op++) assert_true(seen[op]);
+}
+
+static void what_s3_has_and_we_have_not_is_named(void **state) {
+  static const struct {
+    const char *method, *path, *query, *detail;
+  } rows[] = {
+      {"GET", "/photos", "tagging", "tagging"},
+      {"PUT", "/photos", "versioning", "versioning"},
+      {"PUT", "/photos", "acl", "acl"},
+      {"PUT", "/photos/a", "acl", "acl"},
+      {"GET", "/photos", "lifecycle", "lifecycle"},
+      {"DELETE", "/photos", "policy", "policy"},
+      {"GET", "/photos", "cors", "cors"},
+      {"OPTIONS", "/photos/a", "", "cors"},
+      {"GET", "/photos", "object-lock", "object-lock"},
+      {"POST", "/photos", "", "POST policy form"},
+      {"PUT", "/photos/a", "tagging", "tagging"},
+      {"DELETE", "/photos/a", "tagging", "tagging"},
+      {"GET", "/photos/a", "attributes", "attributes"},
+      {"GET", "/photos/a", "partNumber=1", "partNumber"},
+      {"HEAD", "/photos/a", "partNumber=1", "partNumber"},
+      {"GET", "/photos/a", "versionId=abc", "versionId"},
+      {"DELETE", "/photos/a", "versionId=abc", "versionId"},
+      {"DELETE", "/photos/a", "uploads", "uploads"},
+      {"POST", "/photos/a", "restore", "restore"},
+      {"POST", "/photos/a", "select&select-type=2", "select"},
+      {"GET", "/photos/a", "torrent", "torrent"},
+      {"PUT", "/photos/a", "retention", "retention"},
+      {"PUT", "/photos/a", "legal-hold", "legal-hold"},
+      {"GET", "/photos", "session", "session"},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    struct draft d;
+    struct s3_request request;
+    struct s3_fault fault;
+    draft_init(&d, rows[i].method, rows[i].path, rows[i].query);
+    assert_int_equal(parse(*state, &d, &request, &fault), S3_ERR_NOT_IMPLEMENTED);
+    assert_string_equal(fault.detail, rows[i].detail);
+    assert_int_equal(s3_error_status(fault.error), 501);
+  }
+}
+
+static void wrong_requests_are_refused(void **state) {
+  static const struct {
+    const char *method, *path, *query, *name, *value;
+    enum s3_error error;
+  } rows[] = {
+      {"GET", "", "", NULL, NULL, S3_ERR_INVALID_URI},
+      {"GET", "photos", "", NULL, NULL, S3_ERR_INVALID_URI},
+      {"GET", "//key", "", NULL, NULL, S3_ERR_INVALID_BUCKET_NAME},
+      {"GET", "/Photos", "", NULL, NULL, S3_ERR_INVALID_BUCKET_NAME},
+      {"GET", "/photos/%zz", "", NULL, NULL, S3_ERR_INVALID_URI},
+      {"GET", "/photos/%FF", "", NULL, NULL, S3_ERR_INVALID_URI},
+      {"GET", "/photos/a%00b", "", NULL, NULL, S3_ERR_INVALID_URI},
+      {"GET", "/photos", "prefix=%z", NULL, NULL, S3_ERR_INVALID_URI},
+      {"PATCH", "/photos/a", "", NULL, NULL, S3_ERR_METHOD_NOT_ALLOWED},
+      {"DELETE", "/", "", NULL, NULL, S3_ERR_METHOD_NOT_ALLOWED},
+      {"POST", "/photos/a", "", NULL, NULL, S3_ERR_INVALID_ARGUMENT},
+      {"PUT", "/photos/a", "partNumber=1", NULL, NULL, S3_ERR_INVALID_ARGUMENT},
+      {"PUT", "/photos/a", "uploadId=u", NULL, NULL, S3_ERR_INVALID_ARGUMENT},
+      {"PUT", "/photos/a", "partNumber=0&uploadId=u", NULL, NULL, S3_ERR_INVALID_ARGUMENT},
+      {"PUT", "/photos/a", "partNumber=10001&uploadId=u", NULL, NULL, S3_ERR_INVALID_ARGUMENT},
+      {"PUT", "/photos/a", "partNumber=x&uploadId=u", NULL, NULL, S3_ERR_INVALID_ARGUMENT},
+      {"GET", "/photos/a", "uploadId=", NULL, NULL, S3_ERR_NO_SUCH_UPLOAD},
+      {"GET", "/photos", "max-keys=-1", NULL, NULL, S3_ERR_INVALID_ARGUMENT},
+      {"GET", "/photos", "max-keys=blah", NULL, NULL, S3_ERR_INVALID_ARGUMENT},
+      {"GET", "/photos", "max-keys=2147483648", NULL, NULL, S3_ERR_INVALID_ARGUMENT},
+      {"GET", "/photos", "encoding-type=base64", NULL, NULL, S3_ERR_INVALID_ARGUMENT},
+      {"GET", "/photos", "list-type=3", NULL, NULL, S3_ERR_INVALID_ARGUMENT},
+      {"GET", "/photos", "list-type=2&fetch-owner=yes", NULL, NULL, S3_ERR_INVALID_ARGUMENT},
+      {"GET", "/photos", "versions&version-id-marker=x", NULL, NULL, S3_ERR_INVALID_ARGUMENT},
+      {"GET", "/photos/a", "uploadId=u&part-number-marker=x", NULL, NULL, S3_ERR_INVALID_ARGUMENT},
+      {"PUT", "/photos/a", "", "Content-MD5", "short", S3_ERR_INVALID_DIGEST},
+      {"PUT", "/photos/a", "", "Content-MD5", "", S3_ERR_INVALID_DIGEST},
+      {"PUT", "/photos/a", "", "Content-Length", "5368709121", S3_ERR_ENTITY_TOO_LARGE},
+      {"PUT", "/photos/a", "", "Content-Length", "x", S3_ERR_INVALID_ARGUMENT},
+      {"PUT", "/photos/a", "", "x-amz-checksum-crc32", "AAAA", S3_ERR_INVALID_REQUEST},
+      {"PUT", "/photos/a", "", "x-amz-sdk-checksum-algorithm", "MD9", S3_ERR_INVALID_REQUEST},
+      {"PUT", "/photos/a", "", "x-amz-storage-class", "FLOPPY", S3_ERR_INVALID_STORAGE_CLASS},
+      {"PUT", "/photos/a", "", "x-amz-acl", "public-read", S3_ERR_NOT_IMPLEMENTED},
+      {"PUT", "/photos/a", "", "x-amz-tagging", "a=b", S3_ERR_NOT_IMPLEMENTED},
+      {"PUT", "/photos/a", "", "x-amz-server-side-encryption", "aws:kms", S3_ERR_NOT_IMPLEMENTED},
+      {"PUT", "/photos/a", "", "x-amz-server-side-encryption-customer-algorithm", "AES256",
+       S3_ERR_NOT_IMPLEMENTED},
+      {"GET", "/photos/a", "", "x-amz-server-side-encryption-customer-algorithm", "AES256",
+       S3_ERR_NOT_IMPLEMENTED},
+      {"PUT", "/photos/a", "", "x-amz-object-lock-mode", "COMPLIANCE", S3_ERR_NOT_IMPLEMENTED},
+      {"PUT", "/photos/a", "", "If-None-Match", "\"abc\"", S3_ERR_NOT_IMPLEMENTED},
+      {"PUT", "/photos/a", "", "x-amz-copy-source", "nokey", S3_ERR_INVALID_ARGUMENT},
+      {"PUT", "/photos/a", "", "x-amz-copy-source", "", S3_ERR_INVALID_ARGUMENT},
+      {"PUT", "/photos/a", "", "x-amz-copy-source", "/bucket/", S3_ERR_INVALID_ARGUMENT},
+      {"PUT", "/photos/a", "", "x-amz-copy-source", "/bucket/%z", S3_ERR_INVALID_ARGUMENT},
+      {"PUT", "/photos/a", "", "x-amz-copy-source", "/Bucket/k", S3_ERR_INVALID_BUCKET_NAME},
+      {"PUT", "/photos/a", "", "x-amz-copy-source", "/bucket/k?versionId=7", S3_ERR_NOT_IMPLEMENTED},
+      {"PUT", "/photos", "", "x-amz-bucket-object-lock-enabled", "true", S3_ERR_NOT_IMPLEMENTED},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    struct draft d;
+    struct s3_request request;
+    struct s3_fault fault;
+    draft_init(&d, rows[i].method, rows[i].path, rows[i].query);
+    if (rows[i].name != NULL) draft_add(&d, rows[i].name, rows[i].value);
+    enum s3_error error = parse(*state, &d, &request, &fault);
+    if (error != rows[i].error)
+      fail_msg("row %zu: got %s, wanted %s", i, error == S3_OK ? "ok" : s3_error_code(error),
+               s3_error_code(rows[i].error));
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      arena_test(every_operation_is_found),
+      arena_test(what_s3_has_and_we_have_not_is_named),
+      arena_test(wrong_requests_are_refused),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
