@@ -1,0 +1,297 @@
+#include "store/local/index.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "store/local/rocksdb_fs.h"
+
+/* Short scans and point reads; 10 bits a key keep false positives near 1 %. */
+enum { BLOOM_BITS = 10, BLOCK_BYTES = 8192, FILES_MAX = 512, BACKGROUND_JOBS = 2 };
+
+struct index {
+  struct rocksdb_fs *fs;
+  rocksdb_t *db;
+  rocksdb_options_t *options;
+  rocksdb_cache_t *cache;
+  rocksdb_writeoptions_t *write_options;
+};
+
+/* Takes RocksDB's malloc'ed text. */
+static enum dom_code index_fail(char *text, enum dom_code code, const char *where, struct dom_err *err) {
+  assert(text != NULL);
+  if (strncmp(text, "Corruption", 10) == 0) code = DOM_CORRUPT;
+  code = dom_fail(err, code, where, "%s", text);
+  rocksdb_free(text);
+  return code;
+}
+
+static void options_set(struct index *x, bool inline_threads) {
+  rocksdb_options_t *o = x->options;
+  rocksdb_block_based_table_options_t *table = rocksdb_block_based_options_create();
+  assert(o != NULL && table != NULL);
+  rocksdb_block_based_options_set_block_cache(table, x->cache);
+  rocksdb_block_based_options_set_block_size(table, BLOCK_BYTES);
+  rocksdb_block_based_options_set_filter_policy(table, rocksdb_filterpolicy_create_bloom_full(BLOOM_BITS));
+  rocksdb_block_based_options_set_format_version(table, 5);
+  rocksdb_options_set_block_based_table_factory(o, table);
+  rocksdb_block_based_options_destroy(table);
+  rocksdb_options_set_create_if_missing(o, 1);
+  rocksdb_options_set_paranoid_checks(o, 1);
+  rocksdb_options_set_compression(o, rocksdb_lz4_compression);
+  rocksdb_options_set_write_buffer_size(o, INDEX_MEMTABLE_BYTES);
+  rocksdb_options_set_max_write_buffer_number(o, 3);
+  rocksdb_options_set_level_compaction_dynamic_level_bytes(o, 1);
+  rocksdb_options_set_max_open_files(o, FILES_MAX);
+  rocksdb_options_set_max_background_jobs(o, inline_threads ? 1 : BACKGROUND_JOBS);
+  rocksdb_options_set_info_log_level(o, 4); /* its text log is nobody's: errors reach us as codes */
+  rocksdb_options_set_keep_log_file_num(o, 1);
+  rocksdb_options_set_stats_dump_period_sec(o, 0);
+  rocksdb_options_set_stats_persist_period_sec(o, 0);
+}
+
+/* A call that waits for RocksDB's background work, which under simulation runs inside it. */
+struct call {
+  struct index *x;
+  char *text;
+};
+
+static void open_call(void *arg) {
+  struct call *c = arg;
+  assert(c->x->db == NULL);
+  c->x->db = rocksdb_open(c->x->options, rocksdb_fs_path(c->x->fs), &c->text);
+}
+
+static void close_call(void *arg) {
+  struct call *c = arg;
+  assert(c->x->db != NULL);
+  rocksdb_cancel_all_background_work(c->x->db, 1);
+  rocksdb_close(c->x->db);
+}
+
+static void flush_call(void *arg) {
+  struct call *c = arg;
+  rocksdb_flushoptions_t *o = rocksdb_flushoptions_create();
+  assert(o != NULL);
+  rocksdb_flushoptions_set_wait(o, 1);
+  rocksdb_flush(c->x->db, o, &c->text);
+  rocksdb_flushoptions_destroy(o);
+}
+
+enum dom_code index_open(const struct index_options *o, struct index **out, struct dom_err *err) {
+  static const char where[] = "store/index: open";
+  struct index *x = dom_calloc(1, sizeof *x);
+  if (!x) return dom_fail(err, DOM_NO_MEMORY, where, "index");
+  struct call call = {.x = x};
+  x->options = rocksdb_options_create();
+  x->cache = rocksdb_cache_create_lru(INDEX_CACHE_BYTES);
+  x->write_options = rocksdb_writeoptions_create();
+  rocksdb_writeoptions_disable_WAL(x->write_options, 1);
+  options_set(x, o->inline_threads);
+  enum dom_code code = rocksdb_fs_attach(x->options, o->disk, o->folder, o->key, o->inline_threads, &x->fs, err);
+  if (code == DOM_OK) code = rocksdb_fs_call(x->fs, open_call, &call, err);
+  if (call.text) code = index_fail(call.text, DOM_IO, where, err);
+  if (code != DOM_OK) {
+    index_close(x);
+    return code;
+  }
+  *out = x;
+  return DOM_OK;
+}
+
+void index_close(struct index *x) {
+  if (!x) return;
+  struct call call = {.x = x};
+  /* Without memory for the helper thread of a simulation the database stays open: a leak is
+   * better than jobs that nobody runs. */
+  if (x->db && rocksdb_fs_call(x->fs, close_call, &call, NULL) != DOM_OK) return;
+  rocksdb_options_destroy(x->options);
+  rocksdb_cache_destroy(x->cache);
+  rocksdb_writeoptions_destroy(x->write_options);
+  rocksdb_fs_free(x->fs);
+  dom_free(x);
+}
+
+enum dom_code index_flush(struct index *x, struct dom_err *err) {
+  struct call call = {.x = x};
+  assert(x->db != NULL);
+  enum dom_code code = rocksdb_fs_call(x->fs, flush_call, &call, err);
+  return call.text ? index_fail(call.text, DOM_IO, "store/index: flush", err) : code;
+}
+
+/* ---- removing the folder ---- */
+
+struct names {
+  struct disk *disk;
+  const char *folder;
+  struct buf all; /* NUL-terminated names */
+};
+
+static bool name_note(void *arg, const char *name, bool is_dir) {
+  struct names *n = arg;
+  if (!is_dir) buf_append(&n->all, name, strlen(name) + 1);
+  return !n->all.failed;
+}
+
+enum dom_code index_destroy(struct disk *disk, const char *folder, struct dom_err *err) {
+  struct names n = {.disk = disk, .folder = folder};
+  BUF_AUTO path = BUF_INIT;
+  enum dom_code code = disk_list(disk, folder, name_note, &n, NULL);
+  if (code == DOM_NOT_FOUND) {
+    buf_done(&n.all);
+    return DOM_OK;
+  }
+  if (code == DOM_OK) code = buf_check(&n.all, err);
+  for (size_t at = 0; at < n.all.len && code == DOM_OK; at += strlen((char *)n.all.data + at) + 1) {
+    buf_reset(&path);
+    buf_printf(&path, "%s/%s", folder, (char *)n.all.data + at);
+    code = path.failed ? buf_check(&path, err) : disk_unlink(disk, buf_str(&path), err);
+  }
+  buf_done(&n.all);
+  if (code == DOM_OK) code = disk_dir_sync(disk, folder, err);
+  return code;
+}
+
+/* ---- writing ---- */
+
+enum dom_code index_batch_init(struct index_batch *b, struct dom_err *err) {
+  b->raw = rocksdb_writebatch_create();
+  if (!b->raw) return dom_fail(err, DOM_NO_MEMORY, "store/index: batch", "batch");
+  return DOM_OK;
+}
+
+void index_batch_done(struct index_batch *b) {
+  if (b->raw) rocksdb_writebatch_destroy(b->raw);
+  b->raw = NULL;
+}
+
+void index_put(struct index_batch *b, struct slice key, struct slice value) {
+  assert(key.len > 0);
+  rocksdb_writebatch_put(b->raw, (const char *)key.data, key.len, (const char *)value.data, value.len);
+}
+
+void index_delete(struct index_batch *b, struct slice key) {
+  assert(key.len > 0);
+  rocksdb_writebatch_delete(b->raw, (const char *)key.data, key.len);
+}
+
+void index_delete_range(struct index_batch *b, struct slice from, struct slice to) {
+  assert(slice_compare(from, to) < 0);
+  rocksdb_writebatch_delete_range(b->raw, (const char *)from.data, from.len, (const char *)to.data, to.len);
+}
+
+enum dom_code index_write(struct index *x, struct index_batch *b, struct dom_err *err) {
+  char *text = NULL;
+  assert(b->raw != NULL);
+  rocksdb_write(x->db, x->write_options, b->raw, &text);
+  rocksdb_writebatch_clear(b->raw);
+  rocksdb_fs_run_background(x->fs);
+  return text ? index_fail(text, DOM_IO, "store/index: write", err) : DOM_OK;
+}
+
+/* ---- reading ---- */
+
+enum dom_code index_view_init(struct index_view *v, struct index *x, bool snapshot, struct dom_err *err) {
+  *v = (struct index_view){.index = x, .options = rocksdb_readoptions_create()};
+  if (!v->options) return dom_fail(err, DOM_NO_MEMORY, "store/index: view", "options");
+  if (snapshot) {
+    v->snapshot = rocksdb_create_snapshot(x->db);
+    rocksdb_readoptions_set_snapshot(v->options, v->snapshot);
+  }
+  return DOM_OK;
+}
+
+void index_view_done(struct index_view *v) {
+  if (v->scratch) rocksdb_iter_destroy(v->scratch);
+  if (v->snapshot) rocksdb_release_snapshot(v->index->db, v->snapshot);
+  if (v->options) rocksdb_readoptions_destroy(v->options);
+  *v = (struct index_view){0};
+}
+
+enum dom_code index_get(struct index_view *v, struct slice key, struct buf *out, struct dom_err *err) {
+  char *text = NULL;
+  size_t len = 0;
+  rocksdb_pinnableslice_t *found =
+      rocksdb_get_pinned(v->index->db, v->options, (const char *)key.data, key.len, &text);
+  if (text) return index_fail(text, DOM_IO, "store/index: get", err);
+  if (!found) return DOM_NOT_FOUND;
+  const char *value = rocksdb_pinnableslice_value(found, &len);
+  buf_reset(out);
+  if (len) buf_append(out, value, len);
+  rocksdb_pinnableslice_destroy(found);
+  return buf_check(out, err);
+}
+
+enum dom_code index_has(struct index_view *v, struct slice key, struct dom_err *err) {
+  char *text = NULL;
+  rocksdb_pinnableslice_t *found =
+      rocksdb_get_pinned(v->index->db, v->options, (const char *)key.data, key.len, &text);
+  if (text) return index_fail(text, DOM_IO, "store/index: get", err);
+  if (!found) return DOM_NOT_FOUND;
+  rocksdb_pinnableslice_destroy(found);
+  return DOM_OK;
+}
+
+static void iter_load(struct index_iter *it) {
+  size_t len = 0;
+  it->valid = rocksdb_iter_valid(it->raw) != 0;
+  if (!it->valid) return;
+  const char *p = rocksdb_iter_key(it->raw, &len);
+  it->key = slice_of(p, len);
+  p = rocksdb_iter_value(it->raw, &len);
+  it->value = slice_of(p, len);
+}
+
+enum dom_code index_first(struct index_view *v, struct slice prefix, struct buf *key, struct buf *value,
+                          struct dom_err *err) {
+  struct index_iter it = {.raw = v->scratch};
+  enum dom_code code;
+  if (!it.raw) it.raw = rocksdb_create_iterator(v->index->db, v->options);
+  index_seek(&it, prefix);
+  if (!it.valid) {
+    code = index_iter_check(&it, err);
+    if (code == DOM_OK) code = DOM_NOT_FOUND;
+  } else if (!slice_starts_with(it.key, prefix)) {
+    code = DOM_NOT_FOUND;
+  } else {
+    buf_reset(key);
+    buf_reset(value);
+    buf_append_slice(key, it.key);
+    buf_append_slice(value, it.value);
+    code = key->failed ? buf_check(key, err) : buf_check(value, err);
+  }
+  /* Without a snapshot an iterator would show the past: it is made anew each time. */
+  if (v->snapshot) v->scratch = it.raw;
+  else rocksdb_iter_destroy(it.raw);
+  return code;
+}
+
+enum dom_code index_iter_init(struct index_iter *it, struct index_view *v, struct dom_err *err) {
+  *it = (struct index_iter){.raw = rocksdb_create_iterator(v->index->db, v->options)};
+  if (!it->raw) return dom_fail(err, DOM_NO_MEMORY, "store/index: scan", "iterator");
+  return DOM_OK;
+}
+
+void index_iter_done(struct index_iter *it) {
+  if (it->raw) rocksdb_iter_destroy(it->raw);
+  *it = (struct index_iter){0};
+}
+
+void index_seek(struct index_iter *it, struct slice key) {
+  assert(it->raw != NULL);
+  rocksdb_iter_seek(it->raw, (const char *)key.data, key.len);
+  iter_load(it);
+}
+
+void index_next(struct index_iter *it) {
+  assert(it->valid);
+  rocksdb_iter_next(it->raw);
+  iter_load(it);
+}
+
+enum dom_code index_iter_check(const struct index_iter *it, struct dom_err *err) {
+  char *text = NULL;
+  assert(it->raw != NULL);
+  rocksdb_iter_get_error(it->raw, &text);
+  return text ? index_fail(text, DOM_IO, "store/index: scan", err) : DOM_OK;
+}
