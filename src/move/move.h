@@ -23,14 +23,14 @@
 struct mover;
 
 struct mover_options {
-  struct store *store;       /* borrowed, as all below */
+  struct store *store; /* borrowed, as all below */
   struct subjects *subjects;
-  struct net *net;           /* NULL: no peers, every move is DOM_UNAVAILABLE */
+  struct net *net; /* NULL: no peers, every move is DOM_UNAVAILABLE */
   struct clock *clock;
-  struct ledger *ledger;     /* for peer references in entries; NULL in tests without one */
+  struct ledger *ledger; /* for peer references in entries; NULL in tests without one */
   uint16_t region;
-  uint32_t parallel;         /* subjects moved at once by a job; 0: default */
-  bool inline_threads;       /* simulation: no thread; mover_upkeep does the work */
+  uint32_t parallel;   /* subjects moved at once by a job; 0: default */
+  bool inline_threads; /* simulation: no thread; mover_upkeep does the work */
   /* Fault points for crash tests: called with the name of each durable step before ("-STEP") and
    * after ("+STEP") it; NULL in production. */
   void (*fault_point)(void *arg, const char *step);
@@ -41,19 +41,20 @@ enum dom_code mover_open(const struct mover_options *o, struct mover **out, stru
 void mover_close(struct mover *m);
 
 /* Handles "move/…" messages from an authenticated region; net_handler's contract. */
-enum dom_code mover_message(struct mover *m, uint16_t from, const char *path, struct slice body, struct buf *reply,
-                            struct dom_err *err);
+enum dom_code mover_message(struct mover *m, uint16_t from, const char *path, struct slice body,
+                            struct buf *reply, struct dom_err *err);
 
 /* A gateway handed over a source's signed statement with a forwarded request: takes it as the commit
  * message if this region is its target and has PREPARED it. DOM_OK also when nothing was to do. */
 enum dom_code mover_take_statement(struct mover *m, struct slice statement, struct dom_err *err);
 
-/* Moves one subject now, in the caller's thread, resuming what a crash left. Ends COMMITTED and confirmed, with
- * the source's key dropped and its rows erased; or not moved at all.
- * Returns: DOM_REFUSED by a charter (class and clause in err); DOM_UNAVAILABLE the target does not answer
- * (aborted if not committed, else finished later by itself); DOM_ELSEWHERE not at home here; DOM_BUSY a
- * handoff of it is under way; DOM_NOT_FOUND. */
-enum dom_code mover_move_subject(struct mover *m, const uint8_t token[TOKEN_SIZE], uint16_t to, struct dom_err *err);
+/* Moves one subject now, in the caller's thread, resuming what a crash left. Ends COMMITTED and confirmed,
+ * with the source's key dropped and its rows erased; or not moved at all. Returns: DOM_REFUSED by a charter
+ * (class and clause in err); DOM_UNAVAILABLE the target does not answer (aborted if not committed, else
+ * finished later by itself); DOM_ELSEWHERE not at home here; DOM_BUSY a handoff of it is under way;
+ * DOM_NOT_FOUND. */
+enum dom_code mover_move_subject(struct mover *m, const uint8_t token[TOKEN_SIZE], uint16_t to,
+                                 struct dom_err *err);
 
 /* ---- jobs --------------------------------------------------------------------------------- */
 
@@ -77,30 +78,35 @@ struct move_job_status {
   uint64_t started_ms, ended_ms;
   uint64_t subjects, subjects_done, subjects_failed;
   uint64_t objects_done, bytes, bytes_done;
-  uint64_t held_ms_p99;  /* how long a fence held writers, 99th percentile over subjects */
-  uint64_t rate_now;     /* bytes a second over the last seconds */
+  uint64_t held_ms_p99;                /* how long a fence held writers, 99th percentile over subjects */
+  uint64_t rate_now;                   /* bytes a second over the last seconds */
   char last_failure[DOM_ERR_TEXT_MAX]; /* reason only; tokens, no ids */
 };
-/* What the spec would move: counts only, nothing changes. refusals: subjects that the charter would not let go, with
- * the first clause in err_text. */
-enum dom_code mover_job_plan(struct mover *m, const struct move_spec *spec, struct move_job_status *out, struct dom_err *err);
-/* Starts a durable job, or attaches: the same selection answers the running job. DOM_REFUSED / DOM_INVALID. */
-enum dom_code mover_job_start(struct mover *m, const struct move_spec *spec, struct move_job_status *out, struct dom_err *err);
-enum dom_code mover_job_status(struct mover *m, uint64_t id, struct move_job_status *out, struct dom_err *err);
+/* What the spec would move: counts only, nothing changes. refusals: subjects that the charter would not let
+ * go, with the first clause in err_text. */
+enum dom_code mover_job_plan(struct mover *m, const struct move_spec *spec, struct move_job_status *out,
+                             struct dom_err *err);
+/* Starts a durable job, or attaches: the same selection answers the running job. DOM_REFUSED / DOM_INVALID.
+ */
+enum dom_code mover_job_start(struct mover *m, const struct move_spec *spec, struct move_job_status *out,
+                              struct dom_err *err);
+enum dom_code mover_job_status(struct mover *m, uint64_t id, struct move_job_status *out,
+                               struct dom_err *err);
 typedef bool (*move_job_fn)(void *arg, const struct move_job_status *job);
 enum dom_code mover_job_each(struct mover *m, move_job_fn fn, void *arg, struct dom_err *err);
 enum dom_code mover_job_cancel(struct mover *m, uint64_t id, struct dom_err *err);
 
 /* ---- erasure --------------------------------------------------------------------------------- */
 
-/* KEK rotation with its ledger entries (KEY_ROTATED, KEK_DESTROYED), and ERASED for every (token, epoch) whose
- * key was dropped under an older KEK. *out_erased: how many. Resumable: call again. */
-enum dom_code mover_rotate_kek(struct mover *m, store_progress_fn progress, void *arg, uint64_t *out_erased, struct dom_err *err);
+/* KEK rotation with its ledger entries (KEY_ROTATED, KEK_DESTROYED), and ERASED for every (token, epoch)
+ * whose key was dropped under an older KEK. *out_erased: how many. Resumable: call again. */
+enum dom_code mover_rotate_kek(struct mover *m, store_progress_fn progress, void *arg, uint64_t *out_erased,
+                               struct dom_err *err);
 /* Names purge with its ledger entry, for everything ERASED so far. */
 enum dom_code mover_purge_names(struct mover *m, struct dom_err *err);
 
-/* What a timer calls: deliver commits, ask about staged epochs, go on erasing, run inline jobs. One bounded round;
- * *out_did tells whether there was work. */
+/* What a timer calls: deliver commits, ask about staged epochs, go on erasing, run inline jobs. One bounded
+ * round; *out_did tells whether there was work. */
 enum dom_code mover_upkeep(struct mover *m, bool *out_did, struct dom_err *err);
 
 #endif

@@ -104,14 +104,11 @@ static void who_elsewhere(const struct home_answer *a, struct subject_who *out) 
 
 /* The statement this region kept when the subject left; none when it was never home since. */
 static enum dom_code who_statement(struct store_view *v, struct subject_who *out, struct dom_err *err) {
-  uint8_t key[1 + TOKEN_SIZE] = {'s'};
-  memcpy(key + 1, out->token, TOKEN_SIZE);
   BUF_AUTO value = BUF_INIT;
-  enum dom_code code = store_row_get(v, STORE_TABLE_META, slice_of(key, sizeof key), &value, err);
+  enum dom_code code = subject_statement_kept(v, out->token, &value, NULL);
   if (code == DOM_NOT_FOUND) return DOM_OK;
-  if (code) return code;
-  if (value.len > SUBJECT_STATEMENT_MAX)
-    return dom_fail(err, DOM_CORRUPT, "subject/home: statement", "row too long");
+  if (code || value.len > SUBJECT_STATEMENT_MAX)
+    return dom_fail(err, DOM_CORRUPT, "subject/home: statement", "the kept statement cannot be read");
   memcpy(out->statement, value.data, value.len);
   out->statement_len = (uint32_t)value.len;
   out->has_statement = true;

@@ -79,6 +79,13 @@ enum dom_code subject_leave(struct store_tx *tx, const struct store_subject *row
   return code ? code : store_tx_row_put(tx, STORE_TABLE_META, slice_of(key, sizeof key), statement, err);
 }
 
+enum dom_code subject_statement_kept(struct store_view *v, const uint8_t token[TOKEN_SIZE], struct buf *out,
+                                     struct dom_err *err) {
+  uint8_t key[1 + TOKEN_SIZE];
+  statement_row_key(token, key);
+  return store_row_get(v, STORE_TABLE_META, slice_of(key, sizeof key), out, err);
+}
+
 enum dom_code subject_arrive(struct subjects *s, struct store_view *v, struct store_tx *tx,
                              const struct subject_statement *st, struct dom_err *err) {
   assert(st->to == s->o.region);

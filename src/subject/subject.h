@@ -202,6 +202,9 @@ enum dom_code subject_statement_check(struct subjects *s, struct slice bytes, st
  * `row` is the subject's row as it will be (state MOVED). */
 enum dom_code subject_leave(struct store_tx *tx, const struct store_subject *row, struct slice statement,
                             struct dom_err *err);
+/* Appends the statement that such a commit kept for the token. DOM_NOT_FOUND. */
+enum dom_code subject_statement_kept(struct store_view *v, const uint8_t token[TOKEN_SIZE], struct buf *out,
+                                     struct dom_err *err);
 /* In the commit that activates a subject moved here: the row HOME under st->epoch. The caller has checked the
  * statement. DOM_STALE_EPOCH when this region knows a higher epoch for the token already; DOM_EXISTS when it
  * is active under exactly this epoch. */

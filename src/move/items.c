@@ -1,0 +1,124 @@
+/* Items on the wire; big-endian, described byte by byte in docs/formats/handoff.md. */
+#include <assert.h>
+
+#include "move/move_internal.h"
+
+static void put_ref(struct buf *b, const struct store_body_ref *ref) {
+  buf_append(b, ref->id, STORE_BODY_ID_SIZE);
+  put_u64be(b, ref->size);
+  buf_append(b, ref->sha256, SHA256_SIZE);
+}
+
+static void get_ref(struct reader *r, struct store_body_ref *ref) {
+  get_copy(r, ref->id, STORE_BODY_ID_SIZE);
+  ref->size = get_u64be(r);
+  get_copy(r, ref->sha256, SHA256_SIZE);
+}
+
+static void put_object(struct buf *b, const struct store_object *o, struct slice inline_body) {
+  put_u64be(b, o->size);
+  put_u64be(b, o->mtime_ms);
+  buf_append(b, o->etag_md5, MD5_SIZE);
+  put_u32be(b, o->etag_parts);
+  buf_append(b, o->sha256, SHA256_SIZE);
+  put_bytes32be(b, o->meta);
+  put_bytes16be(b, o->classes);
+  put_u32be(b, o->body_count);
+  for (uint32_t i = 0; i < o->body_count; i++) put_ref(b, &o->bodies[i]);
+  if (o->body_count == 0) put_bytes32be(b, inline_body);
+}
+
+static void put_upload(struct buf *b, const struct store_upload *u) {
+  buf_append(b, u->id, STORE_UPLOAD_ID_SIZE);
+  put_u64be(b, u->mtime_ms);
+  put_bytes32be(b, u->meta);
+  put_bytes16be(b, u->classes);
+}
+
+static void put_part(struct buf *b, const struct store_item *item) {
+  buf_append(b, item->upload.id, STORE_UPLOAD_ID_SIZE);
+  put_u32be(b, item->part.number);
+  put_u64be(b, item->part.mtime_ms);
+  buf_append(b, item->part.md5, MD5_SIZE);
+  put_ref(b, &item->part.body);
+}
+
+void item_put(struct buf *b, const struct store_item *item, struct slice inline_body) {
+  put_u8(b, (uint8_t)item->kind);
+  put_u8(b, item->absent);
+  buf_append(b, item->bucket, STORE_BUCKET_ID_SIZE);
+  put_bytes16be(b, item->prefix);
+  put_bytes16be(b, item->key);
+  put_u64be(b, item->order.epoch);
+  put_u64be(b, item->order.lsn);
+  if (item->absent) { /* what it was is named, nothing more */
+    buf_append(b, item->upload.id, STORE_UPLOAD_ID_SIZE);
+    put_u32be(b, item->part.number);
+    return;
+  }
+  switch (item->kind) {
+  case STORE_ITEM_OBJECT:
+    put_object(b, &item->object, inline_body);
+    break;
+  case STORE_ITEM_UPLOAD:
+    put_upload(b, &item->upload);
+    break;
+  case STORE_ITEM_PART:
+    put_part(b, item);
+    break;
+  }
+}
+
+static bool get_object(struct reader *r, struct store_item *out, struct store_body_ref *refs,
+                       uint32_t refs_max) {
+  struct store_object *o = &out->object;
+  o->key = out->key;
+  o->order = out->order;
+  o->size = get_u64be(r);
+  o->mtime_ms = get_u64be(r);
+  get_copy(r, o->etag_md5, MD5_SIZE);
+  o->etag_parts = get_u32be(r);
+  get_copy(r, o->sha256, SHA256_SIZE);
+  o->meta = get_bytes32be(r);
+  o->classes = get_bytes16be(r);
+  o->body_count = get_u32be(r);
+  if (r->bad || o->body_count > refs_max) return false;
+  for (uint32_t i = 0; i < o->body_count; i++) get_ref(r, &refs[i]);
+  o->bodies = o->body_count ? refs : NULL;
+  if (o->body_count == 0) o->inline_body = get_bytes32be(r);
+  return !r->bad;
+}
+
+bool item_get(struct reader *r, struct store_item *out, struct store_body_ref *refs, uint32_t refs_max) {
+  *out = (struct store_item){.kind = (enum store_item_kind)get_u8(r)};
+  out->absent = get_u8(r) != 0;
+  get_copy(r, out->bucket, STORE_BUCKET_ID_SIZE);
+  out->prefix = get_bytes16be(r);
+  out->key = get_bytes16be(r);
+  out->order.epoch = get_u64be(r);
+  out->order.lsn = get_u64be(r);
+  out->object.key = out->upload.key = out->key;
+  if (r->bad || out->key.len == 0 || out->key.len > STORE_KEY_MAX) return false;
+  if (out->absent || out->kind == STORE_ITEM_PART || out->kind == STORE_ITEM_UPLOAD)
+    get_copy(r, out->upload.id, STORE_UPLOAD_ID_SIZE);
+  if (out->absent) {
+    out->part.number = get_u32be(r);
+    return !r->bad && out->kind >= STORE_ITEM_OBJECT && out->kind <= STORE_ITEM_PART;
+  }
+  switch (out->kind) {
+  case STORE_ITEM_OBJECT:
+    return get_object(r, out, refs, refs_max);
+  case STORE_ITEM_UPLOAD:
+    out->upload.mtime_ms = get_u64be(r);
+    out->upload.meta = get_bytes32be(r);
+    out->upload.classes = get_bytes16be(r);
+    return !r->bad;
+  case STORE_ITEM_PART:
+    out->part.number = get_u32be(r);
+    out->part.mtime_ms = get_u64be(r);
+    get_copy(r, out->part.md5, MD5_SIZE);
+    get_ref(r, &out->part.body);
+    return !r->bad && out->part.number >= 1 && out->part.number <= STORE_PART_MAX;
+  }
+  return false;
+}

@@ -1,0 +1,161 @@
+/* What the files of the move room share. Nobody outside includes this. */
+#ifndef DOMICILE_MOVE_INTERNAL_H
+#define DOMICILE_MOVE_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/alloc.h"
+#include "base/codec.h"
+#include "move/handoff.h"
+#include "move/move.h"
+
+enum {
+  MOVE_MESSAGE_FILL = 4 << 20, /* items are gathered up to this before they are sent: half of NET_MESSAGE_MAX,
+                                  so that one more item of any inline size still fits */
+  MOVE_BODY_CHUNK = 1 << 20,   /* of a body's transfer in one message */
+  MOVE_ROUNDS_MAX = 8,         /* journal rounds before the fence goes up whatever the rest is */
+  MOVE_FENCE_ENTRIES = 64,     /* journal entries left below which the fence goes up: some milliseconds */
+  MOVE_JOURNAL_BATCH = 256,    /* journal entries of one scan */
+  MOVE_GATE_DRAIN_MS = 1500,   /* how long writers inside may take once the gate is closed; below the 2 s that
+                                  a held request waits */
+  MOVE_MESSAGE_TIMEOUT_MS = 20000, /* an 8 MiB message to a busy region on a slow disk */
+  MOVE_ASK_AFTER_MS = 10000,       /* a staged epoch without a message this long asks its source */
+  MOVE_RETRIES_MAX = 64,           /* guards of one commit */
+  MOVE_PARALLEL_DEFAULT = 4,       /* subjects at once: hides a round trip without starving clients */
+  MOVE_PARALLEL_MAX = 64,
+  MOVE_LEDGER_WAIT_MS = 1000, /* for the other side's entry index; without it the entry names no peer */
+  MOVE_SETS = 256             /* buckets of the two in-memory sets below */
+};
+
+/* A small set of tokens, for "somebody works on this subject". */
+struct token_set {
+  pthread_mutex_t lock;
+  struct token_node {
+    uint8_t token[TOKEN_SIZE];
+    uint64_t stamp_ms;
+    struct token_node *next;
+  } * bucket[MOVE_SETS];
+};
+
+struct mover {
+  struct mover_options o;
+  struct token_set running; /* source handoffs with a thread */
+  struct token_set heard;   /* target: when a message of this token's handoff last came */
+  struct transfers *transfers;
+  struct job_runner *jobs;
+  pthread_mutex_t rotate_lock; /* one rotation or purge at a time */
+  atomic_bool stopping;
+};
+
+void token_set_init(struct token_set *s);
+void token_set_done(struct token_set *s);
+/* False when it was there already (or without memory). */
+bool token_set_add(struct token_set *s, const uint8_t token[TOKEN_SIZE]);
+void token_set_remove(struct token_set *s, const uint8_t token[TOKEN_SIZE]);
+bool token_set_has(struct token_set *s, const uint8_t token[TOKEN_SIZE]);
+void token_set_touch(struct token_set *s, const uint8_t token[TOKEN_SIZE], uint64_t now_ms);
+uint64_t token_set_stamp(struct token_set *s, const uint8_t token[TOKEN_SIZE]); /* 0: not there */
+
+/* Crash tests stop the process here; production has no hook. */
+void mover_fault(struct mover *m, const char *step);
+
+/* One durable state change of a handoff: reads, fills the tx, may change *h. The row itself is put by
+ * mover_advance, in state `next`. */
+typedef enum dom_code (*mover_step_fn)(void *arg, struct mover *m, struct store_view *v, struct store_tx *tx,
+                                       struct handoff *h, struct dom_err *err);
+/* Applies `event` to *h by the table, commits the row together with what fn (may be NULL) adds; *h is the
+ * new state then. DOM_STALE_EPOCH when the event is not legal in h->state. */
+enum dom_code mover_advance(struct mover *m, struct handoff *h, enum handoff_event event, mover_step_fn fn,
+                            void *arg, struct dom_err *err);
+/* The ledger index of the entry committed at lsn, waiting a little for the ledger writer; false without. */
+bool mover_entry_index(struct mover *m, uint64_t lsn, uint64_t *out_index);
+/* A move entry of the ledger for this handoff. peer: log id 32 ‖ index u64be, or empty. */
+enum dom_code mover_entry(struct mover *m, struct store_tx *tx, enum ledger_type type,
+                          const struct handoff *h, struct slice peer, struct dom_err *err);
+/* log id 32 ‖ index 8 of our entry at lsn, appended; nothing appended when not known. */
+void mover_peer_ref(struct mover *m, uint64_t lsn, struct buf *out);
+enum dom_code mover_permit(struct mover *m, const uint8_t token[TOKEN_SIZE], const char country[2],
+                           uint16_t home, uint16_t target, struct charter_permit_storage *storage,
+                           const struct permit **out, struct dom_err *err);
+uint64_t mover_charter_version(struct mover *m);
+
+/* items.c: one item of a handoff on the wire, big-endian (docs/formats/handoff.md). */
+void item_put(struct buf *b, const struct store_item *item, struct slice inline_body);
+/* Slices borrow from the message; bodies are filled into `refs` (STORE_PART_MAX of them). */
+bool item_get(struct reader *r, struct store_item *out, struct store_body_ref *refs, uint32_t refs_max);
+
+/* manifest.c: both sides compute it by the same walk. */
+enum dom_code manifest_compute(struct mover *m, enum permit_action action, const struct permit *permit,
+                               const uint8_t token[TOKEN_SIZE], uint64_t epoch, uint8_t out[SHA256_SIZE],
+                               uint64_t *out_objects, uint64_t *out_bytes, struct dom_err *err);
+
+/* pace.c: the job's rate limit, shared by its workers. */
+struct pace {
+  pthread_mutex_t lock;
+  uint64_t rate_bytes_s; /* 0: none */
+  uint64_t next_ns;      /* when the next byte may go */
+  _Atomic uint64_t bytes, objects;
+};
+void pace_init(struct pace *p, uint64_t rate_bytes_s);
+void pace_done(struct pace *p);
+/* Waits until `bytes` more may go. */
+void pace_wait(struct pace *p, struct clock *clock, uint64_t bytes);
+
+/* copy.c: what the source sends. */
+struct copy {
+  struct mover *m;
+  const struct handoff *h;
+  const struct permit *permit; /* PERMIT_MOVE for the bytes in this region */
+  struct pace *pace;           /* may be NULL */
+  struct buf batch;            /* items gathered so far */
+  uint32_t batch_items;
+};
+enum dom_code copy_begin(struct copy *c, struct mover *m, const struct handoff *h,
+                         const struct permit *permit, struct pace *pace, struct dom_err *err);
+void copy_done(struct copy *c);
+enum dom_code copy_snapshot(struct copy *c, struct dom_err *err);
+/* Sends journal entries after *after; sets it to the last one sent, *out_sent to how many. */
+enum dom_code copy_journal(struct copy *c, uint64_t *after, uint32_t *out_sent, struct dom_err *err);
+
+/* source.c */
+struct source_result {
+  uint64_t objects, bytes, held_ms;
+};
+enum dom_code source_move(struct mover *m, const uint8_t token[TOKEN_SIZE], uint16_t to, struct pace *pace,
+                          struct source_result *out, struct dom_err *err);
+/* Goes on with a handoff that a crash or a dead peer left: aborts, delivers the commit, or erases. */
+enum dom_code source_resume(struct mover *m, const struct handoff *h, struct dom_err *err);
+/* Answers "move/ask". */
+enum dom_code source_asked(struct mover *m, uint16_t from, struct slice body, struct buf *reply,
+                           struct dom_err *err);
+
+/* target.c */
+enum dom_code target_message(struct mover *m, uint16_t from, const char *path, struct slice body,
+                             struct buf *reply, struct dom_err *err);
+enum dom_code target_commit(struct mover *m, struct slice statement, struct slice peer, struct dom_err *err);
+enum dom_code target_ask(struct mover *m, const struct handoff *h, struct dom_err *err);
+
+/* transfer.c: bodies on their way into the target, in memory only; a restart forgets them and the source
+ * sends again. */
+struct transfers *transfers_new(void);
+void transfers_free(struct transfers *t);
+/* One chunk; *out_ref and *out_sealed once the last one came. DOM_INVALID when the offset does not follow. */
+enum dom_code transfer_chunk(struct mover *m, const struct permit *permit, const struct handoff *h,
+                             struct slice body, struct dom_err *err);
+/* The sealed body of a transfer id, taken out of the table. DOM_NOT_FOUND. */
+enum dom_code transfer_take(struct mover *m, const uint8_t id[STORE_BODY_ID_SIZE],
+                            struct store_body_ref *out);
+/* Forgets all of a token's. */
+void transfer_drop(struct mover *m, const uint8_t token[TOKEN_SIZE]);
+
+/* erase.c */
+enum dom_code erase_source(struct mover *m, struct handoff *h, struct dom_err *err);
+enum dom_code erase_discard(struct mover *m, struct handoff *h, struct dom_err *err);
+
+/* job.c */
+enum dom_code job_runner_open(struct mover *m, struct dom_err *err);
+void job_runner_close(struct mover *m);
+bool job_step_inline(struct mover *m);
+
+#endif

@@ -1,0 +1,288 @@
+/* The room itself: open, close, messages, and the one way a handoff's state changes. */
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "move/move_internal.h"
+
+/* ---- sets of tokens ------------------------------------------------------------------- */
+
+void token_set_init(struct token_set *s) {
+  memset(s->bucket, 0, sizeof s->bucket);
+  pthread_mutex_init(&s->lock, NULL);
+}
+
+void token_set_done(struct token_set *s) {
+  for (int i = 0; i < MOVE_SETS; i++)
+    while (s->bucket[i]) {
+      struct token_node *n = s->bucket[i];
+      s->bucket[i] = n->next;
+      dom_free(n);
+    }
+  pthread_mutex_destroy(&s->lock);
+}
+
+static struct token_node **node_link(struct token_set *s, const uint8_t token[TOKEN_SIZE]) {
+  struct token_node **link = &s->bucket[token[0]];
+  while (*link && memcmp((*link)->token, token, TOKEN_SIZE) != 0) link = &(*link)->next;
+  return link;
+}
+
+static struct token_node *node_make(struct token_set *s, const uint8_t token[TOKEN_SIZE]) {
+  struct token_node *n = dom_calloc(1, sizeof *n);
+  if (!n) return NULL;
+  memcpy(n->token, token, TOKEN_SIZE);
+  n->next = s->bucket[token[0]];
+  s->bucket[token[0]] = n;
+  return n;
+}
+
+bool token_set_add(struct token_set *s, const uint8_t token[TOKEN_SIZE]) {
+  pthread_mutex_lock(&s->lock);
+  bool added = !*node_link(s, token) && node_make(s, token);
+  pthread_mutex_unlock(&s->lock);
+  return added;
+}
+
+void token_set_remove(struct token_set *s, const uint8_t token[TOKEN_SIZE]) {
+  pthread_mutex_lock(&s->lock);
+  struct token_node **link = node_link(s, token), *n = *link;
+  if (n) {
+    *link = n->next;
+    dom_free(n);
+  }
+  pthread_mutex_unlock(&s->lock);
+}
+
+bool token_set_has(struct token_set *s, const uint8_t token[TOKEN_SIZE]) {
+  pthread_mutex_lock(&s->lock);
+  bool has = *node_link(s, token) != NULL;
+  pthread_mutex_unlock(&s->lock);
+  return has;
+}
+
+void token_set_touch(struct token_set *s, const uint8_t token[TOKEN_SIZE], uint64_t now_ms) {
+  pthread_mutex_lock(&s->lock);
+  struct token_node *n = *node_link(s, token);
+  if (!n) n = node_make(s, token);
+  if (n) n->stamp_ms = now_ms;
+  pthread_mutex_unlock(&s->lock);
+}
+
+uint64_t token_set_stamp(struct token_set *s, const uint8_t token[TOKEN_SIZE]) {
+  pthread_mutex_lock(&s->lock);
+  const struct token_node *n = *node_link(s, token);
+  uint64_t stamp = n ? n->stamp_ms : 0;
+  pthread_mutex_unlock(&s->lock);
+  return stamp;
+}
+
+/* ---- state changes ---------------------------------------------------------------------- */
+
+void mover_fault(struct mover *m, const char *step) {
+  if (m->o.fault_point) m->o.fault_point(m->o.fault_arg, step);
+}
+
+uint64_t mover_charter_version(struct mover *m) {
+  struct charter *c = subject_charter(m->o.subjects);
+  uint64_t version = c ? charter_version(c) : 0;
+  charter_release(c);
+  return version;
+}
+
+enum dom_code mover_permit(struct mover *m, const uint8_t token[TOKEN_SIZE], const char country[2],
+                           uint16_t home, uint16_t target, struct charter_permit_storage *storage,
+                           const struct permit **out, struct dom_err *err) {
+  struct subject_who who = {.home = home};
+  memcpy(who.token, token, TOKEN_SIZE);
+  memcpy(who.country, country, 2);
+  struct subject_intent intent = {.action = PERMIT_MOVE, .who = &who, .place_region = target};
+  struct charter_refusal refusal = {0};
+  enum dom_code code = subject_permit(m->o.subjects, &intent, storage, out, &refusal);
+  if (code)
+    return dom_fail(err, DOM_REFUSED, "move: permit", "charter %llu, %s: %s",
+                    (unsigned long long)refusal.version, refusal.clause, refusal.why);
+  return DOM_OK;
+}
+
+/* One try of mover_advance: DOM_RETRY when a guard changed. */
+static enum dom_code advance_once(struct mover *m, struct handoff *h, mover_step_fn fn, void *arg,
+                                  struct dom_err *err) {
+  STORE_VIEW_AUTO *v = NULL;
+  STORE_TX_AUTO *tx = NULL;
+  enum dom_code code = store_view_open(m->o.store, &v, err);
+  if (!code) code = store_tx_begin(m->o.store, v, &tx, err);
+  if (!code && fn) code = fn(arg, m, v, tx, h, err);
+  if (!code) code = handoff_put(tx, h, err);
+  if (code) return code;
+  struct store_tx *taken = tx;
+  tx = NULL;
+  uint64_t lsn = 0;
+  code = store_tx_commit_take(taken, &lsn, err);
+  if (!code) h->commit_lsn = lsn;
+  return code;
+}
+
+enum dom_code mover_advance(struct mover *m, struct handoff *h, enum handoff_event event, mover_step_fn fn,
+                            void *arg, struct dom_err *err) {
+  enum handoff_state next;
+  enum handoff_action action;
+  if (!handoff_step(h->side, h->state, event, &next, &action))
+    return dom_fail(err, DOM_STALE_EPOCH, "move: step", "not legal in state %s",
+                    handoff_state_name(h->state));
+  if (action == ACTION_NOTHING) return DOM_OK;
+  struct handoff changed;
+  enum dom_code code = DOM_RETRY;
+  char before[32], after[32];
+  snprintf(before, sizeof before, "-%s", handoff_state_name(next));
+  snprintf(after, sizeof after, "+%s", handoff_state_name(next));
+  mover_fault(m, before);
+  for (int i = 0; code == DOM_RETRY && i < MOVE_RETRIES_MAX; i++) {
+    changed = *h;
+    changed.state = next;
+    code = advance_once(m, &changed, fn, arg, err);
+  }
+  if (code) return code;
+  mover_fault(m, after);
+  *h = changed;
+  return DOM_OK;
+}
+
+/* ---- ledger entries ------------------------------------------------------------------------ */
+
+bool mover_entry_index(struct mover *m, uint64_t lsn, uint64_t *out_index) {
+  if (!m->o.ledger || lsn == 0) return false;
+  for (uint32_t waited = 0; waited <= MOVE_LEDGER_WAIT_MS; waited++) {
+    uint64_t count = 0;
+    if (ledger_find_cursor(m->o.ledger, lsn, out_index, &count, NULL) == DOM_OK) return true;
+    if (ledger_failed(m->o.ledger) || m->o.inline_threads) return false;
+    clock_sleep_ms(m->o.clock, 1);
+  }
+  return false;
+}
+
+void mover_peer_ref(struct mover *m, uint64_t lsn, struct buf *out) {
+  uint64_t index = 0;
+  uint8_t id[LEDGER_LOG_ID_SIZE];
+  if (!mover_entry_index(m, lsn, &index)) return;
+  ledger_own_log_id(m->o.ledger, id);
+  buf_append(out, id, sizeof id);
+  put_u64be(out, index);
+}
+
+enum dom_code mover_entry(struct mover *m, struct store_tx *tx, enum ledger_type type,
+                          const struct handoff *h, struct slice peer, struct dom_err *err) {
+  bool source = h->side == HANDOFF_SOURCE;
+  struct ledger_payload payload = {.type = type,
+                                   .from_region = source ? m->o.region : h->peer,
+                                   .to_region = source ? h->peer : m->o.region,
+                                   .from_epoch = h->epoch_from,
+                                   .to_epoch = h->epoch,
+                                   .objects = h->objects,
+                                   .bytes = h->bytes};
+  memcpy(payload.token, h->token, TOKEN_SIZE);
+  memcpy(payload.digest, h->manifest, SHA256_SIZE);
+  const uint8_t *log_id = NULL;
+  uint64_t index = 0;
+  if (peer.len == LEDGER_LOG_ID_SIZE + 8) {
+    log_id = peer.data;
+    index = load_u64be(peer.data + LEDGER_LOG_ID_SIZE);
+  }
+  return subject_tx_entry(m->o.subjects, tx, &payload, h->epoch, log_id, index, err);
+}
+
+/* ---- open, close, messages ------------------------------------------------------------------ */
+
+enum dom_code mover_open(const struct mover_options *o, struct mover **out, struct dom_err *err) {
+  assert(o->store && o->subjects && o->clock && o->region);
+  struct mover *m = dom_calloc(1, sizeof *m);
+  if (!m) return dom_fail(err, DOM_NO_MEMORY, "move: open", "no memory");
+  m->o = *o;
+  if (m->o.parallel == 0) m->o.parallel = MOVE_PARALLEL_DEFAULT;
+  token_set_init(&m->running);
+  token_set_init(&m->heard);
+  pthread_mutex_init(&m->rotate_lock, NULL);
+  m->transfers = transfers_new();
+  enum dom_code code = m->transfers ? job_runner_open(m, err) : DOM_NO_MEMORY;
+  if (code) {
+    mover_close(m);
+    return dom_fail(err, code, "move: open", "cannot open");
+  }
+  *out = m;
+  return DOM_OK;
+}
+
+void mover_close(struct mover *m) {
+  if (!m) return;
+  atomic_store(&m->stopping, true);
+  job_runner_close(m);
+  transfers_free(m->transfers);
+  token_set_done(&m->running);
+  token_set_done(&m->heard);
+  pthread_mutex_destroy(&m->rotate_lock);
+  dom_free(m);
+}
+
+enum dom_code mover_message(struct mover *m, uint16_t from, const char *path, struct slice body,
+                            struct buf *reply, struct dom_err *err) {
+  if (strcmp(path, "move/ask") == 0) return source_asked(m, from, body, reply, err);
+  return target_message(m, from, path, body, reply, err);
+}
+
+enum dom_code mover_take_statement(struct mover *m, struct slice statement, struct dom_err *err) {
+  return target_commit(m, statement, SLICE_LIT(""), err);
+}
+
+enum dom_code mover_move_subject(struct mover *m, const uint8_t token[TOKEN_SIZE], uint16_t to,
+                                 struct dom_err *err) {
+  struct source_result result;
+  return source_move(m, token, to, NULL, &result, err);
+}
+
+/* ---- upkeep ---------------------------------------------------------------------------------- */
+
+enum { UPKEEP_BATCH = 64 }; /* handoffs of one round: bounds the time a round takes */
+
+struct upkeep {
+  struct mover *m;
+  struct handoff found[UPKEEP_BATCH];
+  size_t count;
+};
+
+static bool needs_upkeep(struct mover *m, const struct handoff *h) {
+  if (h->side == HANDOFF_SOURCE) {
+    bool open = h->state == HANDOFF_COPYING || h->state == HANDOFF_FENCED || h->state == HANDOFF_COMMITTED ||
+                h->state == HANDOFF_ERASING;
+    return open && !token_set_has(&m->running, h->token);
+  }
+  if (h->state != HANDOFF_STAGING && h->state != HANDOFF_PREPARED) return false;
+  uint64_t heard = token_set_stamp(&m->heard, h->token);
+  return clock_mono_ns(m->o.clock) / 1000000 >= heard + MOVE_ASK_AFTER_MS;
+}
+
+static bool collect(void *arg, const struct handoff *h) {
+  struct upkeep *u = arg;
+  if (needs_upkeep(u->m, h)) u->found[u->count++] = *h;
+  return u->count < UPKEEP_BATCH;
+}
+
+enum dom_code mover_upkeep(struct mover *m, bool *out_did, struct dom_err *err) {
+  struct upkeep u = {.m = m};
+  enum dom_code code;
+  {
+    STORE_VIEW_AUTO *v = NULL;
+    code = store_view_open(m->o.store, &v, err);
+    if (!code) code = handoff_scan(v, NULL, collect, &u, err);
+  }
+  if (code) return code;
+  bool did = false;
+  for (size_t i = 0; i < u.count && !atomic_load(&m->stopping); i++) {
+    const struct handoff *h = &u.found[i];
+    enum dom_code one = h->side == HANDOFF_SOURCE ? source_resume(m, h, err) : target_ask(m, h, err);
+    did = did || one == DOM_OK;
+    if (one && !code) code = one;
+  }
+  if (m->o.inline_threads && job_step_inline(m)) did = true;
+  *out_did = did;
+  return code;
+}

@@ -1,0 +1,381 @@
+/* The target's side: stage, verify, prepare, activate. Every message is idempotent by (token, epoch, step).
+ */
+#include <assert.h>
+#include <string.h>
+
+#include "move/move_internal.h"
+
+/* What begins every message: token and epoch; the rest stays in *body. */
+static bool take_head(struct slice *body, uint8_t token[TOKEN_SIZE], uint64_t *epoch) {
+  struct reader r = reader_of(*body);
+  get_copy(&r, token, TOKEN_SIZE);
+  *epoch = get_u64be(&r);
+  if (r.bad) return false;
+  *body = slice_of(r.at, r.left);
+  return true;
+}
+
+/* ---- begin ---------------------------------------------------------------------------- */
+
+struct older {
+  struct mover *m;
+  uint64_t epoch, highest;
+  struct handoff open;
+  bool has_open;
+};
+
+static bool see_older(void *arg, const struct handoff *h) {
+  struct older *o = arg;
+  if (h->side != HANDOFF_TARGET) return true;
+  if (h->epoch > o->highest) o->highest = h->epoch;
+  bool open = h->state == HANDOFF_STAGING || h->state == HANDOFF_PREPARED;
+  if (open && h->epoch < o->epoch) {
+    o->open = *h;
+    o->has_open = true;
+  }
+  return true;
+}
+
+/* A newer epoch aborts all older; one not above every epoch seen is refused. */
+static enum dom_code settle_older(struct mover *m, const struct handoff *h, struct dom_err *err) {
+  for (;;) {
+    struct older o = {.m = m, .epoch = h->epoch};
+    struct store_subject row = {0};
+    enum dom_code code;
+    {
+      STORE_VIEW_AUTO *v = NULL;
+      code = store_view_open(m->o.store, &v, err);
+      if (!code) code = handoff_scan(v, h->token, see_older, &o, err);
+      if (!code && store_subject_get(v, h->token, &row, NULL) == DOM_OK && row.state != SUBJECT_MOVED)
+        return dom_fail(err, DOM_STALE_EPOCH, "move/target: begin", "the subject is at home here");
+    }
+    if (code) return code;
+    if (h->epoch <= o.highest || h->epoch <= row.epoch || h->epoch <= row.epoch_allotted)
+      return dom_fail(err, DOM_STALE_EPOCH, "move/target: begin", "the epoch is not above all seen");
+    if (!o.has_open) return DOM_OK;
+    if (o.open.state == HANDOFF_PREPARED && o.open.peer != h->peer)
+      return dom_fail(err, DOM_BUSY, "move/target: begin", "a copy from another region is prepared here");
+    code = erase_discard(m, &o.open, err);
+    if (code) return code;
+  }
+}
+
+static enum dom_code begin(struct mover *m, uint16_t from, const uint8_t token[TOKEN_SIZE], uint64_t epoch,
+                           struct slice body, struct dom_err *err) {
+  struct reader r = reader_of(body);
+  struct handoff h = {.epoch = epoch, .side = HANDOFF_TARGET, .peer = from};
+  memcpy(h.token, token, TOKEN_SIZE);
+  h.epoch_from = get_u64be(&r);
+  get_copy(&r, h.country, 2);
+  get_u64be(&r); /* the source's charter version: ours decides; they are compared in PREPARED */
+  if (!reader_end(&r) || h.epoch_from >= epoch)
+    return dom_fail(err, DOM_INVALID, "move/target: begin", "does not decode");
+  struct charter_permit_storage storage;
+  const struct permit *permit;
+  enum dom_code code = mover_permit(m, token, h.country, from, m->o.region, &storage, &permit, err);
+  if (code) return code;
+  struct handoff have;
+  {
+    STORE_VIEW_AUTO *v = NULL;
+    code = store_view_open(m->o.store, &v, err);
+    if (!code) code = handoff_get(v, token, epoch, HANDOFF_TARGET, &have, err);
+  }
+  if (code == DOM_OK) { /* the message came twice, or the source begins an old epoch anew */
+    bool same = have.peer == from && have.state == HANDOFF_STAGING;
+    return same ? DOM_OK : dom_fail(err, DOM_STALE_EPOCH, "move/target: begin", "the epoch is over");
+  }
+  if (code != DOM_NOT_FOUND) return code;
+  code = settle_older(m, &h, err);
+  if (code) return code;
+  struct vault_key key = {.epoch = epoch};
+  memcpy(key.token, token, TOKEN_SIZE);
+  code = vault_key_create(store_vault(m->o.store), &key, NULL);
+  if (code && code != DOM_EXISTS) return dom_fail(err, code, "move/target: begin", "no data key");
+  h.started_ms = clock_wall_ms(m->o.clock);
+  h.charter_version = mover_charter_version(m);
+  return mover_advance(m, &h, EVENT_BEGIN, NULL, NULL, err);
+}
+
+/* ---- items ------------------------------------------------------------------------------ */
+
+/* The handoff this message belongs to, in a state that takes `event`. */
+static enum dom_code find(struct mover *m, uint16_t from, const uint8_t token[TOKEN_SIZE], uint64_t epoch,
+                          enum handoff_event event, struct handoff *out, struct dom_err *err) {
+  STORE_VIEW_AUTO *v = NULL;
+  enum dom_code code = store_view_open(m->o.store, &v, err);
+  if (!code) code = handoff_get(v, token, epoch, HANDOFF_TARGET, out, err);
+  if (code == DOM_NOT_FOUND) return dom_fail(err, DOM_STALE_EPOCH, "move/target", "no such handoff here");
+  if (code) return code;
+  enum handoff_state next;
+  enum handoff_action action;
+  if (out->peer != from || !handoff_step(HANDOFF_TARGET, out->state, event, &next, &action))
+    return dom_fail(err, DOM_STALE_EPOCH, "move/target", "the handoff is %s here",
+                    handoff_state_name(out->state));
+  token_set_touch(&m->heard, token, clock_mono_ns(m->o.clock) / 1000000);
+  return DOM_OK;
+}
+
+struct staging {
+  struct mover *m;
+  const struct handoff *h;
+  const struct permit *permit;
+  struct store_body_ref *refs; /* of the item at hand: STORE_PART_MAX */
+};
+
+static struct store_place place_of(const struct handoff *h, const struct store_item *item) {
+  struct store_place place = {.epoch = h->epoch, .prefix = item->prefix};
+  memcpy(place.bucket, item->bucket, STORE_BUCKET_ID_SIZE);
+  memcpy(place.token, h->token, TOKEN_SIZE);
+  return place;
+}
+
+/* Whether exactly this version is staged already: the message came twice. */
+static bool is_staged(struct staging *s, const struct store_item *item) {
+  STORE_VIEW_AUTO *v = NULL;
+  struct store_found *found = NULL;
+  struct store_place place = place_of(s->h, item);
+  if (item->kind != STORE_ITEM_OBJECT || store_view_open(s->m->o.store, &v, NULL)) return false;
+  if (store_object_get(v, PERMIT_MOVE, s->permit, &place, item->key, &found, NULL)) return false;
+  const struct store_object *o = store_found_object(found);
+  bool same = o->order.epoch == item->order.epoch && o->order.lsn == item->order.lsn &&
+              memcmp(o->sha256, item->object.sha256, SHA256_SIZE) == 0;
+  store_found_free(found);
+  return same;
+}
+
+/* Swaps the source's body ids for the bodies received here; hashes must agree. */
+static enum dom_code take_bodies(struct staging *s, struct store_body_ref *refs, uint32_t count,
+                                 struct dom_err *err) {
+  for (uint32_t i = 0; i < count; i++) {
+    struct store_body_ref got;
+    enum dom_code code = transfer_take(s->m, refs[i].id, &got);
+    if (code) return dom_fail(err, code, "move/target: items", "a body was not received: send it anew");
+    if (got.size != refs[i].size || memcmp(got.sha256, refs[i].sha256, SHA256_SIZE) != 0) {
+      store_body_discard(s->m->o.store, &got);
+      return dom_fail(err, DOM_CORRUPT, "move/target: items", "a body's hash is not the one announced");
+    }
+    refs[i] = got;
+  }
+  return DOM_OK;
+}
+
+/* Reads what was stored back through the ordinary path and compares its hash. */
+static enum dom_code read_back(struct staging *s, const struct store_item *item, struct dom_err *err) {
+  if (item->absent || item->kind == STORE_ITEM_UPLOAD) return DOM_OK;
+  STORE_VIEW_AUTO *v = NULL;
+  struct store_found *found = NULL;
+  struct store_place place = place_of(s->h, item);
+  enum dom_code code = store_view_open(s->m->o.store, &v, err);
+  if (!code && item->kind == STORE_ITEM_OBJECT)
+    code = store_object_get(v, PERMIT_MOVE, s->permit, &place, item->key, &found, err);
+  else if (!code)
+    code = store_item_open(v, PERMIT_MOVE, s->permit, s->h->token, s->h->epoch, item, &found, err);
+  if (code) return code;
+  uint32_t count = item->kind == STORE_ITEM_OBJECT ? item->object.body_count : 1;
+  const struct store_body_ref one = {.size = item->object.size};
+  struct store_body_ref whole = one;
+  memcpy(whole.sha256, item->object.sha256, SHA256_SIZE);
+  const struct store_body_ref *refs = item->kind == STORE_ITEM_PART ? &item->part.body
+                                      : count                       ? item->object.bodies
+                                                                    : &whole;
+  struct hash *hash = hash_new(HASH_SHA256);
+  uint8_t *chunk = dom_alloc(MOVE_BODY_CHUNK), sum[SHA256_SIZE];
+  if (!hash || !chunk) code = dom_fail(err, DOM_NO_MEMORY, "move/target: read back", "no memory");
+  uint64_t at = 0;
+  for (uint32_t i = 0; !code && i < (count ? count : 1); i++) {
+    for (uint64_t left = refs[i].size; !code && left > 0;) {
+      size_t want = left < MOVE_BODY_CHUNK ? (size_t)left : MOVE_BODY_CHUNK, got = 0;
+      code = store_found_read(found, at, chunk, want, &got, err);
+      if (!code && got != want)
+        code = dom_fail(err, DOM_CORRUPT, "move/target: read back", "a body is too short");
+      if (!code) hash_update(hash, chunk, got);
+      at += got;
+      left -= got;
+    }
+    if (!code) hash_final(hash, sum);
+    if (!code && memcmp(sum, refs[i].sha256, SHA256_SIZE) != 0)
+      code = dom_fail(err, DOM_CORRUPT, "move/target: read back", "what was stored is not what was sent");
+  }
+  if (chunk) wipe(chunk, MOVE_BODY_CHUNK);
+  dom_free(chunk);
+  hash_free(hash);
+  store_found_free(found);
+  return code;
+}
+
+static enum dom_code stage_one(struct staging *s, const struct store_item *item, struct dom_err *err) {
+  for (int i = 0; i < MOVE_RETRIES_MAX; i++) {
+    STORE_VIEW_AUTO *v = NULL;
+    STORE_TX_AUTO *tx = NULL;
+    enum dom_code code = store_view_open(s->m->o.store, &v, err);
+    if (!code) code = store_tx_begin(s->m->o.store, v, &tx, err);
+    if (!code) code = store_tx_stage(tx, s->permit, s->h->token, s->h->epoch, item, err);
+    if (code) return code;
+    struct store_tx *taken = tx;
+    tx = NULL;
+    code = store_tx_commit_take(taken, NULL, err);
+    if (code != DOM_RETRY) return code;
+  }
+  return dom_fail(err, DOM_RETRY, "move/target: items", "too many concurrent changes");
+}
+
+static enum dom_code stage(struct staging *s, struct store_item *item, struct dom_err *err) {
+  enum dom_code code = DOM_OK;
+  if (!item->absent && item->kind == STORE_ITEM_PART) code = take_bodies(s, &item->part.body, 1, err);
+  if (!item->absent && item->kind == STORE_ITEM_OBJECT && item->object.body_count) {
+    if (is_staged(s, item)) return DOM_OK;
+    code = take_bodies(s, s->refs, item->object.body_count, err);
+  }
+  if (!code) code = stage_one(s, item, err);
+  return code ? code : read_back(s, item, err);
+}
+
+static enum dom_code items(struct mover *m, const struct handoff *h, const struct permit *permit,
+                           struct slice body, struct dom_err *err) {
+  struct staging s = {.m = m, .h = h, .permit = permit};
+  AUTO_FREE void *refs = dom_calloc(STORE_PART_MAX, sizeof(struct store_body_ref));
+  if (!refs) return dom_fail(err, DOM_NO_MEMORY, "move/target: items", "no memory");
+  s.refs = refs;
+  struct reader r = reader_of(body);
+  while (r.left > 0) {
+    struct store_item item;
+    if (!item_get(&r, &item, s.refs, STORE_PART_MAX))
+      return dom_fail(err, DOM_INVALID, "move/target: items", "does not decode");
+    enum dom_code code = stage(&s, &item, err);
+    if (code) return code;
+  }
+  return DOM_OK;
+}
+
+/* ---- prepare, commit, abort -------------------------------------------------------------- */
+
+static enum dom_code prepared_step(void *arg, struct mover *m, struct store_view *v, struct store_tx *tx,
+                                   struct handoff *h, struct dom_err *err) {
+  (void)v;
+  return mover_entry(m, tx, LEDGER_MOVE_PREPARED, h, *(const struct slice *)arg, err);
+}
+
+/* Body: manifest 32 | charter version u64 | peer reference (40 bytes) or nothing. Reply: charter version |
+ * peer reference. */
+static enum dom_code prepare(struct mover *m, struct handoff *h, const struct permit *permit,
+                             struct slice body, struct buf *reply, struct dom_err *err) {
+  struct reader r = reader_of(body);
+  struct slice want = get_slice(&r, SHA256_SIZE);
+  uint64_t version = get_u64be(&r);
+  struct slice peer = slice_of(r.at, r.left);
+  if (r.bad) return dom_fail(err, DOM_INVALID, "move/target: prepare", "does not decode");
+  if (version != mover_charter_version(m))
+    return dom_fail(err, DOM_STALE_EPOCH, "move/target: prepare", "another charter version is in force here");
+  if (h->state == HANDOFF_STAGING) {
+    uint8_t manifest[SHA256_SIZE];
+    enum dom_code code =
+        manifest_compute(m, PERMIT_MOVE, permit, h->token, h->epoch, manifest, &h->objects, &h->bytes, err);
+    if (code) return code;
+    if (memcmp(manifest, want.data, SHA256_SIZE) != 0)
+      return dom_fail(err, DOM_CORRUPT, "move/target: prepare", "the manifests of the two regions differ");
+    memcpy(h->manifest, manifest, SHA256_SIZE);
+    h->charter_version = version;
+    code = mover_advance(m, h, EVENT_PREPARE, prepared_step, &peer, err);
+    if (code) return code;
+  }
+  if (memcmp(h->manifest, want.data, SHA256_SIZE) != 0 || h->charter_version != version)
+    return dom_fail(err, DOM_STALE_EPOCH, "move/target: prepare",
+                    "prepared under another manifest or charter");
+  put_u64be(reply, h->charter_version);
+  mover_peer_ref(m, h->commit_lsn, reply);
+  return buf_check(reply, err);
+}
+
+struct commit {
+  struct subject_statement st;
+  struct slice peer;
+};
+
+static enum dom_code commit_step(void *arg, struct mover *m, struct store_view *v, struct store_tx *tx,
+                                 struct handoff *h, struct dom_err *err) {
+  const struct commit *c = arg;
+  enum dom_code code = subject_arrive(m->o.subjects, v, tx, &c->st, err);
+  return code ? code : mover_entry(m, tx, LEDGER_SUBJECT_HOMED, h, c->peer, err);
+}
+
+enum dom_code target_commit(struct mover *m, struct slice statement, struct slice peer, struct dom_err *err) {
+  struct commit c = {.peer = peer};
+  enum dom_code code = subject_statement_check(m->o.subjects, statement, &c.st, err);
+  if (code) return code;
+  if (c.st.to != m->o.region) return dom_fail(err, DOM_DENIED, "move/target: commit", "for another region");
+  struct handoff h;
+  code = find(m, c.st.from, c.st.token, c.st.epoch, EVENT_COMMIT, &h, err);
+  if (code || h.state == HANDOFF_ACTIVE) return code;
+  if (memcmp(h.manifest, c.st.manifest, SHA256_SIZE) != 0)
+    return dom_fail(err, DOM_STALE_EPOCH, "move/target: commit", "for another manifest than was prepared");
+  code = mover_advance(m, &h, EVENT_COMMIT, commit_step, &c, err);
+  if (code == DOM_EXISTS) return DOM_OK; /* another thread was first */
+  if (code) return code;
+  token_set_remove(&m->heard, h.token);
+  subject_learn(m->o.subjects, h.token, m->o.region, h.epoch, h.country);
+  /* The registrar may be away: until it hears of it, the old home's tombstone shows the way. */
+  subject_report_moved(m->o.subjects, statement, NULL);
+  return DOM_OK;
+}
+
+static enum dom_code commit_message(struct mover *m, uint16_t from, struct slice body, struct dom_err *err) {
+  struct reader r = reader_of(body);
+  struct slice statement = get_bytes16be(&r);
+  struct subject_statement st;
+  if (r.bad) return dom_fail(err, DOM_INVALID, "move/target: commit", "does not decode");
+  enum dom_code code = subject_statement_check(m->o.subjects, statement, &st, err);
+  if (!code && st.from != from)
+    code = dom_fail(err, DOM_DENIED, "move/target: commit", "not from its source");
+  if (!code) code = target_commit(m, statement, slice_of(r.at, r.left), err);
+  /* Confirmed means: served here, and the registrar knows. The source keeps asking until both hold. */
+  return code ? code : subject_report_moved(m->o.subjects, statement, err);
+}
+
+enum dom_code target_ask(struct mover *m, const struct handoff *h, struct dom_err *err) {
+  BUF_AUTO body = BUF_INIT;
+  BUF_AUTO reply = BUF_INIT;
+  buf_append(&body, h->token, TOKEN_SIZE);
+  put_u64be(&body, h->epoch);
+  enum dom_code code = buf_check(&body, err);
+  if (!m->o.net) return dom_fail(err, DOM_UNAVAILABLE, "move/target: ask", "no peers");
+  token_set_touch(&m->heard, h->token, clock_mono_ns(m->o.clock) / 1000000);
+  if (!code)
+    code = net_call(m->o.net, h->peer, "move/ask", buf_slice(&body), MOVE_MESSAGE_TIMEOUT_MS, &reply, err);
+  if (code || reply.len == 0) return code;
+  struct slice answer = slice_cut(buf_slice(&reply), 1, reply.len);
+  switch (reply.data[0]) {
+  case 'c':
+    return target_commit(m, answer, SLICE_LIT(""), err);
+  case 'a': {
+    struct handoff gone = *h;
+    return erase_discard(m, &gone, err);
+  }
+  default:
+    return DOM_OK; /* still under way */
+  }
+}
+
+enum dom_code target_message(struct mover *m, uint16_t from, const char *path, struct slice body,
+                             struct buf *reply, struct dom_err *err) {
+  if (strcmp(path, "move/commit") == 0) return commit_message(m, from, body, err);
+  uint8_t token[TOKEN_SIZE];
+  uint64_t epoch = 0;
+  if (!take_head(&body, token, &epoch)) return dom_fail(err, DOM_INVALID, "move/target", "does not decode");
+  if (strcmp(path, "move/begin") == 0) return begin(m, from, token, epoch, body, err);
+  bool is_items = strcmp(path, "move/items") == 0, is_body = strcmp(path, "move/body") == 0;
+  bool is_prepare = strcmp(path, "move/prepare") == 0, is_abort = strcmp(path, "move/abort") == 0;
+  if (!is_items && !is_body && !is_prepare && !is_abort)
+    return dom_fail(err, DOM_NOT_FOUND, "move/target", "no such message");
+  struct handoff h;
+  enum handoff_event event = is_prepare ? EVENT_PREPARE : is_abort ? EVENT_ABORT : EVENT_ITEMS;
+  enum dom_code code = find(m, from, token, epoch, event, &h, err);
+  if (code) return code;
+  if (is_abort) return h.state == HANDOFF_DISCARDED ? DOM_OK : erase_discard(m, &h, err);
+  struct charter_permit_storage storage;
+  const struct permit *permit;
+  code = mover_permit(m, token, h.country, from, m->o.region, &storage, &permit, err);
+  if (code) return code;
+  if (is_items) return items(m, &h, permit, body, err);
+  if (is_body) return transfer_chunk(m, permit, &h, body, err);
+  return prepare(m, &h, permit, body, reply, err);
+}

@@ -1,0 +1,176 @@
+/* Bodies on their way into the target. A chunk follows the one before it; a repeated one is passed over. */
+#include <assert.h>
+
+#include "move/move_internal.h"
+
+enum {
+  TRANSFERS_MAX = 4096
+}; /* open or sealed and not yet named by an item: 10,000 parts are never all at once
+      in flight, a source sends items as it goes */
+
+struct transfer {
+  uint8_t id[STORE_BODY_ID_SIZE];
+  uint8_t token[TOKEN_SIZE];
+  struct store_body *body; /* NULL once sealed */
+  bool sealed;             /* ref is filled; waits for the item that names it */
+  uint64_t received;
+  bool busy; /* a thread writes a chunk */
+  struct store_body_ref ref;
+  struct transfer *next;
+};
+
+struct transfers {
+  pthread_mutex_t lock;
+  struct transfer *first;
+  uint32_t count;
+};
+
+struct transfers *transfers_new(void) {
+  struct transfers *t = dom_calloc(1, sizeof *t);
+  if (t) pthread_mutex_init(&t->lock, NULL);
+  return t;
+}
+
+static void transfer_free(struct transfer *x) {
+  store_body_abort_take(x->body);
+  dom_free(x);
+}
+
+void transfers_free(struct transfers *t) {
+  if (!t) return;
+  while (t->first) {
+    struct transfer *x = t->first;
+    t->first = x->next;
+    transfer_free(x);
+  }
+  pthread_mutex_destroy(&t->lock);
+  dom_free(t);
+}
+
+static struct transfer **transfer_link(struct transfers *t, const uint8_t id[STORE_BODY_ID_SIZE]) {
+  struct transfer **link = &t->first;
+  while (*link && memcmp((*link)->id, id, STORE_BODY_ID_SIZE) != 0) link = &(*link)->next;
+  return link;
+}
+
+/* Finds or begins the transfer and marks it busy. */
+static enum dom_code claim(struct mover *m, const struct permit *permit, const struct handoff *h,
+                           const uint8_t *id, uint64_t offset, struct transfer **out, struct dom_err *err) {
+  struct transfers *t = m->transfers;
+  enum dom_code code = DOM_OK;
+  pthread_mutex_lock(&t->lock);
+  struct transfer *x = *transfer_link(t, id);
+  if (x && x->busy)
+    code = DOM_BUSY;
+  else if (!x && offset > 0)
+    code = DOM_NOT_FOUND;
+  else if (!x && t->count == TRANSFERS_MAX)
+    code = DOM_TOO_LARGE;
+  else if (!x) {
+    x = dom_calloc(1, sizeof *x);
+    if (!x)
+      code = DOM_NO_MEMORY;
+    else {
+      memcpy(x->id, id, sizeof x->id);
+      memcpy(x->token, h->token, TOKEN_SIZE);
+      x->next = t->first;
+      t->first = x;
+      t->count++;
+    }
+  }
+  if (!code) x->busy = true;
+  pthread_mutex_unlock(&t->lock);
+  if (code)
+    return dom_fail(err, code, "move/transfer: chunk",
+                    "the body's transfer is not here or is busy: send it anew");
+  if (!x->body && !x->sealed)
+    code = store_body_create(m->o.store, PERMIT_MOVE, permit, h->token, h->epoch, &x->body, err);
+  *out = x;
+  return code;
+}
+
+static void release(struct mover *m, struct transfer *x, bool drop) {
+  pthread_mutex_lock(&m->transfers->lock);
+  x->busy = false;
+  if (drop) {
+    struct transfer **link = transfer_link(m->transfers, x->id);
+    assert(*link == x);
+    *link = x->next;
+    m->transfers->count--;
+  }
+  pthread_mutex_unlock(&m->transfers->lock);
+  if (drop) transfer_free(x);
+}
+
+static enum dom_code write_chunk(struct transfer *x, uint64_t offset, bool last, struct slice bytes,
+                                 struct dom_err *err) {
+  if (x->sealed) return DOM_OK; /* sealed before: the message came twice */
+  if (offset + bytes.len <= x->received && !(last && offset + bytes.len == x->received)) return DOM_OK;
+  if (offset != x->received)
+    return dom_fail(err, DOM_INVALID, "move/transfer: chunk",
+                    "the offset does not follow: send the body anew");
+  enum dom_code code = bytes.len ? store_body_append(x->body, bytes, err) : DOM_OK;
+  if (code) return code;
+  x->received += bytes.len;
+  if (!last) return DOM_OK;
+  struct store_body *body = x->body;
+  x->body = NULL;
+  code = store_body_seal_take(body, &x->ref, err);
+  x->sealed = code == DOM_OK;
+  return code;
+}
+
+enum dom_code transfer_chunk(struct mover *m, const struct permit *permit, const struct handoff *h,
+                             struct slice body, struct dom_err *err) {
+  struct reader r = reader_of(body);
+  struct slice id = get_slice(&r, STORE_BODY_ID_SIZE);
+  uint64_t offset = get_u64be(&r);
+  bool last = get_u8(&r) != 0;
+  if (r.bad) return dom_fail(err, DOM_INVALID, "move/transfer: chunk", "does not decode");
+  struct transfer *x = NULL;
+  enum dom_code code = claim(m, permit, h, id.data, offset, &x, err);
+  if (!code) code = write_chunk(x, offset, last, slice_of(r.at, r.left), err);
+  if (x) release(m, x, code != DOM_OK);
+  return code;
+}
+
+enum dom_code transfer_take(struct mover *m, const uint8_t id[STORE_BODY_ID_SIZE],
+                            struct store_body_ref *out) {
+  struct transfers *t = m->transfers;
+  pthread_mutex_lock(&t->lock);
+  struct transfer **link = transfer_link(t, id), *x = *link;
+  bool ready = x && !x->busy && x->sealed;
+  if (ready) {
+    *out = x->ref;
+    *link = x->next;
+    t->count--;
+  }
+  pthread_mutex_unlock(&t->lock);
+  if (!ready) return DOM_NOT_FOUND;
+  transfer_free(x);
+  return DOM_OK;
+}
+
+void transfer_drop(struct mover *m, const uint8_t token[TOKEN_SIZE]) {
+  struct transfers *t = m->transfers;
+  struct transfer *gone = NULL;
+  pthread_mutex_lock(&t->lock);
+  for (struct transfer **link = &t->first; *link;) {
+    struct transfer *x = *link;
+    if (x->busy || memcmp(x->token, token, TOKEN_SIZE) != 0) {
+      link = &x->next;
+      continue;
+    }
+    *link = x->next;
+    x->next = gone;
+    gone = x;
+    t->count--;
+  }
+  pthread_mutex_unlock(&t->lock);
+  while (gone) {
+    struct transfer *x = gone;
+    gone = x->next;
+    if (x->sealed) store_body_discard(m->o.store, &x->ref);
+    transfer_free(x);
+  }
+}
