@@ -44,6 +44,11 @@ enum dom_code journal_header_check(const uint8_t bytes[JOURNAL_SLOT_SIZE],
   return DOM_OK;
 }
 
+void journal_header_id(const uint8_t bytes[JOURNAL_SLOT_SIZE], uint8_t out_id[LEDGER_LOG_ID_SIZE]) {
+  assert(bytes && out_id);
+  memcpy(out_id, bytes + HEADER_ID_AT, LEDGER_LOG_ID_SIZE);
+}
+
 /* Covers the place too, so that a slot moved elsewhere does not pass. */
 static uint32_t slot_crc(uint64_t index, const uint8_t bytes[JOURNAL_SLOT_SIZE]) {
   assert(bytes);

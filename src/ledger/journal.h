@@ -23,6 +23,8 @@ void journal_header_encode(const uint8_t log_id[LEDGER_LOG_ID_SIZE], uint8_t out
 /* Returns: DOM_CORRUPT (CRC, magic); DOM_INCOMPATIBLE (version, flags, another ledger's). */
 enum dom_code journal_header_check(const uint8_t bytes[JOURNAL_SLOT_SIZE],
                                    const uint8_t log_id[LEDGER_LOG_ID_SIZE], struct dom_err *err);
+/* The log id that a header names, unchecked. */
+void journal_header_id(const uint8_t bytes[JOURNAL_SLOT_SIZE], uint8_t out_id[LEDGER_LOG_ID_SIZE]);
 void journal_slot_encode(uint64_t index, const struct journal_slot *slot, uint8_t out[JOURNAL_SLOT_SIZE]);
 /* False when the CRC does not hold for this index or the entry does not decode. */
 bool journal_slot_decode(uint64_t index, const uint8_t bytes[JOURNAL_SLOT_SIZE], struct journal_slot *out);

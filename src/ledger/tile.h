@@ -2,14 +2,17 @@
 #ifndef DOMICILE_LEDGER_TILE_H
 #define DOMICILE_LEDGER_TILE_H
 
+#include "ledger/ledger.h"
 #include "ledger/merkle.h"
 
 enum {
   TILE_HEIGHT = 8,
   TILE_WIDTH = 256,
-  TILE_LEVELS = 8,   /* 256^8 leaves */
-  TILE_ENTRIES = 64, /* "level" of entry bundles in struct tile_id; hash levels are 0..63 */
-  TILE_PATH_MAX = 64 /* "tile/entries/" + 7 groups + ".p/255" + NUL */
+  TILE_BYTES = TILE_WIDTH * MERKLE_HASH,
+  BUNDLE_UNIT = 2 + LEDGER_ENTRY_SIZE, /* one entry in a bundle: u16 length, then the bytes */
+  TILE_LEVELS = 8,                     /* 256^8 leaves */
+  TILE_ENTRIES = 64,                   /* "level" of entry bundles in struct tile_id; hash levels are 0..63 */
+  TILE_PATH_MAX = 64                   /* "tile/entries/" + 7 groups + ".p/255" + NUL */
 };
 
 /* One tile or bundle. `width` is 1..256; 256 is a full one. */

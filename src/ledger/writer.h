@@ -11,11 +11,6 @@
 #include "ledger/note.h"
 #include "ledger/tile.h"
 
-enum {
-  BUNDLE_UNIT = 2 + LEDGER_ENTRY_SIZE, /* one entry in a bundle: u16 length, then the bytes */
-  TILE_BYTES = TILE_WIDTH * MERKLE_HASH
-};
-
 struct ledger {
   struct disk *disk;
   char origin[LEDGER_ORIGIN_MAX + 1];
