@@ -35,8 +35,10 @@ void *dom_alloc(size_t size) {
 
 void *dom_calloc(size_t count, size_t size) {
   if (hook_refuses()) return NULL;
-  if (count == 0 || size == 0) count = size = 1;
-  return count_live(calloc(count, size)); /* calloc checks the product */
+  size_t product = 0;
+  /* calloc checks too, but sanitizers then end the process instead of returning NULL. */
+  if (__builtin_mul_overflow(count, size, &product)) return NULL;
+  return count_live(calloc(product ? product : 1, 1));
 }
 
 void *dom_realloc(void *p, size_t size) {
