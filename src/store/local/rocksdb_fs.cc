@@ -449,6 +449,9 @@ public:
   }
   unsigned int GetThreadPoolQueueLen(Priority priority) const override { return jobs.Count(priority); }
 
+  // RocksDB sleeps a second after a failed job, so as not to spin; nothing spins here.
+  void SleepForMicroseconds(int) override {}
+
   mutable JobQueue jobs;
 
 private:
