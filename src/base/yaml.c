@@ -181,7 +181,7 @@ static enum dom_code read_key(struct loader *l, const struct yaml_node *map, con
   enum dom_code code = check_event(l, e);
   if (code != DOM_OK) return code;
   if (e->type != YAML_SCALAR_EVENT) return fail_event(l, e, DOM_INVALID, "a key must be text");
-  struct slice text;
+  struct slice text = {NULL, 0};
   code = copy_text(l, e, YAML_KEY_BYTES_MAX, "the key is too long", &text);
   if (code != DOM_OK) return code;
   if (text.len == 0) return fail_event(l, e, DOM_INVALID, "an empty key");
@@ -214,9 +214,10 @@ static enum dom_code read_values(struct loader *l, struct yaml_node *parent, uns
       code = next_event(l, &event);
       if (code != DOM_OK) return code;
     }
-    struct yaml_node *node;
+    struct yaml_node *node = NULL;
     code = read_value(l, &event, depth, &node);
     if (code != DOM_OK) return code;
+    assert(node != NULL);
     node->key = key.text;
     node->key_line = key.at.line;
     node->key_column = key.at.column;
@@ -238,6 +239,7 @@ static enum dom_code read_value(struct loader *l, const yaml_event_t *e, unsigne
   struct yaml_node *node = NULL;
   code = new_node(l, e, kind, &node);
   if (code != DOM_OK) return code;
+  assert(node != NULL);
   if (kind == YAML_TEXT) {
     node->plain = e->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
     code = copy_text(l, e, YAML_TEXT_BYTES_MAX, "the text is too long", &node->text);
@@ -268,9 +270,10 @@ static enum dom_code read_document(struct loader *l) {
   EVENT_AUTO event = {0};
   code = next_event(l, &event);
   if (code != DOM_OK) return code;
-  struct yaml_node *root;
+  struct yaml_node *root = NULL;
   code = read_value(l, &event, 0, &root);
   if (code != DOM_OK) return code;
+  assert(root != NULL);
   code = yaml_expect(l->doc, root, YAML_MAP, l->err);
   if (code == DOM_OK) code = expect_event(l, YAML_DOCUMENT_END_EVENT, "the document does not end");
   if (code == DOM_OK) code = expect_event(l, YAML_STREAM_END_EVENT, "a second document");
@@ -302,6 +305,7 @@ enum dom_code yaml_load(struct slice bytes, const char *file, struct yaml_doc **
   __attribute__((cleanup(doc_cleanup))) struct yaml_doc *doc = NULL;
   code = new_doc(file, &doc, err);
   if (code != DOM_OK) return code;
+  assert(doc != NULL);
   struct loader l = {.bytes = bytes, .doc = doc, .err = err};
   if (!yaml_parser_initialize(&l.parser)) return fail_memory(err);
   yaml_parser_set_encoding(&l.parser, YAML_UTF8_ENCODING);

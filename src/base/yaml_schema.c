@@ -110,7 +110,7 @@ static enum dom_code read_field(const struct yaml_doc *doc, const struct yaml_no
     uint64_t u64;
     bool boolean;
     unsigned choice;
-    const struct yaml_node *node;
+    const void *node;
   } value = {.u64 = 0};
   size_t size = 0;
   enum dom_code code = DOM_INVALID;
@@ -133,7 +133,7 @@ static enum dom_code read_field(const struct yaml_doc *doc, const struct yaml_no
     break;
   case YAML_AS_MAP:
   case YAML_AS_LIST:
-    size = sizeof value.node;
+    size = sizeof(const void *);
     value.node = at;
     code = yaml_expect(doc, at, field->type == YAML_AS_MAP ? YAML_MAP : YAML_LIST, err);
     break;

@@ -138,38 +138,39 @@ uint32_t charter_classes_all(const struct charter *c); /* the mask of every clas
 
 /* What is about to happen. A field left zero is "unknown" and never helps to get a permit.
  *
- *            region            gateway           source      target      checks, beside the rule's existence
- *   STORE    its home          client's          –           –           store(region)¹, transit², keep³
- *   READ     its home          client's          –           –           read(gateway)⁴, transit²
- *   LIST     its home          client's          –           –           as READ
- *   TRANSIT  its home          the one asked     –           –           transit(gateway); gateway ≠ region
- *   DELETE   its home          client's          –           –           transit², keep³
- *   COPY     source's home     client's          –           copy's home store(target)¹, transit²
- *   MOVE     new home          –                 old home    –           store(region), no leave there
- *   REPAIR   where they lie    –                 0 or region –           region is of the charter; no rule is
- * asked
+ *            region           gateway        source     target       checks
+ *   STORE    its home         client's       –          –            store(region)¹, transit², keep³
+ *   READ     its home         client's       –          –            read(gateway)⁴, transit²
+ *   LIST     its home         client's       –          –            as READ
+ *   TRANSIT  its home         the one asked  –          –            transit(gateway), not region
+ *   DELETE   its home         client's       –          –            transit², keep³
+ *   COPY     source's home    client's       –          copy's home  store(target)¹, transit²
+ *   MOVE     new home         –              old home   –            store(region), no leave there
+ *   REPAIR   where they lie   –              0, region  –            region is of the charter
  *
+ *   All but REPAIR also need a rule that speaks of the country.
  *   ¹ or, at its home of a rule's `leave` entry: granted until its date, refused after it.
  *     A region under `leave` is refused to every subject that is not at home there.
  *   ² when gateway ≠ region.  ³ keep_at_least_days: destroys_created_ms.
  *   ⁴ or gateway = region = home under `leave`: reads go on, before the date and after it.
  * A copy takes two permits: COPY under the source subject, STORE under the destination's, the
- * latter with the source object's classes in its mask (they are inherited). */
+ * latter with the source object's classes in its mask (they are inherited). A permit to MOVE covers
+ * both its ends, as the bytes are read out of one store and staged in the other. */
 struct charter_intent {
-  enum permit_action action;
-  const uint8_t *token;               /* TOKEN_SIZE bytes, the subject's route token; never NULL */
-  char country[CHARTER_COUNTRY_SIZE]; /* the subject's; "" for a bucket's pseudo-subject */
-  uint16_t region;                    /* whose store it touches: where the bytes lie or will lie */
-  uint16_t gateway;                   /* the one gateway that serves the client; = region when at home */
-  uint16_t source;                    /* MOVE: the home the subject leaves */
-  uint16_t target;                    /* COPY: the region the copy will lie in (= region within one home) */
-  uint32_t classes;                   /* the key's class and the inherited ones; MOVE: of all objects,
-                                         0 = of every class; REPAIR: ignored (as country is); else never 0 */
-  bool at_home;                       /* the subject is at home in `region` now */
+  const uint8_t *token; /* TOKEN_SIZE bytes, the subject's route token; never NULL */
   /* STORE, DELETE: creation time of the object or version that is destroyed for good (an
    * overwrite without versioning destroys one); the youngest if several. 0 = unknown: refused where
    * keep_at_least_days is in force. CHARTER_DESTROYS_NOTHING: nothing is. */
   uint64_t destroys_created_ms;
+  enum permit_action action;
+  uint32_t classes;                   /* the key's class and the inherited ones; MOVE: of all objects,
+                                         0 = of every class; REPAIR: ignored (as country is); else never 0 */
+  uint16_t region;                    /* whose store it touches: where the bytes lie or will lie */
+  uint16_t gateway;                   /* the one gateway that serves the client; = region when at home */
+  uint16_t source;                    /* MOVE: the home the subject leaves */
+  uint16_t target;                    /* COPY: the region the copy will lie in (= region within one home) */
+  char country[CHARTER_COUNTRY_SIZE]; /* the subject's; "" for a bucket's pseudo-subject */
+  bool at_home;                       /* the subject is at home in `region` now */
 };
 
 /* Room for a permit in the caller's frame, so that the hot path allocates nothing. */

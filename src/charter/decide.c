@@ -98,7 +98,7 @@ static enum dom_code check_access(const struct question *q, enum access kind, un
 }
 
 static bool is_leaving(const struct question *q, unsigned region) {
-  assert(region < q->c->region_count);
+  assert(q->rule != NULL && region < q->c->region_count);
   return q->rule->leave_until_ms[region] != 0;
 }
 
@@ -168,7 +168,7 @@ static const char *intent_mistake(const struct charter *c, const struct charter_
 
 static enum dom_code check_copy(const struct question *q, const struct charter_intent *i, unsigned region,
                                 unsigned gateway) {
-  unsigned target;
+  unsigned target = 0;
   assert(i->action == PERMIT_COPY);
   enum dom_code code = find_region(q->c, i->target, &target, q->refusal);
   if (code == DOM_OK) code = check_store(q, target, i->at_home && target == region);
@@ -208,12 +208,12 @@ enum dom_code charter_decide(const struct charter *c, const struct charter_inten
                              struct charter_permit_storage *storage, const struct permit **out_permit,
                              struct charter_refusal *refusal) {
   assert(c != NULL && intent != NULL && storage != NULL && out_permit != NULL);
-  struct charter_refusal unwanted;
+  struct charter_refusal unwanted = {0};
   struct question q = {.c = c, .now_ms = now_ms, .refusal = refusal ? refusal : &unwanted};
   const char *mistake = intent_mistake(c, intent);
   if (mistake) return reject(c, q.refusal, mistake);
   q.classes = intent->classes ? intent->classes : charter_classes_all(c);
-  unsigned region, gateway;
+  unsigned region = 0, gateway = 0;
   enum dom_code code = DOM_OK;
   if (intent->action != PERMIT_REPAIR) code = find_rule(c, intent->country, &q.rule, q.refusal);
   if (code == DOM_OK) code = find_region(c, intent->region, &region, q.refusal);
@@ -236,11 +236,13 @@ enum dom_code charter_decide(const struct charter *c, const struct charter_inten
 enum dom_code charter_home_for(const struct charter *c, const char *country,
                                const struct charter_region **out_region, struct charter_refusal *refusal) {
   assert(c != NULL && country != NULL && out_region != NULL);
-  struct charter_refusal unwanted;
-  const struct rule *rule;
+  struct charter_refusal unwanted = {0};
+  const struct rule *rule = NULL;
   enum dom_code code = find_rule(c, country, &rule, refusal ? refusal : &unwanted);
-  if (code == DOM_OK) *out_region = &c->regions[rule->home];
-  return code;
+  if (code != DOM_OK) return code;
+  assert(rule != NULL && rule->home < c->region_count);
+  *out_region = &c->regions[rule->home];
+  return DOM_OK;
 }
 
 /* What charter_subject_fits and charter_home_standing share: a subject as a whole at one region. */
@@ -258,9 +260,9 @@ static enum dom_code ask_subject(struct question *q, const char *country, uint16
 enum dom_code charter_subject_fits(const struct charter *c, const char *country, uint16_t region,
                                    uint32_t classes, struct charter_refusal *refusal) {
   assert(c != NULL && country != NULL);
-  struct charter_refusal unwanted;
+  struct charter_refusal unwanted = {0};
   struct question q = {.c = c, .classes = classes, .refusal = refusal ? refusal : &unwanted};
-  unsigned index;
+  unsigned index = 0;
   enum dom_code code = ask_subject(&q, country, region, &index);
   return code == DOM_OK ? check_store(&q, index, false) : code;
 }
@@ -269,10 +271,10 @@ enum charter_standing charter_home_standing(const struct charter *c, const char 
                                             uint32_t classes, uint64_t now_ms,
                                             struct charter_refusal *refusal) {
   assert(c != NULL && country != NULL);
-  struct charter_refusal unwanted;
+  struct charter_refusal unwanted = {0};
   struct question q = {
       .c = c, .classes = classes, .now_ms = now_ms, .refusal = refusal ? refusal : &unwanted};
-  unsigned index;
+  unsigned index = 0;
   if (ask_subject(&q, country, region, &index) != DOM_OK) return CHARTER_STANDING_FORBIDDEN;
   if (is_leaving(&q, index)) {
     bool in_time = now_ms < q.rule->leave_until_ms[index];

@@ -19,7 +19,7 @@ static const char codes[] = "ADAEAFAGAIALAMAOAQARASATAUAWAXAZBABBBDBEBFBGBHBI"
                             "TGTHTJTKTLTMTNTOTRTTTVTWTZUAUGUMUSUYUZVAVCVEVGVI"
                             "VNVUWFWSYEYTZAZMZW";
 
-_Static_assert(sizeof codes - 1 == 2 * ISO3166_COUNT, "every code has two letters");
+_Static_assert(sizeof codes == 2 * (size_t)ISO3166_COUNT + 1, "every code has two letters");
 
 bool iso3166_find(struct slice code, uint8_t *out_index) {
   assert(out_index != NULL);

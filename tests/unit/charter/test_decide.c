@@ -284,6 +284,22 @@ static void test_permit_covers_what_it_was_given_for(void **state) {
   assert_false(permit_covers(permit, PERMIT_STORE, 0, token));
 }
 
+/* The source's store hands bytes out under the permit under which the target's takes them in. */
+static void test_permit_to_move_covers_both_ends(void **state) {
+  (void)state;
+  struct charter *c = parse_text(two_regions);
+  struct charter_intent intent = {
+      .action = PERMIT_MOVE, .token = token, .country = "IN", .region = 1, .source = 2};
+  struct charter_permit_storage storage;
+  const struct permit *permit = NULL;
+  assert_int_equal(charter_decide(c, &intent, 0, &storage, &permit, NULL), DOM_OK);
+  for (unsigned region = 0; region <= UINT16_MAX; region++)
+    assert_int_equal(permit_covers(permit, PERMIT_MOVE, (uint16_t)region, token), region == 1 || region == 2);
+  assert_false(permit_covers(permit, PERMIT_STORE, 1, token));
+  assert_false(permit_covers(permit, PERMIT_READ, 2, token));
+  charter_release(c);
+}
+
 static void test_keep_at_least_days(void **state) {
   (void)state;
   const uint64_t day = 86400000, now = 1000 * day;
@@ -391,6 +407,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_exhaustive),
       cmocka_unit_test(test_permit_covers_what_it_was_given_for),
+      cmocka_unit_test(test_permit_to_move_covers_both_ends),
       cmocka_unit_test(test_keep_at_least_days),
       cmocka_unit_test(test_unknown_places_and_countries),
       cmocka_unit_test(test_move_of_nothing_asks_every_class),

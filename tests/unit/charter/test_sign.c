@@ -44,7 +44,7 @@ static void test_every_flip(void **state) {
         charter_verify(slice_str(message), slice_of(file, strlen(signature_file)), public_key, NULL);
     assert_true(code == DOM_DENIED || code == DOM_INVALID);
   }
-  for (size_t bit = 0; bit < 8 * ED25519_KEY_SIZE; bit++) {
+  for (size_t bit = 0; bit < 8UL * ED25519_KEY_SIZE; bit++) {
     public_key[bit / 8] ^= (uint8_t)(1 << bit % 8);
     assert_int_equal(charter_verify(slice_str(message), slice_str(signature_file), public_key, NULL),
                      DOM_DENIED);

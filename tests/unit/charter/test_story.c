@@ -1,7 +1,7 @@
 /* The three charters of the story, as they stand in deploy/charters. */
 #include "charter_testing.h"
 
-enum { CN = 1, SG = 2, US = 3, IN = 4 };
+static const uint16_t CN = 1, SG = 2, US = 3, IN = 4; /* region numbers */
 static const uint8_t token[TOKEN_SIZE] = {9};
 /* `date -u -d 2026-11-22 +%s`, and the end of 2035-12-31: `date -u -d 2036-01-01 +%s`. */
 static const uint64_t now_ms = UINT64_C(1795305600000), leave_end_ms = UINT64_C(2082758400000);

@@ -42,6 +42,10 @@ static void test_reads(void **state) {
   assert_int_equal(s.port, 9101);
   assert_true(s.tls);
   assert_int_equal(s.level, 2);
+  if (!s.peers) {
+    fail_msg("no peers");
+    return;
+  }
   assert_int_equal(s.peers->count, 2);
   assert_int_equal(s.peers->line, 8);
   assert_int_equal(s.peers->column, 3);
