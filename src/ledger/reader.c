@@ -59,24 +59,33 @@ static enum dom_code read_resource(struct ledger *l, struct tile_id id, size_t m
   return disk_read_file(l->disk, full, max, out, err);
 }
 
-enum dom_code reader_tile(struct ledger *ledger, struct tile_id id, struct buf *out, struct dom_err *err) {
-  assert(ledger && out);
-  size_t unit = id.level == TILE_ENTRIES ? BUNDLE_UNIT : MERKLE_HASH;
-  size_t want = id.width * unit, begin = out->len, have = want;
-  enum dom_code code = DOM_NOT_FOUND;
-  if (id.width < TILE_WIDTH) code = read_resource(ledger, id, want, out, NULL);
-  if (code == DOM_NOT_FOUND) {
-    id.width = TILE_WIDTH;
-    have = TILE_WIDTH * unit;
-    code = read_resource(ledger, id, have, out, NULL);
-  }
+/* Reads the file of width `width` that holds the first `want` bytes; cuts it to those. */
+static enum dom_code read_cut(struct ledger *l, struct tile_id id, unsigned width, size_t want,
+                              struct buf *out, struct dom_err *err) {
+  static const char where[] = "ledger/reader: tile";
+  size_t have = width * (want / id.width), begin = out->len;
+  assert(width >= id.width && have >= want);
+  id.width = width;
+  enum dom_code code = read_resource(l, id, have, out, NULL);
   bool whole = code == DOM_OK && out->len - begin == have;
   out->len = begin + (whole ? want : 0);
-  if (code == DOM_NOT_FOUND || code == DOM_IO || code == DOM_NO_MEMORY)
-    return dom_fail(err, code, "ledger/reader: tile", "a tile or bundle cannot be read");
-  if (!whole)
-    return dom_fail(err, DOM_CORRUPT, "ledger/reader: tile", "a tile or bundle is of the wrong length");
-  return DOM_OK;
+  if (whole || code == DOM_NOT_FOUND) return code;
+  if (code == DOM_IO || code == DOM_NO_MEMORY)
+    return dom_fail(err, code, where, "a tile or bundle cannot be read");
+  return dom_fail(err, DOM_CORRUPT, where, "a tile or bundle is of the wrong length");
+}
+
+enum dom_code reader_tile(struct ledger *ledger, struct tile_id id, struct buf *out, struct dom_err *err) {
+  assert(ledger && out && id.width >= 1 && id.width <= TILE_WIDTH);
+  size_t want = id.width * (size_t)(id.level == TILE_ENTRIES ? BUNDLE_UNIT : MERKLE_HASH);
+  /* As asked for; else today's, wider one; else, when it filled up just now, the full one. */
+  unsigned widths[3] = {id.width, tile_width(id.level, id.n, ledger_size(ledger)), TILE_WIDTH};
+  for (size_t i = 0; i < 3; i++) {
+    if (widths[i] < id.width || (i > 0 && widths[i] == widths[i - 1])) continue;
+    enum dom_code code = read_cut(ledger, id, widths[i], want, out, err);
+    if (code != DOM_NOT_FOUND) return code;
+  }
+  return dom_fail(err, DOM_NOT_FOUND, "ledger/reader: tile", "a tile or bundle is not there");
 }
 
 enum dom_code ledger_entry_at(struct ledger *ledger, uint64_t index, uint8_t out_entry[LEDGER_ENTRY_SIZE],

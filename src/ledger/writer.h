@@ -48,9 +48,9 @@ enum dom_code writer_keep_partials(struct ledger *ledger, uint64_t old_size, str
 /* Brings edge, bundle, cursor and files in line with checkpoint and journal (see ledger_open). */
 enum dom_code recover(struct ledger *ledger, struct dom_err *err);
 
-/* Reads a tile or bundle of a tree of at least that width; a partial one that was removed is
- * cut from the full one. Appends. Threads: any. Returns: DOM_NOT_FOUND, DOM_CORRUPT (length),
- * DOM_IO, DOM_NO_MEMORY. */
+/* Reads a tile or bundle of a tree of at least that width; one that was never published at
+ * this width, or was removed, is cut from a wider one. Appends. Threads: any. Returns: DOM_NOT_FOUND,
+ * DOM_CORRUPT (length), DOM_IO, DOM_NO_MEMORY. */
 enum dom_code reader_tile(struct ledger *ledger, struct tile_id id, struct buf *out, struct dom_err *err);
 
 #endif
