@@ -182,22 +182,28 @@ static void apply_marked(struct name_list *list) {
   }
 }
 
-static bool any_marked_builds_on(const struct name_change *c) {
-  for (const struct name_change *later = c->next; later; later = later->next) {
-    if (later->marked && builds_on(later, c)) return true;
+/* Marks what `later` builds on; true when it marked any. */
+static bool mark_base_of(struct name_list *list, const struct name_change *later) {
+  bool any = false;
+  for (struct name_change *c = list->first; c != later; c = c->next) {
+    if (c->marked || !builds_on(later, c)) continue;
+    c->marked = any = true;
   }
-  return false;
+  return any;
 }
 
 void name_sync(struct name_list *list, const struct inode *dir) {
   assert(list && dir && dir->is_dir);
-  for (struct name_change *c = list->first; c; c = c->next) c->marked = is_in(c, dir);
+  bool left = false;
+  for (struct name_change *c = list->first; c; c = c->next) {
+    c->marked = is_in(c, dir);
+    left = left || !c->marked;
+  }
   /* To a fixed point: what a newly marked one builds on is older, so it may have been passed. */
-  for (bool more = true; more;) {
+  for (bool more = left; more;) {
     more = false;
-    for (struct name_change *c = list->first; c; c = c->next) {
-      if (c->marked || !any_marked_builds_on(c)) continue;
-      c->marked = more = true;
+    for (const struct name_change *c = list->first; c; c = c->next) {
+      if (c->marked && mark_base_of(list, c)) more = true;
     }
   }
   apply_marked(list);
