@@ -280,8 +280,10 @@ static void test_permit_covers_what_it_was_given_for(void **state) {
     assert_false(permit_covers(permit, PERMIT_STORE, 1, other));
   }
   assert_false(permit_covers(NULL, PERMIT_STORE, 1, token));
+  /* Cleared memory is no permit, not even for what is all zeros. */
   memset(&storage, 0, sizeof storage);
-  assert_false(permit_covers(permit, PERMIT_STORE, 0, token));
+  memset(other, 0, sizeof other);
+  assert_false(permit_covers(permit, (enum permit_action)0, 0, other));
 }
 
 /* The source's store hands bytes out under the permit under which the target's takes them in. */

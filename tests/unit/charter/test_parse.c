@@ -284,6 +284,26 @@ static void test_classes(void **state) {
   charter_release(c);
 }
 
+/* The first class whose pattern matches wins, in the file's order. */
+static void test_first_class_wins(void **state) {
+  (void)state;
+  struct charter *c =
+      parse_text("charter: 1\norganization: o\nregistrars: [a]\nregions:\n"
+                 "  a: {number: 1, jurisdiction: CN, endpoint: \"http://a\", vkey: \"" VKEY_A "\"}\n"
+                 "classes: {one: {keys: [\"*/a/**\", \"*/b\"]}, two: {keys: [\"**/b\", \"c*\"]}, rest: {}}\n"
+                 "rules:\n  \"*\":\n    home: a\n"
+                 "    one: {store: any, read: any, transit: any}\n"
+                 "    two: {store: any, read: any, transit: any}\n"
+                 "    rest: {store: any, read: any, transit: any}\n");
+  assert_int_equal(charter_class_of(c, SLICE_LIT("u/b")), 0);
+  assert_int_equal(charter_class_of(c, SLICE_LIT("u/x/b")), 1);
+  assert_int_equal(charter_class_of(c, SLICE_LIT("cde")), 1);
+  assert_int_equal(charter_class_of(c, SLICE_LIT("c/d")), 2);
+  assert_int_equal(charter_class_of(c, SLICE_LIT("c/a/b")), 0);
+  assert_int_equal(charter_classes_all(c), 7);
+  charter_release(c);
+}
+
 /* NO is Norway, not false; and a region may be called "in" or "no". */
 static void test_norway(void **state) {
   (void)state;
@@ -370,9 +390,16 @@ static void test_every_clause(void **state) {
 int main(void) {
   assert_true(sizeof table / sizeof table[0] >= 60);
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_table),   cmocka_unit_test(test_limits),    cmocka_unit_test(test_prefixes),
-      cmocka_unit_test(test_good),    cmocka_unit_test(test_classes),   cmocka_unit_test(test_norway),
-      cmocka_unit_test(test_iso3166), cmocka_unit_test(test_endpoints), cmocka_unit_test(test_every_clause),
+      cmocka_unit_test(test_table),
+      cmocka_unit_test(test_limits),
+      cmocka_unit_test(test_prefixes),
+      cmocka_unit_test(test_good),
+      cmocka_unit_test(test_classes),
+      cmocka_unit_test(test_norway),
+      cmocka_unit_test(test_first_class_wins),
+      cmocka_unit_test(test_iso3166),
+      cmocka_unit_test(test_endpoints),
+      cmocka_unit_test(test_every_clause),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -59,6 +59,11 @@ static void test_forms_of_signature_files(void **state) {
   for (size_t len = 0; len < strlen(signature_file); len++)
     assert_int_equal(charter_verify(slice_str(message), slice_of(signature_file, len), public_key, NULL),
                      DOM_INVALID);
+  char spare[sizeof signature_file];
+  memcpy(spare, signature_file, sizeof spare);
+  assert_int_equal(spare[strlen(spare) - 4], 'g'); /* its last 4 bits are spare */
+  spare[strlen(spare) - 4] = 'h';
+  assert_int_equal(charter_verify(slice_str(message), slice_str(spare), public_key, NULL), DOM_INVALID);
   BUF_AUTO longer = BUF_INIT;
   buf_printf(&longer, "%s\n", signature_file);
   assert_int_equal(charter_verify(slice_str(message), buf_slice(&longer), public_key, NULL), DOM_INVALID);
