@@ -1,4 +1,8 @@
-/* Arena: request memory, freed at once, capped. */
+/* Arena: request memory, freed at once, capped.
+ *
+ * The cap is what keeps one request from taking the memory of all others. Nothing is freed
+ * singly; whatever an arena handed out lives until its reset or free.
+ * Threads: an arena belongs to one at a time. */
 #ifndef DOMICILE_BASE_ARENA_H
 #define DOMICILE_BASE_ARENA_H
 
@@ -8,12 +12,15 @@
 
 struct arena;
 
-/* A new arena that will hand out at most `cap_bytes` in all; NULL without memory. */
+/* A new arena that will hand out at most `cap_bytes` (> 0) in all, counting each piece rounded
+ * up to 16 bytes. Released with arena_free. Returns: NULL without memory. */
 struct arena *arena_new(size_t cap_bytes);
-void arena_free(struct arena *a); /* NULL is allowed */
-/* Frees all it handed out, keeps its first block for reuse. */
+/* Frees the arena and all it handed out; NULL is allowed. */
+void arena_free(struct arena *a);
+/* Frees all it handed out, keeps its first block for reuse; the whole cap is there again. */
 void arena_reset(struct arena *a);
-/* 16-byte aligned, not cleared; NULL past the cap or without memory. */
+/* `size` bytes, 16-byte aligned, not cleared. Returns: NULL past the cap or without memory;
+ * the arena is still usable then. */
 void *arena_alloc(struct arena *a, size_t size);
 /* A NUL-terminated copy; NULL as arena_alloc. */
 char *arena_str(struct arena *a, struct slice s);

@@ -18,17 +18,21 @@ struct slice {
   size_t len;
 };
 
-/* A slice of a string literal. */
+/* A slice of a string literal, without its NUL. */
 #define SLICE_LIT(s) ((struct slice){(const uint8_t *)("" s), sizeof(s) - 1})
 
+/* Borrows `len` bytes. */
 static inline struct slice slice_of(const void *data, size_t len) {
   return (struct slice){(const uint8_t *)data, len};
 }
+/* Borrows a string without its NUL; NULL gives an empty slice. */
 static inline struct slice slice_str(const char *s) { return slice_of(s, s ? strlen(s) : 0); }
 
+/* Same length and bytes; empty slices are equal, whatever their data points to. */
 bool slice_equal(struct slice a, struct slice b);
 /* Bytewise order, shorter first on a tie: <0, 0, >0. S3 listings use this order. */
 int slice_compare(struct slice a, struct slice b);
+/* True for an empty prefix too. */
 bool slice_starts_with(struct slice s, struct slice prefix);
 /* ASCII case-insensitive equality, for header names. */
 bool slice_equal_nocase(struct slice a, struct slice b);
@@ -41,10 +45,11 @@ struct slice slice_cut(struct slice s, size_t from, size_t to);
 /* Unsigned decimal, the whole slice, no sign, no blanks. DOM_INVALID otherwise. */
 enum dom_code slice_to_u64(struct slice s, uint64_t *out_value);
 
+/* A growing buffer; all zeros is an empty one. */
 struct buf {
-  uint8_t *data;
-  size_t len;
-  size_t cap;
+  uint8_t *data; /* NULL until the first growth */
+  size_t len;    /* bytes of content */
+  size_t cap;    /* bytes of memory, len <= cap */
   bool failed; /* an allocation failed; content is not complete */
 };
 
@@ -53,7 +58,9 @@ struct buf {
 void buf_done(struct buf *b);        /* frees; the buf is empty and usable again */
 void buf_wipe_done(struct buf *b);   /* overwrites the whole capacity, then frees */
 void buf_reset(struct buf *b);       /* len = 0, failed = false, memory kept */
-bool buf_reserve(struct buf *b, size_t more); /* room for `more` bytes; false = failed */
+/* Makes room for `more` bytes past the content; false when that failed, now or before. */
+bool buf_reserve(struct buf *b, size_t more);
+/* Appends, or does nothing when the buf has failed. `data` must not lie inside the buf. */
 void buf_append(struct buf *b, const void *data, size_t len);
 void buf_append_slice(struct buf *b, struct slice s);
 void buf_append_str(struct buf *b, const char *s);
@@ -67,20 +74,26 @@ static inline struct slice buf_slice(const struct buf *b) { return slice_of(b->d
 /* DOM_OK or DOM_NO_MEMORY (filling *err) by b->failed. */
 enum dom_code buf_check(const struct buf *b, struct dom_err *err);
 
+/* BUF_AUTO b = BUF_INIT: released at the end of the scope. */
 #define BUF_AUTO __attribute__((cleanup(buf_done))) struct buf
 
-void hex_encode(struct buf *out, struct slice in); /* lower case */
+/* Text forms. Encoders append; decoders leave their outputs as they were on failure. */
+
+/* Appends two lower-case digits a byte. */
+void hex_encode(struct buf *out, struct slice in);
 /* Even count of hex digits, any case. DOM_INVALID, or DOM_TOO_LARGE past out_cap. */
 enum dom_code hex_decode(struct slice in, uint8_t *out, size_t out_cap, size_t *out_len);
-void base64_encode(struct buf *out, struct slice in); /* RFC 4648 §4, padded */
-/* RFC 4648 §4, padding required, no blanks; appends. DOM_INVALID. */
+/* RFC 4648 §4, padded. */
+void base64_encode(struct buf *out, struct slice in);
+/* RFC 4648 §4, padding required, no blanks, unused bits zero, so that each byte string has one
+ * text; appends. Returns: DOM_OK (out may have failed, see buf_check), DOM_INVALID. */
 enum dom_code base64_decode(struct slice in, struct buf *out);
 /* RFC 3986 percent-decoding of `in`; '+' stays '+' unless plus_is_blank. Appends.
  * DOM_INVALID on a bad escape. */
 enum dom_code percent_decode(struct slice in, bool plus_is_blank, struct buf *out);
 /* Percent-encodes all but unreserved characters (RFC 3986 §2.3), '/' kept if keep_slash. */
 void percent_encode(struct buf *out, struct slice in, bool keep_slash);
-/* Well-formed UTF-8 (no surrogates, no overlong forms). */
+/* Well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms, nothing past U+10FFFF). */
 bool utf8_valid(struct slice s);
 
 #endif

@@ -19,7 +19,8 @@ enum disk_flags {
   DISK_DIRECT = 64    /* O_DIRECT: buffer, length and offset 4096-aligned; silently without where refused */
 };
 
-enum { DISK_ALIGN = 4096 }; /* alignment for DISK_DIRECT */
+/* Alignment for DISK_DIRECT: the largest logical block of disks in use. */
+enum { DISK_ALIGN = 4096 };
 
 struct disk;
 struct disk_file {
@@ -87,29 +88,38 @@ enum dom_code disk_sync(struct disk_file *f, struct dom_err *err);
 enum dom_code disk_allocate(struct disk_file *f, uint64_t size, struct dom_err *err);
 /* Sets the size, either way; new bytes are zeros. Durable: after disk_sync. */
 enum dom_code disk_truncate(struct disk_file *f, uint64_t size, struct dom_err *err);
+/* Bytes the file has now. */
 enum dom_code disk_size(struct disk_file *f, uint64_t *out, struct dom_err *err);
 /* Exclusive flock, held till close; DOM_BUSY when another open file holds it. */
 enum dom_code disk_lock(struct disk_file *f, struct dom_err *err);
 /* Atomic: at any time, and after a crash, the old or the new. Replaces a file at `to`.
  * Durable: after disk_dir_sync of the folder of either name. */
 enum dom_code disk_rename(struct disk *d, const char *from, const char *to, struct dom_err *err);
+/* Removes a file's name; open files stay readable. Durable: after disk_dir_sync of its folder. */
 enum dom_code disk_unlink(struct disk *d, const char *path, struct dom_err *err);
 /* Mode 0700; DOM_OK when the folder is there already. Durable: after disk_dir_sync of its parent. */
 enum dom_code disk_mkdir(struct disk *d, const char *path, struct dom_err *err);
+/* Removes an empty folder (DOM_IO when it is not). Durable: after disk_dir_sync of its parent. */
 enum dom_code disk_rmdir(struct disk *d, const char *path, struct dom_err *err);
+/* Durable: all names created, renamed or removed in the folder before. Not the folder's own name:
+ * that is its parent's. */
 enum dom_code disk_dir_sync(struct disk *d, const char *path, struct dom_err *err);
 /* Calls fn for each name in the folder, see disk_list_fn. */
 enum dom_code disk_list(struct disk *d, const char *path, disk_list_fn fn, void *arg, struct dom_err *err);
+/* What a name stands for, links not followed. */
 enum dom_code disk_stat(struct disk *d, const char *path, struct disk_info *out, struct dom_err *err);
+/* Bytes that an unprivileged writer can still take. */
 enum dom_code disk_free_bytes(struct disk *d, uint64_t *out, struct dom_err *err);
 
 /* Whole small files. disk_read_file appends at most `max` bytes (DOM_TOO_LARGE past it). */
 enum dom_code disk_read_file(struct disk *d, const char *path, size_t max, struct buf *out, struct dom_err *err);
-/* tmp + fsync + rename + fsync of the folder: the old or the new content, never a mix.
- * Durable: at return. */
+/* PATH.tmp + fsync + rename + fsync of the folder: the old or the new content, never a mix. One
+ * writer at a time per path. Durable: at return; after a failure either content may be there. */
 enum dom_code disk_replace_file(struct disk *d, const char *path, struct slice content, struct dom_err *err);
 
-/* The real file system below folder `root` (created 0700 when absent). Threads: any. */
+/* The real file system below folder `root` (created 0700 when absent, with its parents, and
+ * synced into them). Symbolic links below the root are not followed. *out is released with
+ * disk_posix_close, after its files. Threads: any. */
 enum dom_code disk_posix_open(const char *root, struct disk **out, struct dom_err *err);
 void disk_posix_close(struct disk *d);
 

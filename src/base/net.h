@@ -23,6 +23,7 @@ struct net_ops {
 struct net {
   const struct net_ops *ops;
 };
+/* See net_ops.call. DOM_TOO_LARGE for a body past NET_MESSAGE_MAX; *reply grows on DOM_OK only. */
 enum dom_code net_call(struct net *n, uint16_t to, const char *path, struct slice body,
                        uint32_t timeout_ms, struct buf *reply, struct dom_err *err);
 
@@ -31,11 +32,14 @@ enum dom_code net_call(struct net *n, uint16_t to, const char *path, struct slic
 typedef enum dom_code (*net_handler)(void *arg, uint16_t from, const char *path, struct slice body,
                                      struct buf *reply, struct dom_err *err);
 
-/* Simulated: regions in one process, one thread; calls run the handler inline. */
+/* Simulated: regions in one process, one thread; calls run the handler inline. Deterministic from
+ * `seed` and the order of calls. At most 16 regions; paths shorter than 64 bytes. */
 struct net_sim;
+/* A net that loses nothing until net_sim_chances. Returns: NULL without memory. */
 struct net_sim *net_sim_new(uint64_t seed);
 void net_sim_free(struct net_sim *s);
-/* The net of region `number`, whose incoming messages go to handler. Borrowed from s. */
+/* The net of region `number`, whose incoming messages go to handler. Borrowed from s. A region
+ * that left may join again, as after a restart; its net stays the same. */
 struct net *net_sim_join(struct net_sim *s, uint16_t number, net_handler handler, void *arg);
 void net_sim_leave(struct net_sim *s, uint16_t number); /* calls to it: DOM_UNAVAILABLE */
 /* Chances in permille: request lost, reply lost (handler ran), request delivered twice. Half of
