@@ -173,7 +173,8 @@ enum dom_code subject_permit(struct subjects *s, const struct subject_intent *in
                                .region = intent->place_region,
                                .gateway = intent->gateway,
                                .target = intent->copy_target,
-                               .classes = class_mask(c, intent->key, intent->classes),
+                               .classes = intent->all_classes ? charter_classes_all(c)
+                                                              : class_mask(c, intent->key, intent->classes),
                                .destroys_created_ms = intent->destroys_ms,
                                .at_home = who->home == intent->place_region};
   if (intent->action == PERMIT_MOVE) {

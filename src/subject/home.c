@@ -207,6 +207,19 @@ static enum dom_code resolve_pseudo(struct subjects *s, struct store_view *v, co
   return DOM_OK;
 }
 
+enum dom_code subject_token_of(const struct subjects *s, const struct subject_bucket *b, struct slice key,
+                               uint8_t out[TOKEN_SIZE], struct dom_err *err) {
+  struct slice id, prefix;
+  if (subject_layout_match(&b->layout, key, &id, &prefix))
+    subject_token(s, slice_str(b->owner), id, out);
+  else if (b->keep_unmatched || b->layout.count == 0)
+    bucket_pseudo_token(s, b->id, out);
+  else
+    return dom_fail(err, DOM_INVALID, "subject/home: layout",
+                    "the key matches no template of the bucket's layout");
+  return DOM_OK;
+}
+
 enum dom_code subject_resolve(struct subjects *s, struct store_view *v, const struct subject_bucket *b,
                               struct slice key, struct subject_who *out, struct dom_err *err) {
   assert(s && v && b && out);

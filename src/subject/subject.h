@@ -143,6 +143,9 @@ struct subject_who {
  * DOM_RETRY: a row was made just now, open a new view and ask again. */
 enum dom_code subject_resolve(struct subjects *s, struct store_view *v, const struct subject_bucket *b,
                               struct slice key, struct subject_who *out, struct dom_err *err);
+/* The token that subject_resolve would look up, without looking anything up. DOM_INVALID as there. */
+enum dom_code subject_token_of(const struct subjects *s, const struct subject_bucket *b, struct slice key,
+                               uint8_t out[TOKEN_SIZE], struct dom_err *err);
 /* The same for a token. where is UNREGISTERED when nobody knows it. */
 enum dom_code subject_resolve_token(struct subjects *s, struct store_view *v, const uint8_t token[TOKEN_SIZE],
                                     struct subject_who *out, struct dom_err *err);
@@ -174,6 +177,7 @@ struct subject_intent {
   uint16_t gateway;
   struct slice key;
   struct slice classes;
+  bool all_classes;     /* ask for every class of the charter: may all of the subject be moved or shown? */
   uint16_t copy_target; /* COPY: region the copy will lie in */
   uint64_t destroys_ms; /* STORE, DELETE: when the object that goes was written; 0 unknown,
                            CHARTER_DESTROYS_NOTHING when there is none */

@@ -1,0 +1,157 @@
+/* The request's body, checked against the head's promises, and its way into the store. */
+#include <assert.h>
+
+#include "serve/region.h"
+
+enum s3_error body_begin(struct body *b, struct call *c, uint64_t length_max) {
+  *b = (struct body){.c = c, .length_max = length_max};
+  uint64_t wire_length = 0;
+  bool known = wire_body_length(c->x, &wire_length);
+  if (!known && !c->auth.has_decoded_length) return S3_ERR_MISSING_CONTENT_LENGTH;
+  uint64_t announced = c->auth.has_decoded_length ? c->auth.decoded_length : wire_length;
+  if (announced > length_max) return S3_ERR_ENTITY_TOO_LARGE;
+  b->md5 = hash_new(HASH_MD5);
+  b->chunk = dom_alloc(SERVE_CHUNK);
+  if (!b->md5 || !b->chunk) return S3_ERR_SLOW_DOWN;
+  enum auth_error denied = auth_body_new(&c->auth, &b->auth);
+  if (!denied && c->q.has_checksum)
+    denied = auth_body_expect(b->auth, &c->q.checksum);
+  else if (!denied && c->q.has_checksum_algorithm && !c->auth.has_trailer)
+    denied = auth_body_compute(b->auth, c->q.checksum_algorithm);
+  return s3_error_of_auth(denied);
+}
+
+static enum s3_error read_failed(struct call *c, enum dom_code code, const struct dom_err *err) {
+  if (code == DOM_TIMEOUT) return S3_ERR_REQUEST_TIMEOUT;
+  if (code == DOM_IO || code == DOM_INVALID) return S3_ERR_INCOMPLETE_BODY;
+  return call_error_of(c, code, err);
+}
+
+static enum s3_error at_end(struct body *b) {
+  enum auth_error denied = auth_body_end(b->auth);
+  if (denied) return s3_error_of_auth(denied);
+  if (!b->c->q.has_content_md5) return S3_OK;
+  struct hash *copy = hash_copy(b->md5);
+  if (!copy) return S3_ERR_SLOW_DOWN;
+  uint8_t md5[MD5_SIZE];
+  hash_final(copy, md5);
+  hash_free(copy);
+  return memcmp(md5, b->c->q.content_md5, MD5_SIZE) == 0 ? S3_OK : S3_ERR_BAD_DIGEST;
+}
+
+enum s3_error body_next(struct body *b, struct slice *out) {
+  for (;;) {
+    if (b->pending.len == 0) {
+      struct dom_err err = {0};
+      size_t got = 0;
+      enum dom_code code = wire_body_read(b->c->x, b->chunk, SERVE_CHUNK, &got, &err);
+      if (code) return read_failed(b->c, code, &err);
+      *out = slice_of(NULL, 0);
+      if (got == 0) return at_end(b);
+      b->pending = slice_of(b->chunk, got);
+    }
+    size_t used = 0;
+    struct slice data = {0};
+    enum auth_error denied = auth_body_feed(b->auth, b->pending, &used, &data);
+    if (denied) return s3_error_of_auth(denied);
+    assert(used > 0);
+    b->pending = slice_cut(b->pending, used, b->pending.len);
+    if (data.len == 0) continue;
+    b->length += data.len;
+    if (b->length > b->length_max) return S3_ERR_ENTITY_TOO_LARGE;
+    hash_update(b->md5, data.data, data.len);
+    *out = data;
+    return S3_OK;
+  }
+}
+
+enum s3_error body_all(struct call *c, uint64_t length_max, struct buf *out) {
+  BODY_AUTO b;
+  enum s3_error error = body_begin(&b, c, length_max);
+  if (error == S3_ERR_ENTITY_TOO_LARGE) return S3_ERR_MAX_MESSAGE_LENGTH;
+  struct slice data = {0};
+  do {
+    if (!error) error = body_next(&b, &data);
+    if (!error) buf_append_slice(out, data);
+  } while (!error && data.len > 0);
+  return !error && out->failed ? S3_ERR_SLOW_DOWN : error;
+}
+
+void body_md5(struct body *b, uint8_t out[MD5_SIZE]) {
+  hash_final(b->md5, out);
+}
+
+bool body_digest(struct body *b, struct auth_digest *out) {
+  return auth_body_digest(b->auth, out);
+}
+
+void body_done(struct body *b) {
+  auth_body_free(b->auth);
+  hash_free(b->md5);
+  dom_free(b->chunk);
+}
+
+/* ---- spool -------------------------------------------------------------------------- */
+
+void spool_begin(struct spool *s, struct call *c, enum permit_action action, const struct permit *permit,
+                 bool force_file) {
+  *s = (struct spool){.c = c, .action = action, .permit = permit, .force_file = force_file};
+}
+
+static enum s3_error to_file(struct spool *s, struct slice bytes) {
+  struct dom_err err = {0};
+  enum dom_code code = DOM_OK;
+  if (!s->body)
+    code = store_body_create(s->c->r->store, s->action, s->permit, s->c->who.token, s->c->who.epoch, &s->body,
+                             &err);
+  if (!code && s->memory.len) {
+    code = store_body_append(s->body, buf_slice(&s->memory), &err);
+    buf_wipe_done(&s->memory);
+  }
+  if (!code && bytes.len) code = store_body_append(s->body, bytes, &err);
+  return call_error_of(s->c, code, &err);
+}
+
+enum s3_error spool_append(struct spool *s, struct slice bytes) {
+  assert(!s->sealed);
+  if (!s->sha && !(s->sha = hash_new(HASH_SHA256))) return S3_ERR_SLOW_DOWN;
+  s->size += bytes.len;
+  if (s->force_file || s->size > STORE_INLINE_MAX)
+    return to_file(s, bytes); /* files hash as they are sealed */
+  hash_update(s->sha, bytes.data, bytes.len);
+  buf_append_slice(&s->memory, bytes);
+  return s->memory.failed ? S3_ERR_SLOW_DOWN : S3_OK;
+}
+
+enum s3_error spool_seal(struct spool *s, struct store_object *o) {
+  struct dom_err err = {0};
+  o->size = s->size;
+  if (!s->body && !s->force_file) {
+    if (!s->sha && !(s->sha = hash_new(HASH_SHA256))) return S3_ERR_SLOW_DOWN;
+    hash_final(s->sha, o->sha256);
+    o->inline_body = buf_slice(&s->memory);
+    return S3_OK;
+  }
+  enum s3_error error = to_file(s, SLICE_LIT("")); /* an empty part still has its file */
+  if (error) return error;
+  struct store_body *body = s->body;
+  s->body = NULL;
+  enum dom_code code = store_body_seal_take(body, &s->ref, &err);
+  if (code) return call_error_of(s->c, code, &err);
+  s->sealed = true;
+  memcpy(o->sha256, s->ref.sha256, SHA256_SIZE);
+  o->bodies = &s->ref;
+  o->body_count = 1;
+  return S3_OK;
+}
+
+void spool_keep(struct spool *s) {
+  s->sealed = false;
+}
+
+void spool_done(struct spool *s) {
+  if (s->sealed) store_body_discard(s->c->r->store, &s->ref);
+  store_body_abort_take(s->body);
+  buf_wipe_done(&s->memory);
+  hash_free(s->sha);
+}

@@ -1,0 +1,210 @@
+/* One client request: head → operation → who signed → dispatch; and errors out as S3 XML. */
+#include <assert.h>
+#include <stdio.h>
+
+#include "serve/region.h"
+
+static const char *const MET[] = {"home", "copying", "held", "forwarded"};
+
+void call_fields(struct call *c) {
+  wire_reply_field_str(c->x, "x-amz-request-id", c->id);
+  wire_reply_field_str(c->x, "x-domicile-met", MET[c->met]);
+}
+
+void call_fail(struct call *c, enum s3_error error) {
+  assert(error != S3_OK && error < S3_ERROR_COUNT);
+  if (!wire_reply_is_open(c->x)) { /* half an answer is out: the client must see it broken */
+    wire_reply_abort(c->x);
+    return;
+  }
+  wire_reply_restart(c->x);
+  struct s3_error_context context = {.resource =
+                                         s3_resource(&c->head, &c->r->domains, wire_exchange_arena(c->x)),
+                                     .request_id = slice_str(c->id),
+                                     .host_id = slice_str(c->r->name),
+                                     .detail = c->detail[0] ? c->detail : NULL};
+  BUF_AUTO xml = BUF_INIT;
+  s3_error_xml(error, &context, &xml);
+  unsigned status = s3_error_status(error);
+  call_fields(c);
+  if (status != 304) wire_reply_field_str(c->x, "Content-Type", "application/xml");
+  if (status == 503) wire_reply_field_str(c->x, "Retry-After", "1");
+  wire_reply(c->x, status, buf_slice(&xml), NULL);
+}
+
+enum s3_error call_reply_empty(struct call *c, unsigned status) {
+  call_fields(c);
+  wire_reply(c->x, status, SLICE_LIT(""), NULL);
+  return S3_OK;
+}
+
+enum s3_error call_reply_xml(struct call *c, unsigned status, const struct buf *xml) {
+  if (xml->failed) return S3_ERR_INTERNAL_ERROR;
+  call_fields(c);
+  wire_reply_field_str(c->x, "Content-Type", "application/xml");
+  wire_reply(c->x, status, buf_slice(xml), NULL);
+  return S3_OK;
+}
+
+static void set_detail(struct call *c, const struct dom_err *err) {
+  if (err && err->text[0]) snprintf(c->detail, sizeof c->detail, "%s", err->text);
+}
+
+enum s3_error call_error_of(struct call *c, enum dom_code code, const struct dom_err *err) {
+  switch (code) {
+  case DOM_OK:
+    return S3_OK;
+  case DOM_REFUSED:
+    set_detail(c, err);
+    return S3_ERR_RESIDENCY_VIOLATION;
+  case DOM_DENIED:
+    return S3_ERR_ACCESS_DENIED;
+  case DOM_NO_SPACE:
+    return S3_ERR_INSUFFICIENT_STORAGE;
+  case DOM_READ_ONLY:
+    return S3_ERR_REGION_READ_ONLY;
+  case DOM_FENCED:
+  case DOM_STALE_EPOCH:
+  case DOM_ELSEWHERE:
+  case DOM_RETRY:
+  case DOM_BUSY:
+    return S3_ERR_SLOW_DOWN;
+  case DOM_UNAVAILABLE:
+  case DOM_TIMEOUT:
+    set_detail(c, err);
+    return S3_ERR_SERVICE_UNAVAILABLE;
+  case DOM_INVALID:
+    set_detail(c, err);
+    return S3_ERR_INVALID_ARGUMENT;
+  default:
+    break;
+  }
+  const struct log_field *fields = LOG_FIELDS({.name = "code", .text = dom_code_name(code)},
+                                              {.name = "where", .text = err && err->where ? err->where : ""},
+                                              {.name = "detail", .text = err ? err->text : ""});
+  log_event(LOG_ERROR, "serve", c->id, "request failed", fields);
+  return S3_ERR_INTERNAL_ERROR;
+}
+
+static void copy_head(struct call *c) {
+  const struct wire_head *h = wire_exchange_head(c->x);
+  for (size_t i = 0; i < h->field_count; i++)
+    c->headers[i] = (struct auth_header){.name = h->fields[i].name, .value = h->fields[i].value};
+  c->head = (struct auth_request){.method = h->method_text,
+                                  .raw_path = h->path,
+                                  .raw_query = h->query,
+                                  .headers = c->headers,
+                                  .header_count = h->field_count,
+                                  .now_ms = clock_wall_ms(c->r->clock)};
+}
+
+static void make_id(struct call *c, struct slice given) {
+  if (given.len == SERVE_REQUEST_ID_SIZE) {
+    memcpy(c->id, given.data, given.len);
+    return;
+  }
+  uint8_t raw[SERVE_REQUEST_ID_SIZE / 2];
+  random_bytes(raw, sizeof raw);
+  for (size_t i = 0; i < sizeof raw; i++) snprintf(c->id + 2 * i, 3, "%02x", raw[i]);
+}
+
+/* A statement that came along makes this region serve what it has prepared. A wrong one changes nothing. */
+static void take_statement(struct call *c) {
+  struct slice text = wire_exchange_field(c->x, "x-domicile-statement");
+  if (!text.len) return;
+  BUF_AUTO statement = BUF_INIT;
+  if (base64_decode(text, &statement) == DOM_OK)
+    mover_take_statement(c->r->mover, buf_slice(&statement), NULL);
+}
+
+/* Whether a peer sent this on. False: refused and answered. */
+static bool check_peer(struct call *c) {
+  struct wire_envelope_proof proof;
+  enum dom_code code = c->r->envelope
+                           ? wire_envelope_check_head(c->r->envelope, wire_exchange_head(c->x), &proof, NULL)
+                           : DOM_NOT_FOUND;
+  c->gateway = c->r->number;
+  if (code == DOM_NOT_FOUND) {
+    wire_exchange_strip_internal(c->x);
+    make_id(c, SLICE_LIT(""));
+    return true;
+  }
+  make_id(c, wire_exchange_field(c->x, "x-domicile-request"));
+  if (code == DOM_OK) {
+    c->is_forwarded = true;
+    c->gateway = proof.from;
+    take_statement(c);
+    return true;
+  }
+  copy_head(c);
+  call_fail(c, S3_ERR_ACCESS_DENIED);
+  return false;
+}
+
+typedef enum s3_error (*operation)(struct call *c);
+static const operation OPERATIONS[S3_OP_COUNT] = {
+    [S3_OP_LIST_BUCKETS] = bucket_list_all,
+    [S3_OP_CREATE_BUCKET] = bucket_create,
+    [S3_OP_HEAD_BUCKET] = bucket_head,
+    [S3_OP_DELETE_BUCKET] = bucket_delete,
+    [S3_OP_GET_BUCKET_LOCATION] = bucket_location,
+    [S3_OP_GET_BUCKET_VERSIONING] = bucket_versioning,
+    [S3_OP_GET_BUCKET_ACL] = bucket_acl,
+    [S3_OP_LIST_OBJECTS] = list_objects,
+    [S3_OP_LIST_OBJECTS_V2] = list_objects,
+    [S3_OP_LIST_MULTIPART_UPLOADS] = upload_list,
+    [S3_OP_DELETE_OBJECTS] = object_delete_many,
+    [S3_OP_PUT_OBJECT] = object_put,
+    [S3_OP_GET_OBJECT] = object_get,
+    [S3_OP_HEAD_OBJECT] = object_get,
+    [S3_OP_DELETE_OBJECT] = object_delete,
+    [S3_OP_COPY_OBJECT] = object_copy,
+    [S3_OP_GET_OBJECT_ACL] = object_acl,
+    [S3_OP_CREATE_MULTIPART_UPLOAD] = upload_create,
+    [S3_OP_UPLOAD_PART] = upload_part,
+    [S3_OP_UPLOAD_PART_COPY] = upload_part_copy,
+    [S3_OP_LIST_PARTS] = upload_list_parts,
+    [S3_OP_COMPLETE_MULTIPART_UPLOAD] = upload_complete,
+    [S3_OP_ABORT_MULTIPART_UPLOAD] = upload_abort,
+};
+
+static enum s3_error serve(struct call *c) {
+  struct arena *arena = wire_exchange_arena(c->x);
+  struct s3_fault fault = {0};
+  enum auth_error denied = auth_verify_head(c->r->verifier, &c->head, arena, &c->auth);
+  if (denied) return s3_error_of_auth(denied);
+  enum s3_error error = s3_request_parse(&c->head, &c->r->domains, arena, &c->q, &fault);
+  if (error) {
+    if (fault.detail) snprintf(c->detail, sizeof c->detail, "%s", fault.detail);
+    return error;
+  }
+  if (c->auth.scheme == AUTH_ANONYMOUS) return S3_ERR_ACCESS_DENIED; /* nothing is public yet */
+  if (c->q.expected_owner.len && !slice_equal(c->q.expected_owner, c->auth.account))
+    return S3_ERR_ACCESS_DENIED;
+  operation run = OPERATIONS[c->q.op];
+  return run ? run(c) : S3_ERR_NOT_IMPLEMENTED;
+}
+
+static void count(struct call *c) {
+  struct serve_metrics *m = &c->r->metrics;
+  unsigned status = wire_reply_status(c->x);
+  atomic_fetch_add(&m->requests, 1);
+  if (status == 451) atomic_fetch_add(&m->refused_451, 1);
+  if (status >= 500)
+    atomic_fetch_add(&m->errors_5xx, 1);
+  else if (status >= 400)
+    atomic_fetch_add(&m->errors_4xx, 1);
+  if (c->met == MET_HELD) atomic_fetch_add(&m->held, 1);
+  atomic_fetch_add(&m->bytes_in, wire_body_taken(c->x));
+  atomic_fetch_add(&m->bytes_out, wire_reply_written(c->x));
+}
+
+void call_handle(struct region *r, struct wire_exchange *x) {
+  struct call c = {.r = r, .x = x};
+  if (!check_peer(&c)) return;
+  copy_head(&c);
+  enum s3_error error = serve(&c);
+  call_leave(&c);
+  if (error) call_fail(&c, error);
+  count(&c);
+}

@@ -1,0 +1,214 @@
+/* Region: everything one running region is made of, in the order that data flows, and one client
+ * request (a call) on its way through it. Only the serve room includes this. */
+#ifndef DOMICILE_SERVE_REGION_H
+#define DOMICILE_SERVE_REGION_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "auth/auth.h"
+#include "base/alloc.h"
+#include "base/log.h"
+#include "charter/charter.h"
+#include "ledger/ledger.h"
+#include "move/move.h"
+#include "s3/s3.h"
+#include "store/store.h"
+#include "subject/subject.h"
+#include "vault/vault.h"
+#include "wire/wire.h"
+
+enum {
+  SERVE_HOLD_MS = 2000,          /* a request held at a fence waits so long, then 503 SlowDown */
+  SERVE_HOPS_MAX = 3,            /* homes tried by one forwarded request: stale, tombstone's, its successor */
+  SERVE_RETRIES_MAX = 64,        /* guards of one commit; each retry reads afresh */
+  SERVE_CHUNK = 256 * 1024,      /* of bodies in and out: amortises a frame's cost, small per worker */
+  SERVE_FORWARD_FAILURES = 3,    /* in a row open a peer's circuit breaker … */
+  SERVE_FORWARD_PAUSE_MS = 1000, /* … for so long: a dead region costs one try a second */
+  SERVE_PEERS_MAX = 65536 / 64,  /* breaker slots by region number; charters have at most 64 regions */
+  SERVE_REQUEST_ID_SIZE = 16     /* hex digits of a request id */
+};
+
+/* In which state an operation met its subject; told in x-domicile-met. */
+enum serve_met { MET_HOME, MET_COPYING, MET_HELD, MET_FORWARDED };
+
+struct serve_breaker {
+  _Atomic uint32_t failures;
+  _Atomic uint64_t closed_until_ms; /* monotonic */
+};
+
+struct serve_metrics {
+  _Atomic uint64_t requests, errors_4xx, errors_5xx, refused_451, forwarded, held, bytes_in, bytes_out;
+};
+
+struct region {
+  struct clock *clock;
+  struct disk *disk;
+  struct vault_kek *kek;
+  struct store *store;
+  struct ledger *ledger;
+  struct subjects *subjects;
+  struct mover *mover;
+  struct auth_keys *keys;
+  struct auth_verifier *verifier;
+  struct wire_client *client;
+  struct wire_envelope *envelope; /* NULL for a region alone */
+  struct net *net;                /* NULL for a region alone */
+  struct wire_server *server;
+  unsigned admin_listener; /* the unix socket's index */
+  uint16_t number;
+  char name[CHARTER_NAME_BYTES_MAX + 1];
+  struct slice domain_names[8];
+  struct s3_domains domains;
+  struct slice default_layout; /* of buckets created without one; empty in --dev */
+  unsigned forward_max;        /* workers that may wait for other regions at once */
+  atomic_uint forwarding;
+  struct serve_breaker breaker[SERVE_PEERS_MAX];
+  struct serve_metrics metrics;
+  atomic_bool stopping;
+  pthread_t ledger_thread, upkeep_thread;
+  bool has_ledger_thread, has_upkeep_thread;
+};
+
+/* One client request. Lives on the worker's stack; memory is the exchange's arena. */
+struct call {
+  struct region *r;
+  struct wire_exchange *x;
+  char id[SERVE_REQUEST_ID_SIZE + 1];
+  struct auth_request head;
+  struct auth_header headers[WIRE_FIELDS_MAX];
+  struct auth_result auth;
+  struct s3_request q;
+  bool is_forwarded; /* a peer handles the client and sent it on */
+  uint16_t gateway;  /* region that handles the client: this one, or that peer */
+  struct subject_bucket bucket;
+  struct subject_who who;
+  enum serve_met met;
+  bool in_gate;
+  char detail[DOM_ERR_TEXT_MAX]; /* what the error message adds; no personal data */
+};
+
+/* ---- call.c: from the head to the operation, and errors out -------------------------------- */
+
+/* The handler of the S3 side. */
+void call_handle(struct region *r, struct wire_exchange *x);
+/* Answers an error as S3 XML. */
+void call_fail(struct call *c, enum s3_error error);
+/* The S3 error for a code of the inner rooms; keeps the text as detail where it may be shown. */
+enum s3_error call_error_of(struct call *c, enum dom_code code, const struct dom_err *err);
+/* Adds x-amz-request-id and x-domicile-met. */
+void call_fields(struct call *c);
+/* An empty answer, or one with a body of XML. */
+enum s3_error call_reply_empty(struct call *c, unsigned status);
+enum s3_error call_reply_xml(struct call *c, unsigned status, const struct buf *xml);
+
+/* ---- locate.c: bucket, subject, permit ------------------------------------------------------- */
+
+/* c->bucket by name, owned by the caller's account. Retries until a view has the row. */
+enum s3_error call_bucket(struct call *c, struct slice name);
+/* Opens a view in *v and resolves key there into *who. */
+enum s3_error call_resolve(struct call *c, const struct subject_bucket *bucket, struct slice key,
+                           struct store_view **v, struct subject_who *who);
+struct call_permit {
+  struct charter_permit_storage storage;
+  const struct permit *permit;
+};
+/* Asks the charter for c->who; RESIDENCY_VIOLATION with the clause as detail. */
+enum s3_error call_permit(struct call *c, enum permit_action action, struct slice key, struct slice classes,
+                          uint64_t destroys_ms, struct call_permit *out);
+/* A writer comes in: registers a new subject if the head says so, waits at the gate, resolves c->who for
+ * c->q.key. *out_done: the request was forwarded or answered already. c->in_gate must be left by call_leave.
+ */
+enum s3_error call_enter(struct call *c, bool *out_done);
+/* A reader: resolves c->who and leaves the view open in *v. *out_done as above. */
+enum s3_error call_look(struct call *c, struct store_view **v, bool *out_done);
+void call_leave(struct call *c);
+struct store_place call_place(const struct call *c);
+
+/* ---- body.c: the request's body, checked ------------------------------------------------------- */
+
+struct body {
+  struct call *c;
+  struct auth_body *auth;
+  struct hash *md5;
+  uint8_t *chunk;
+  struct slice pending; /* raw bytes read and not yet fed */
+  uint64_t length;      /* decoded bytes so far */
+  uint64_t length_max;
+};
+enum s3_error body_begin(struct body *b, struct call *c, uint64_t length_max);
+/* The next decoded bytes; empty at the end, when every promise of the head has been kept. Nothing
+ * may be committed before that. */
+enum s3_error body_next(struct body *b, struct slice *out);
+/* A small body as a whole (XML). */
+enum s3_error body_all(struct call *c, uint64_t length_max, struct buf *out);
+/* MD5 of all bytes; after the end. */
+void body_md5(struct body *b, uint8_t out[MD5_SIZE]);
+/* The client's checksum of the whole body, if any. */
+bool body_digest(struct body *b, struct auth_digest *out);
+void body_done(struct body *b);
+#define BODY_AUTO __attribute__((cleanup(body_done))) struct body
+
+/* Bytes on their way into the store: inline while they are few, a body file beyond. */
+struct spool {
+  struct call *c;
+  enum permit_action action;
+  const struct permit *permit;
+  bool force_file; /* parts are always files */
+  struct buf memory;
+  struct store_body *body;
+  bool sealed;
+  struct store_body_ref ref;
+  struct hash *sha;
+  uint64_t size;
+};
+void spool_begin(struct spool *s, struct call *c, enum permit_action action, const struct permit *permit,
+                 bool force_file);
+enum s3_error spool_append(struct spool *s, struct slice bytes);
+/* After it o's size, sha256, inline_body or bodies are set. */
+enum s3_error spool_seal(struct spool *s, struct store_object *o);
+/* A commit names the body: it is not discarded by spool_done. */
+void spool_keep(struct spool *s);
+void spool_done(struct spool *s);
+#define SPOOL_AUTO __attribute__((cleanup(spool_done))) struct spool
+
+/* ---- operations ------------------------------------------------------------------------------------ */
+
+enum s3_error object_put(struct call *c);
+enum s3_error object_get(struct call *c); /* GET and HEAD */
+enum s3_error object_delete(struct call *c);
+enum s3_error object_delete_here(struct call *c); /* one key, resolved and in the gate; no answer */
+enum s3_error object_copy(struct call *c);
+enum s3_error object_delete_many(struct call *c);
+enum s3_error object_acl(struct call *c);
+enum s3_error bucket_list_all(struct call *c);
+enum s3_error bucket_create(struct call *c);
+enum s3_error bucket_head(struct call *c);
+enum s3_error bucket_delete(struct call *c);
+enum s3_error bucket_location(struct call *c);
+enum s3_error bucket_versioning(struct call *c);
+enum s3_error bucket_acl(struct call *c);
+enum s3_error list_objects(struct call *c); /* V1 and V2 */
+enum s3_error upload_create(struct call *c);
+enum s3_error upload_part(struct call *c);
+enum s3_error upload_part_copy(struct call *c);
+enum s3_error upload_list(struct call *c);
+enum s3_error upload_list_parts(struct call *c);
+enum s3_error upload_complete(struct call *c);
+enum s3_error upload_abort(struct call *c);
+
+/* "md5hex" or "md5hex-N" of an object, into out (S3_ETAG_SIZE with NUL). */
+enum { SERVE_ETAG_SIZE = 2 * MD5_SIZE + 8 };
+void object_etag(const struct store_object *o, char out[SERVE_ETAG_SIZE]);
+/* Streams part of an object out, after the reply has begun. */
+enum s3_error object_send(struct call *c, struct store_found *f, uint64_t first, uint64_t count);
+
+/* ---- forward.c ---------------------------------------------------------------------------------------- */
+
+/* Sends the client's request, its body streaming, to c->who.home and its answer back. Always answers the
+ * client when it returns S3_OK; `body` NULL: the body is still on the wire, else it was read into memory. */
+enum s3_error call_forward(struct call *c, const struct slice *body);
+/* Tells the peer that forwarded this that the subject lives elsewhere. */
+enum s3_error call_misdirected(struct call *c);
+
+#endif
