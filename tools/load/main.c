@@ -16,7 +16,12 @@ static const struct command commands[] = {
     {"people", cmd_people, "make a population and its objects out of this machine's files: a plan"},
     {"load", cmd_load, "put a plan's objects, each to its person's region"},
     {"check", cmd_check, "compare what is stored with plan and journals, through every gateway"},
+    {"write", cmd_write, "write without retries while people move; any failure counts"},
+    {"crash-writer", cmd_crash_writer, "write and log intents while the server is killed"},
     {"crash-check", cmd_crash_check, "compare what survived with a crash-writer's log"},
+    {"bench", cmd_bench, "measure requests per second and latencies"},
+    {"needles", cmd_needles, "derive the raw scan's needles from a plan"},
+    {"scan", cmd_scan, "search all files below folders for needles"},
 };
 
 static void usage(FILE *out) {

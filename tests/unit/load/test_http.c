@@ -1,0 +1,244 @@
+/* Client, writers, verification and bench over HTTP, against a fake S3 that can lie. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <curl/curl.h>
+
+#include "bench.h"
+#include "fake_s3.h"
+#include "load.h"
+#include "verify.h"
+#include "writer.h"
+
+struct fixture {
+  struct fake_s3 *fake;
+  struct session session;
+  char journal[64];
+};
+
+static const struct flag no_flags[] = {{0}};
+static const struct flag_set test_set = {"test", "Tests.", NULL, no_flags};
+
+static void setup(struct fixture *f, uint64_t workers) {
+  struct endpoint endpoint;
+  f->fake = fake_s3_start(&endpoint);
+  char url[200];
+  snprintf(url, sizeof url, "fake=%s", endpoint.url);
+  struct flag_list list = {.values = {url}, .count = 1};
+  assert_int_equal(session_init(&f->session, &test_set, "A:B", &list, workers), -1);
+  snprintf(f->journal, sizeof f->journal, "/tmp/domicile-load-test-XXXXXX");
+  int fd = mkstemp(f->journal);
+  assert_true(fd >= 0);
+  close(fd);
+}
+
+static void teardown(struct fixture *f) {
+  session_done(&f->session);
+  fake_s3_stop(f->fake);
+  unlink(f->journal);
+}
+
+/* Runs the writers for some operations. With one worker the same ones in every run. */
+static void write_some(struct fixture *f, bool tolerant, uint64_t ops, struct writer_counts *counts) {
+  static const struct writer_subject subjects[] = {{"u-one", "IN", "b", "u-one/"},
+                                                   {"u-two", "IN", "b", "u-two/"}};
+  static const struct flag_list kinds = {.values = {"notes", "photos"}, .count = 2};
+  struct journal journal;
+  assert_true(journal_open(&journal, f->journal));
+  struct writer_config config = {.session = &f->session,
+                                 .journal = &journal,
+                                 .subjects = subjects,
+                                 .subject_count = 2,
+                                 .kinds = &kinds,
+                                 .keys_each = 16,
+                                 .tolerant = tolerant,
+                                 .ops_max = ops,
+                                 .run_id = 77};
+  assert_true(writer_run(&config, counts));
+  assert_true(journal_close(&journal));
+}
+
+/* Verifies the journal; the number of mismatches. */
+static uint64_t verify_now(struct fixture *f, bool listings, struct verify *v) {
+  struct buf text = BUF_INIT;
+  struct oracle oracle;
+  oracle_init(&oracle);
+  assert_true(verify_read_journal(f->journal, &oracle, &text));
+  v->session = &f->session;
+  v->oracle = &oracle;
+  assert_true(verify_objects(v));
+  if (listings) assert_true(verify_listings(v));
+  verify_report(v);
+  oracle_done(&oracle);
+  buf_done(&text);
+  return v->mismatches;
+}
+
+static void test_honest_server_passes(void **state) {
+  (void)state;
+  struct fixture f;
+  setup(&f, 4);
+  struct writer_counts counts = {0};
+  struct verify v = {0};
+  write_some(&f, false, 600, &counts);
+  assert_int_equal(counts.failed + counts.refused, 0);
+  for (int op = 0; op < RECORD_OP_COUNT; op++) assert_true(counts.done[op] > 0);
+  assert_true(counts.met[WRITER_COPYING] > 0);
+  assert_int_equal(verify_now(&f, true, &v), 0);
+  assert_true(v.identical > 0 && v.absent > 0 && v.listings == 2);
+  teardown(&f);
+}
+
+/* Planted: a store that acknowledges writes and forgets them. */
+static void test_lost_put_is_found(void **state) {
+  (void)state;
+  struct fixture f;
+  setup(&f, 1);
+  struct writer_counts counts = {0};
+  struct verify v = {0};
+  fake_s3_set_fault(f.fake, FAKE_LOSES_PUT);
+  write_some(&f, true, 600, &counts);
+  assert_true(verify_now(&f, true, &v) > 0);
+  teardown(&f);
+}
+
+/* Planted after an honest run: each lie about reads must be found. */
+static void test_lies_about_reads_are_found(void **state) {
+  (void)state;
+  struct fixture f;
+  setup(&f, 1);
+  struct writer_counts counts = {0};
+  write_some(&f, false, 300, &counts);
+  static const enum fake_fault faults[] = {FAKE_MIXES_UP, FAKE_HIDES, FAKE_REFUSES, FAKE_UNAVAILABLE};
+  for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
+    struct verify v = {0};
+    fake_s3_set_fault(f.fake, faults[i]);
+    assert_true(verify_now(&f, true, &v) > 0);
+  }
+  struct verify honest = {0};
+  fake_s3_set_fault(f.fake, FAKE_HONEST);
+  assert_int_equal(verify_now(&f, true, &honest), 0);
+  teardown(&f);
+}
+
+static void test_kept_deletion_is_found(void **state) {
+  (void)state;
+  struct fixture f;
+  setup(&f, 1);
+  struct writer_counts counts = {0};
+  struct verify v = {0};
+  fake_s3_set_fault(f.fake, FAKE_KEEPS_DELETED);
+  write_some(&f, true, 400, &counts);
+  assert_true(verify_now(&f, true, &v) > 0);
+  teardown(&f);
+}
+
+/* A 503 leaves the outcome open: counted as failure, but no mismatch whichever way it went. */
+static void test_unavailable_is_open(void **state) {
+  (void)state;
+  struct fixture f;
+  setup(&f, 1);
+  struct writer_counts counts = {0};
+  struct verify v = {0};
+  fake_s3_set_fault(f.fake, FAKE_UNAVAILABLE);
+  write_some(&f, true, 300, &counts);
+  assert_true(counts.failed > 0);
+  fake_s3_set_fault(f.fake, FAKE_HONEST);
+  assert_int_equal(verify_now(&f, true, &v), 0);
+  assert_true(v.unsettled > 0);
+  teardown(&f);
+}
+
+/* A rule turns 451 from a mismatch into the expectation, and an answer into a mismatch. */
+static void test_expected_refusals(void **state) {
+  (void)state;
+  struct fixture f;
+  setup(&f, 1);
+  struct writer_counts counts = {0};
+  write_some(&f, false, 300, &counts);
+  struct verify_rule rule;
+  assert_true(verify_rule_parse("fake:IN:**", &rule));
+  struct verify v = {.rules = &rule, .rule_count = 1};
+  fake_s3_set_fault(f.fake, FAKE_REFUSES);
+  assert_int_equal(verify_now(&f, true, &v), 0);
+  assert_true(v.refused > 0 && v.identical == 0);
+  struct verify served = {.rules = &rule, .rule_count = 1};
+  fake_s3_set_fault(f.fake, FAKE_HONEST);
+  assert_true(verify_now(&f, false, &served) > 0);
+  teardown(&f);
+}
+
+static void test_client_reports_errors(void **state) {
+  (void)state;
+  struct fixture f;
+  setup(&f, 1);
+  struct client *c = session_client(&f.session, 0, 0);
+  struct answer a;
+  client_do(c, &(struct request){.method = "GET", .bucket = "b", .key = SLICE_LIT("none")}, &a);
+  assert_int_equal(a.status, 404);
+  assert_string_equal(a.code, "NoSuchKey");
+  answer_done(&a);
+  teardown(&f);
+  /* Nobody listens there now. */
+  struct fixture gone;
+  setup(&gone, 1);
+  c = session_client(&gone.session, 0, 0);
+  fake_s3_stop(gone.fake);
+  client_do(c, &(struct request){.method = "GET", .bucket = "b", .key = SLICE_LIT("k")}, &a);
+  assert_int_equal(a.status, 0);
+  assert_true(a.why[0] != '\0');
+  answer_done(&a);
+  session_done(&gone.session);
+  unlink(gone.journal);
+}
+
+static void test_bench(void **state) {
+  (void)state;
+  struct fixture f;
+  setup(&f, 1);
+  static uint8_t payload[100000];
+  struct bench_config config = {.endpoint = &f.session.endpoints[0],
+                                .key = &f.session.key,
+                                .bucket = "b",
+                                .prefix = "x/",
+                                .put = true,
+                                .payload = slice_of(payload, sizeof payload),
+                                .objects = 5,
+                                .connections = 3,
+                                .requests_max = 50};
+  static struct bench_result r;
+  assert_true(bench_run(&config, &r));
+  assert_int_equal(r.requests, 50);
+  assert_int_equal(r.errors, 0);
+  assert_int_equal(r.body_bytes, 50 * sizeof payload);
+  config.put = false;
+  assert_true(bench_run(&config, &r));
+  assert_int_equal(r.requests, 50);
+  assert_int_equal(r.body_bytes, 50 * sizeof payload);
+  assert_int_equal(r.latency_ns.total, 50);
+  config.prefix = "none/";
+  assert_true(bench_run(&config, &r));
+  assert_int_equal(r.errors, 50);
+  assert_int_equal(r.first_status, 404);
+  teardown(&f);
+}
+
+int main(void) {
+  load_signals_install();
+  curl_global_init(CURL_GLOBAL_DEFAULT);
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_honest_server_passes),       cmocka_unit_test(test_lost_put_is_found),
+      cmocka_unit_test(test_lies_about_reads_are_found), cmocka_unit_test(test_kept_deletion_is_found),
+      cmocka_unit_test(test_unavailable_is_open),        cmocka_unit_test(test_expected_refusals),
+      cmocka_unit_test(test_client_reports_errors),      cmocka_unit_test(test_bench),
+  };
+  int failed = cmocka_run_group_tests(tests, NULL, NULL);
+  curl_global_cleanup();
+  return failed;
+}

@@ -1,0 +1,329 @@
+/* The engine: connections as small state machines on one epoll. */
+#include "bench.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "bench_internal.h"
+#include "load.h"
+
+/* Room for a request's head and for an answer's. */
+#define HEAD_BYTES_MAX 4096
+/* Bytes read with the head; small answers come whole. */
+#define READ_BYTES ((size_t)16 << 10)
+/* Bytes of body thrown away by one call. */
+#define DISCARD_BYTES ((size_t)4 << 20)
+/* Events taken at once. */
+#define EVENTS_MAX 256
+/* No event for so long: the server hangs. */
+#define SILENCE_MS 30000
+/* A request whose kept-alive connection is closed before any answer is sent again so often. */
+#define RESENDS_MAX 3
+
+struct connection {
+  int fd;
+  bool busy;                    /* a request is in flight */
+  bool in_body;                 /* the answer's head is read */
+  uint8_t head[HEAD_BYTES_MAX]; /* of the request */
+  size_t head_len;
+  size_t sent; /* of head and payload */
+  uint64_t start_ns;
+  uint8_t *read; /* READ_BYTES */
+  size_t read_len;
+  struct bench_head answer;
+  uint64_t body_left;
+  unsigned resends;
+};
+
+struct bench {
+  const struct bench_config *config;
+  struct bench_result *result;
+  struct bench_heads heads;
+  struct connection *connections;
+  struct sockaddr_storage address;
+  socklen_t address_len;
+  int epoll;
+  uint64_t start_ns;
+  uint64_t issued;
+  size_t busy;
+  bool failed;
+};
+
+static bool resolve(struct bench *b) {
+  char host[sizeof b->config->endpoint->host];
+  const char *from = strstr(b->config->endpoint->url, "://") + 3;
+  size_t len = strcspn(from, ":");
+  assert(len < sizeof host);
+  memcpy(host, from, len);
+  host[len] = '\0';
+  const char *port = from[len] == ':' ? from + len + 1 : "80";
+  struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM}, *found;
+  int code = getaddrinfo(host, port, &hints, &found);
+  if (code != 0) {
+    load_complain("%s: %s", b->config->endpoint->url, gai_strerror(code));
+    return false;
+  }
+  memcpy(&b->address, found->ai_addr, found->ai_addrlen);
+  b->address_len = found->ai_addrlen;
+  freeaddrinfo(found);
+  return true;
+}
+
+/* Opens the connection's socket and puts it on the epoll, edge-triggered for both ways. */
+static bool reopen(struct bench *b, struct connection *c) {
+  if (c->fd >= 0) close(c->fd);
+  c->fd = socket(b->address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  int one = 1;
+  bool ok = c->fd >= 0 && connect(c->fd, (struct sockaddr *)&b->address, b->address_len) == 0 &&
+            setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) == 0;
+  struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = c};
+  ok = ok && epoll_ctl(b->epoll, EPOLL_CTL_ADD, c->fd, &event) == 0;
+  if (!ok) {
+    load_complain("%s: %s", b->config->endpoint->url, strerror(errno));
+    b->failed = true;
+  }
+  assert(!c->busy || c->sent == 0);
+  return ok;
+}
+
+static bool may_issue(const struct bench *b, uint64_t now_ns) {
+  const struct bench_config *config = b->config;
+  assert(now_ns >= b->start_ns);
+  if (b->failed || atomic_load(&load_stop)) return false;
+  if (config->requests_max > 0 && b->issued >= config->requests_max) return false;
+  return config->duration_ms == 0 || now_ns - b->start_ns < config->duration_ms * 1000000;
+}
+
+/* Puts the next request into the connection; sending comes after. */
+static void issue(struct bench *b, struct connection *c, uint64_t now_ns) {
+  assert(!c->busy);
+  if (!may_issue(b, now_ns)) return;
+  if (!bench_heads_renew(&b->heads, b->config, now_ns)) {
+    b->failed = true;
+    return;
+  }
+  struct slice head = bench_head_of(&b->heads, b->issued % b->config->objects);
+  assert(head.len <= sizeof c->head);
+  memcpy(c->head, head.data, head.len);
+  c->head_len = head.len;
+  c->sent = 0;
+  c->read_len = 0;
+  c->in_body = false;
+  c->resends = 0;
+  c->start_ns = now_ns;
+  c->busy = true;
+  b->busy++;
+  b->issued++;
+}
+
+static size_t payload_len(const struct bench *b) {
+  return b->config->put ? b->config->payload.len : 0;
+}
+
+/* Sends as much as the socket takes. Returns: false when the connection is lost. */
+static bool send_more(struct bench *b, struct connection *c) {
+  size_t whole = c->head_len + payload_len(b);
+  while (c->sent < whole) {
+    struct iovec parts[2];
+    int count = 0;
+    if (c->sent < c->head_len) parts[count++] = (struct iovec){c->head + c->sent, c->head_len - c->sent};
+    size_t body_sent = c->sent < c->head_len ? 0 : c->sent - c->head_len;
+    if (body_sent < payload_len(b)) {
+      /* sendmsg only reads; iovec has no const. */
+      union {
+        const uint8_t *in;
+        uint8_t *out;
+      } at = {.in = b->config->payload.data + body_sent};
+      parts[count++] = (struct iovec){at.out, payload_len(b) - body_sent};
+    }
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = (size_t)count};
+    ssize_t got = sendmsg(c->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (got < 0) return errno == EAGAIN || errno == EINTR;
+    c->sent += (size_t)got;
+  }
+  assert(c->sent == whole);
+  return true;
+}
+
+static void finish(struct bench *b, struct connection *c) {
+  struct bench_result *r = b->result;
+  uint64_t now = clock_mono_ns(clock_posix());
+  assert(c->busy && b->busy > 0);
+  c->busy = false;
+  b->busy--;
+  if (c->answer.status >= 200 && c->answer.status < 300) {
+    r->requests++;
+    r->body_bytes += b->config->put ? payload_len(b) : c->answer.body_bytes;
+    histogram_add(&r->latency_ns, now - c->start_ns);
+  } else if (r->errors++ == 0) {
+    r->first_status = c->answer.status;
+  }
+  /* An answer before the whole body was sent leaves the connection unusable. */
+  bool cut = c->sent < c->head_len + payload_len(b);
+  if ((c->answer.close || cut) && may_issue(b, now)) {
+    r->reconnects++;
+    if (!reopen(b, c)) return;
+  }
+  issue(b, c, now);
+}
+
+/* Takes the answer's head out of what was read. Returns: false when it is unreadable. */
+static bool take_head(struct bench *b, struct connection *c) {
+  const uint8_t *end = memmem(c->read, c->read_len, "\r\n\r\n", 4);
+  if (end == NULL) return c->read_len < READ_BYTES;
+  size_t len = (size_t)(end - c->read) + 4;
+  if (!bench_head_parse(slice_of(c->read, len), &c->answer)) {
+    load_complain("the server's answer is unreadable or has no Content-Length");
+    b->failed = true;
+    return false;
+  }
+  size_t more = c->read_len - len;
+  assert(len <= c->read_len);
+  if (more > c->answer.body_bytes) return false;
+  c->in_body = true;
+  c->body_left = c->answer.body_bytes - more;
+  return true;
+}
+
+/* Reads what is there. Returns: 1 whole answer, 0 wait for more, -1 lost. */
+static int receive_more(struct bench *b, struct connection *c) {
+  assert(c->busy);
+  for (;;) {
+    if (c->in_body && c->body_left == 0) return 1;
+    ssize_t got;
+    if (c->in_body) {
+      size_t len = c->body_left < DISCARD_BYTES ? (size_t)c->body_left : DISCARD_BYTES;
+      /* With MSG_TRUNC TCP throws bytes away without copying them (tcp(7)). */
+      got = recv(c->fd, NULL, len, MSG_TRUNC | MSG_DONTWAIT);
+    } else {
+      got = recv(c->fd, c->read + c->read_len, READ_BYTES - c->read_len, MSG_DONTWAIT);
+    }
+    if (got < 0 && (errno == EAGAIN || errno == EINTR)) return 0;
+    if (got <= 0) return -1;
+    if (c->in_body) {
+      c->body_left -= (uint64_t)got;
+      continue;
+    }
+    c->read_len += (size_t)got;
+    if (!take_head(b, c)) return -1;
+  }
+}
+
+/* The connection broke: a kept-alive one that the server had closed already is not an error. */
+static void lost(struct bench *b, struct connection *c) {
+  assert(c->busy);
+  if (c->read_len == 0 && !c->in_body && c->resends < RESENDS_MAX && !b->failed) {
+    c->resends++;
+    c->sent = 0;
+    b->result->reconnects++;
+    if (reopen(b, c)) return;
+  }
+  c->answer = (struct bench_head){0};
+  c->busy = false;
+  b->busy--;
+  b->result->errors++;
+  if (b->failed || !reopen(b, c)) return;
+  issue(b, c, clock_mono_ns(clock_posix()));
+}
+
+/* Moves the connection on: sends, and reads where the event said that there is something. After
+ * a whole answer the next request is sent at once; its answer will bring an event of its own, so
+ * that no read is tried in vain. */
+static void drive(struct bench *b, struct connection *c, bool readable) {
+  assert(c->fd >= 0);
+  while (c->busy && !b->failed) {
+    /* When sending fails, an early refusal may be waiting to be read. */
+    bool broken = !send_more(b, c);
+    if (!broken && !readable) return;
+    int got = receive_more(b, c);
+    if (got == 0 && !broken) return;
+    if (got == 1) {
+      finish(b, c);
+    } else {
+      lost(b, c);
+    }
+    readable = false;
+  }
+}
+
+static void loop(struct bench *b) {
+  struct epoll_event events[EVENTS_MAX];
+  assert(b->epoll >= 0);
+  for (size_t i = 0; i < b->config->connections && !b->failed; i++) {
+    issue(b, &b->connections[i], clock_mono_ns(clock_posix()));
+    drive(b, &b->connections[i], false);
+  }
+  while (b->busy > 0 && !b->failed) {
+    int count = epoll_wait(b->epoll, events, EVENTS_MAX, SILENCE_MS);
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) {
+      load_complain("the server has not moved for %d s", SILENCE_MS / 1000);
+      b->failed = true;
+      return;
+    }
+    for (int i = 0; i < count; i++) {
+      drive(b, events[i].data.ptr, (events[i].events & ~(uint32_t)EPOLLOUT) != 0);
+    }
+  }
+}
+
+static uint64_t cpu_ns(void) {
+  struct rusage usage;
+  int code = getrusage(RUSAGE_SELF, &usage);
+  assert(code == 0);
+  uint64_t seconds = (uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec);
+  return seconds * 1000000000 + (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1000;
+}
+
+/* Connections and heads. Returns: false when it could not be done. */
+static bool prepare(struct bench *b) {
+  const struct bench_config *config = b->config;
+  b->epoll = epoll_create1(EPOLL_CLOEXEC);
+  b->connections = dom_calloc(config->connections, sizeof *b->connections);
+  if (b->epoll < 0 || b->connections == NULL) return load_complain("out of memory or descriptors") == LOAD_OK;
+  for (size_t i = 0; i < config->connections; i++) b->connections[i].fd = -1;
+  if (!bench_heads_make(&b->heads, config)) return load_complain("out of memory") == LOAD_OK;
+  for (size_t i = 0; i < config->objects; i++) {
+    if (bench_head_of(&b->heads, i).len > HEAD_BYTES_MAX) return load_complain("names too long") == LOAD_OK;
+  }
+  if (!resolve(b)) return false;
+  for (size_t i = 0; i < config->connections; i++) {
+    struct connection *c = &b->connections[i];
+    c->read = dom_alloc(READ_BYTES);
+    if (c->read == NULL) return load_complain("out of memory") == LOAD_OK;
+    if (!reopen(b, c)) return false;
+  }
+  return true;
+}
+
+bool bench_run(const struct bench_config *config, struct bench_result *out) {
+  assert(config != NULL && out != NULL);
+  assert(config->connections >= 1 && config->connections <= BENCH_CONNECTIONS_MAX);
+  *out = (struct bench_result){0};
+  struct bench b = {.config = config, .result = out, .epoll = -1};
+  bool ok = prepare(&b);
+  uint64_t cpu = cpu_ns();
+  b.start_ns = clock_mono_ns(clock_posix());
+  if (ok) loop(&b);
+  out->wall_ns = clock_mono_ns(clock_posix()) - b.start_ns;
+  out->cpu_ns = cpu_ns() - cpu;
+  for (size_t i = 0; b.connections != NULL && i < config->connections; i++) {
+    if (b.connections[i].fd >= 0) close(b.connections[i].fd);
+    dom_free(b.connections[i].read);
+  }
+  dom_free(b.connections);
+  bench_heads_done(&b.heads);
+  if (b.epoll >= 0) close(b.epoll);
+  return ok && !b.failed;
+}
