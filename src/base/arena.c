@@ -69,7 +69,8 @@ static bool add_block(struct arena *a, size_t size) {
 }
 
 void *arena_alloc(struct arena *a, size_t size) {
-  assert(a && a->spent <= a->cap_bytes);
+  assert(a);
+  assert(a->spent <= a->cap_bytes);
   if (size > a->cap_bytes) return NULL; /* also keeps the rounding from wrapping */
   size_t rounded = size == 0 ? ARENA_ALIGN : (size + ARENA_ALIGN - 1) / ARENA_ALIGN * ARENA_ALIGN;
   if (rounded > a->cap_bytes - a->spent) return NULL;

@@ -10,12 +10,14 @@
 enum { BUF_CAP_MIN = 64 /* below it, growth steps cost more than the memory is worth */ };
 
 bool slice_equal(struct slice a, struct slice b) {
-  assert((a.data || a.len == 0) && (b.data || b.len == 0));
+  assert(a.data || a.len == 0);
+  assert(b.data || b.len == 0);
   return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
 
 int slice_compare(struct slice a, struct slice b) {
-  assert((a.data || a.len == 0) && (b.data || b.len == 0));
+  assert(a.data || a.len == 0);
+  assert(b.data || b.len == 0);
   size_t common = a.len < b.len ? a.len : b.len;
   int order = common == 0 ? 0 : memcmp(a.data, b.data, common);
   return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
@@ -31,7 +33,8 @@ static uint8_t ascii_lower(uint8_t c) {
 }
 
 bool slice_equal_nocase(struct slice a, struct slice b) {
-  assert((a.data || a.len == 0) && (b.data || b.len == 0));
+  assert(a.data || a.len == 0);
+  assert(b.data || b.len == 0);
   if (a.len != b.len) return false;
   for (size_t i = 0; i < a.len; i++) {
     if (ascii_lower(a.data[i]) != ascii_lower(b.data[i])) return false;
@@ -40,7 +43,8 @@ bool slice_equal_nocase(struct slice a, struct slice b) {
 }
 
 bool slice_equal_secret(struct slice a, struct slice b) {
-  assert((a.data || a.len == 0) && (b.data || b.len == 0));
+  assert(a.data || a.len == 0);
+  assert(b.data || b.len == 0);
   if (a.len != b.len) return false;
   volatile uint8_t difference = 0; /* volatile: no early way out for the compiler either */
   for (size_t i = 0; i < a.len; i++) difference = (uint8_t)(difference | (a.data[i] ^ b.data[i]));
@@ -54,7 +58,8 @@ size_t slice_find(struct slice s, uint8_t c) {
 }
 
 struct slice slice_cut(struct slice s, size_t from, size_t to) {
-  assert(from <= to && to <= s.len);
+  assert(from <= to);
+  assert(to <= s.len);
   return s.data ? slice_of(s.data + from, to - from) : s;
 }
 
@@ -79,7 +84,8 @@ void buf_done(struct buf *b) {
 }
 
 void buf_wipe_done(struct buf *b) {
-  assert(b && b->len <= b->cap);
+  assert(b);
+  assert(b->len <= b->cap);
   if (b->data) wipe(b->data, b->cap);
   buf_done(b);
 }
@@ -91,7 +97,8 @@ void buf_reset(struct buf *b) {
 }
 
 bool buf_reserve(struct buf *b, size_t more) {
-  assert(b && b->len <= b->cap);
+  assert(b);
+  assert(b->len <= b->cap);
   if (b->failed) return false;
   if (more <= b->cap - b->len) return true;
   if (more > SIZE_MAX / 2 - b->len) {
@@ -113,6 +120,7 @@ bool buf_reserve(struct buf *b, size_t more) {
 void buf_append(struct buf *b, const void *data, size_t len) {
   assert(data || len == 0);
   if (len == 0 || !buf_reserve(b, len)) return;
+  assert(len <= b->cap - b->len);
   memcpy(b->data + b->len, data, len);
   b->len += len;
 }
@@ -128,17 +136,20 @@ void buf_append_str(struct buf *b, const char *s) {
 
 void buf_append_byte(struct buf *b, uint8_t c) {
   if (!buf_reserve(b, 1)) return;
+  assert(b->len < b->cap);
   b->data[b->len++] = c;
 }
 
 void buf_append_zero(struct buf *b, size_t len) {
   if (len == 0 || !buf_reserve(b, len)) return;
+  assert(len <= b->cap - b->len);
   memset(b->data + b->len, 0, len);
   b->len += len;
 }
 
 void buf_printf(struct buf *b, const char *format, ...) {
-  assert(b && format);
+  assert(b);
+  assert(format);
   va_list args, again;
   va_start(args, format);
   va_copy(again, args);

@@ -27,6 +27,7 @@ static uint64_t posix_mono_ns(struct clock *c) {
 
 static void posix_sleep_ms(struct clock *c, uint64_t ms) {
   (void)c;
+  assert(ms / 1000 <= INT32_MAX); /* 68 years: a mistake in units */
   struct timespec left = {.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
   while (clock_nanosleep(CLOCK_MONOTONIC, 0, &left, &left) == EINTR) {
   }
@@ -63,14 +64,16 @@ struct clock *clock_sim_new(uint64_t wall_ms) {
 }
 
 void clock_sim_advance(struct clock *c, uint64_t ms) {
-  assert(c && c->ops == &sim_ops);
+  assert(c);
+  assert(c->ops == &sim_ops);
   struct sim_clock *sim = (struct sim_clock *)c;
   sim->wall_ms += ms;
   sim->mono_ms += ms;
 }
 
 void clock_sim_jump_wall(struct clock *c, int64_t ms) {
-  assert(c && c->ops == &sim_ops);
+  assert(c);
+  assert(c->ops == &sim_ops);
   struct sim_clock *sim = (struct sim_clock *)c;
   uint64_t back = ms < 0 ? 0 - (uint64_t)ms : 0;
   if (ms >= 0) {

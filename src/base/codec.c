@@ -107,7 +107,8 @@ void put_bytes32be(struct buf *b, struct slice s) {
 
 /* The next `len` bytes, or NULL (and bad, for good) when there are fewer. */
 static const uint8_t *take(struct reader *r, size_t len) {
-  assert(r && (r->at || r->left == 0));
+  assert(r);
+  assert(r->at || r->left == 0);
   if (r->bad || len > r->left) {
     r->bad = true;
     return NULL;

@@ -26,7 +26,8 @@ static void ctx_cleanup(EVP_CIPHER_CTX **ctx) {
 #define CTX_AUTO __attribute__((cleanup(ctx_cleanup))) EVP_CIPHER_CTX
 
 static EVP_CIPHER_CTX *ctx_new(EVP_CIPHER **cipher, const uint8_t *key, const uint8_t *iv, int encrypt) {
-  assert(key && iv);
+  assert(key);
+  assert(iv);
   (void)pthread_once(&fetch_once, fetch_all);
   if (!*cipher) crypto_die("fetch cipher");
   EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
@@ -50,7 +51,8 @@ static bool update(EVP_CIPHER_CTX *ctx, struct slice in, uint8_t *out) {
 
 enum dom_code gcm_seal(const uint8_t key[KEY_SIZE], const uint8_t nonce[GCM_NONCE_SIZE], struct slice aad,
                        struct slice in, uint8_t *out, uint8_t tag[GCM_TAG_SIZE]) {
-  assert((out || in.len == 0) && tag);
+  assert(out || in.len == 0);
+  assert(tag);
   CTX_AUTO *ctx = ctx_new(&gcm, key, nonce, 1);
   if (!ctx) return DOM_NO_MEMORY;
   uint8_t none[AES_BLOCK];
@@ -64,7 +66,8 @@ enum dom_code gcm_seal(const uint8_t key[KEY_SIZE], const uint8_t nonce[GCM_NONC
 
 enum dom_code gcm_open(const uint8_t key[KEY_SIZE], const uint8_t nonce[GCM_NONCE_SIZE], struct slice aad,
                        struct slice in, const uint8_t tag[GCM_TAG_SIZE], uint8_t *out) {
-  assert((out || in.len == 0) && tag);
+  assert(out || in.len == 0);
+  assert(tag);
   CTX_AUTO *ctx = ctx_new(&gcm, key, nonce, 0);
   if (!ctx) return DOM_NO_MEMORY;
   uint8_t wanted[GCM_TAG_SIZE], none[AES_BLOCK];
@@ -79,7 +82,8 @@ enum dom_code gcm_open(const uint8_t key[KEY_SIZE], const uint8_t nonce[GCM_NONC
 }
 
 enum dom_code ctr_xor(const uint8_t key[KEY_SIZE], uint64_t offset, struct slice in, uint8_t *out) {
-  assert((out || in.len == 0) && in.len <= UINT64_MAX - offset);
+  assert(out || in.len == 0);
+  assert(in.len <= UINT64_MAX - offset);
   uint8_t counter[AES_BLOCK] = {0}, skipped[AES_BLOCK] = {0};
   uint64_t block = offset / AES_BLOCK;
   for (unsigned i = 0; i < 8; i++) counter[AES_BLOCK - 1 - i] = (uint8_t)(block >> (8 * i));

@@ -28,6 +28,7 @@ void crypto_die(const char *what) {
 }
 
 static void fetch_all(void) {
+  assert(!fetched[HASH_SHA256]);
   fetched[HASH_SHA256] = EVP_MD_fetch(NULL, "SHA256", NULL);
   fetched[HASH_MD5] = EVP_MD_fetch(NULL, "MD5", NULL);
   fetched[HASH_SHA1] = EVP_MD_fetch(NULL, "SHA1", NULL);
@@ -60,23 +61,27 @@ struct hash *hash_new(enum hash_kind kind) {
 }
 
 void hash_restart(struct hash *h) {
-  assert(h && h->ctx);
+  assert(h);
+  assert(h->ctx);
   if (EVP_DigestInit_ex2(h->ctx, crypto_md(h->kind), NULL) != 1) crypto_die("restart hash");
 }
 
 void hash_update(struct hash *h, const void *data, size_t len) {
-  assert(h && (data || len == 0));
+  assert(h);
+  assert(data || len == 0);
   if (len > 0 && EVP_DigestUpdate(h->ctx, data, len) != 1) crypto_die("update hash");
 }
 
 void hash_final(struct hash *h, uint8_t *out) {
-  assert(h && out);
+  assert(h);
+  assert(out);
   if (EVP_DigestFinal_ex(h->ctx, out, NULL) != 1) crypto_die("finish hash");
   hash_restart(h);
 }
 
 struct hash *hash_copy(const struct hash *h) {
-  assert(h && h->ctx);
+  assert(h);
+  assert(h->ctx);
   struct hash *copy = hash_new(h->kind);
   if (copy && EVP_MD_CTX_copy_ex(copy->ctx, h->ctx) != 1) {
     hash_free(copy);
@@ -93,7 +98,9 @@ void hash_free(struct hash *h) {
 
 /* SHA-256 in a context of the caller, over the slices. */
 static void sha256_in(EVP_MD_CTX *ctx, const struct slice *parts, size_t count, uint8_t *out) {
-  assert(ctx && out && (parts || count == 0));
+  assert(ctx);
+  assert(out);
+  assert(parts || count == 0);
   bool ok = EVP_DigestInit_ex2(ctx, crypto_md(HASH_SHA256), NULL) == 1;
   for (size_t i = 0; i < count && ok; i++) {
     if (parts[i].len > 0) ok = EVP_DigestUpdate(ctx, parts[i].data, parts[i].len) == 1;
@@ -142,7 +149,8 @@ void hmac_sha256(struct slice key, struct slice message, uint8_t out[SHA256_SIZE
 }
 
 void hkdf_sha256(const uint8_t key[KEY_SIZE], struct slice info, uint8_t out[KEY_SIZE]) {
-  assert(key && out);
+  assert(key);
+  assert(out);
   static const uint8_t no_salt[SHA256_SIZE] = {0}; /* RFC 5869 §2.2: a missing salt is zeros */
   static const uint8_t counter = 1;                /* the only block: 32 bytes are wanted */
   uint8_t prk[SHA256_SIZE];

@@ -22,7 +22,8 @@ void ed25519_public(const uint8_t seed[ED25519_KEY_SIZE], uint8_t out_public[ED2
 
 void ed25519_sign(const uint8_t seed[ED25519_KEY_SIZE], struct slice message,
                   uint8_t out_sig[ED25519_SIG_SIZE]) {
-  assert(out_sig && (message.data || message.len == 0));
+  assert(out_sig);
+  assert(message.data || message.len == 0);
   EVP_PKEY *key = private_key(seed);
   EVP_MD_CTX *ctx = EVP_MD_CTX_new();
   size_t len = ED25519_SIG_SIZE;
@@ -36,7 +37,9 @@ void ed25519_sign(const uint8_t seed[ED25519_KEY_SIZE], struct slice message,
 
 bool ed25519_verify(const uint8_t public_key[ED25519_KEY_SIZE], struct slice message,
                     const uint8_t sig[ED25519_SIG_SIZE]) {
-  assert(public_key && sig && (message.data || message.len == 0));
+  assert(public_key);
+  assert(sig);
+  assert(message.data || message.len == 0);
   EVP_PKEY *key = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, public_key, ED25519_KEY_SIZE);
   EVP_MD_CTX *ctx = EVP_MD_CTX_new();
   if (!key || !ctx || EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, key) != 1) crypto_die("Ed25519 verify");

@@ -28,7 +28,8 @@ void disk_check_direct(unsigned flags, uint64_t offset, const void *data, size_t
 }
 
 enum dom_code disk_names_add(struct disk_names *names, const char *name, bool is_dir) {
-  assert(names && name);
+  assert(names);
+  assert(name);
   /* Full at each power of two. */
   if ((names->count & (names->count - 1)) == 0) {
     size_t cap = names->count ? names->count * 2 : 1;
@@ -48,7 +49,8 @@ static int compare_names(const void *a, const void *b) {
 }
 
 void disk_names_visit(struct disk_names *names, disk_list_fn fn, void *arg) {
-  assert(names && fn);
+  assert(names);
+  assert(fn);
   if (names->count > 1) qsort(names->all, names->count, sizeof names->all[0], compare_names);
   for (size_t i = 0; i < names->count; i++) {
     if (!fn(arg, names->all[i].name, names->all[i].is_dir)) return;
@@ -64,7 +66,10 @@ void disk_names_done(struct disk_names *names) {
 
 enum dom_code disk_open(struct disk *d, const char *path, unsigned flags, struct disk_file **out,
                         struct dom_err *err) {
-  assert(d && path[0] && disk_path_valid(path) && out);
+  assert(d);
+  assert(path[0]);
+  assert(disk_path_valid(path));
+  assert(out);
   assert(flags & (DISK_READ | DISK_WRITE));
   assert(flags & DISK_WRITE || !(flags & (DISK_CREATE | DISK_TRUNCATE | DISK_DSYNC)));
   assert(flags & DISK_CREATE || !(flags & DISK_EXCLUSIVE));
@@ -79,8 +84,11 @@ void disk_close(struct disk_file *f) {
 
 enum dom_code disk_read(struct disk_file *f, uint64_t offset, void *out, size_t len, size_t *out_len,
                         struct dom_err *err) {
-  assert(f && (out || len == 0) && out_len);
-  assert(offset <= INT64_MAX && len <= INT64_MAX - offset);
+  assert(f);
+  assert(out || len == 0);
+  assert(out_len);
+  assert(offset <= INT64_MAX);
+  assert(len <= INT64_MAX - offset);
   return f->disk->ops->read(f, offset, out, len, out_len, err);
 }
 
@@ -96,53 +104,70 @@ enum dom_code disk_read_full(struct disk_file *f, uint64_t offset, void *out, si
 
 enum dom_code disk_write(struct disk_file *f, uint64_t offset, const void *data, size_t len,
                          struct dom_err *err) {
-  assert(f && (data || len == 0));
-  assert(offset <= INT64_MAX && len <= INT64_MAX - offset);
+  assert(f);
+  assert(data || len == 0);
+  assert(offset <= INT64_MAX);
+  assert(len <= INT64_MAX - offset);
   return f->disk->ops->write(f, offset, data, len, err);
 }
 
 enum dom_code disk_sync(struct disk_file *f, struct dom_err *err) {
-  assert(f && f->disk);
+  assert(f);
+  assert(f->disk);
   return f->disk->ops->sync(f, err);
 }
 
 enum dom_code disk_allocate(struct disk_file *f, uint64_t size, struct dom_err *err) {
-  assert(f && size <= INT64_MAX);
+  assert(f);
+  assert(size <= INT64_MAX);
   return f->disk->ops->allocate(f, size, err);
 }
 
 enum dom_code disk_truncate(struct disk_file *f, uint64_t size, struct dom_err *err) {
-  assert(f && size <= INT64_MAX);
+  assert(f);
+  assert(size <= INT64_MAX);
   return f->disk->ops->truncate(f, size, err);
 }
 
 enum dom_code disk_size(struct disk_file *f, uint64_t *out, struct dom_err *err) {
-  assert(f && out);
+  assert(f);
+  assert(out);
   return f->disk->ops->size(f, out, err);
 }
 
 enum dom_code disk_lock(struct disk_file *f, struct dom_err *err) {
-  assert(f && f->disk);
+  assert(f);
+  assert(f->disk);
   return f->disk->ops->lock(f, err);
 }
 
 enum dom_code disk_rename(struct disk *d, const char *from, const char *to, struct dom_err *err) {
-  assert(d && from[0] && disk_path_valid(from) && to[0] && disk_path_valid(to));
+  assert(d);
+  assert(from[0]);
+  assert(disk_path_valid(from));
+  assert(to[0]);
+  assert(disk_path_valid(to));
   return d->ops->rename(d, from, to, err);
 }
 
 enum dom_code disk_unlink(struct disk *d, const char *path, struct dom_err *err) {
-  assert(d && path[0] && disk_path_valid(path));
+  assert(d);
+  assert(path[0]);
+  assert(disk_path_valid(path));
   return d->ops->unlink(d, path, err);
 }
 
 enum dom_code disk_mkdir(struct disk *d, const char *path, struct dom_err *err) {
-  assert(d && path[0] && disk_path_valid(path));
+  assert(d);
+  assert(path[0]);
+  assert(disk_path_valid(path));
   return d->ops->mkdir(d, path, err);
 }
 
 enum dom_code disk_rmdir(struct disk *d, const char *path, struct dom_err *err) {
-  assert(d && path[0] && disk_path_valid(path));
+  assert(d);
+  assert(path[0]);
+  assert(disk_path_valid(path));
   return d->ops->rmdir(d, path, err);
 }
 
@@ -160,17 +185,20 @@ enum dom_code disk_dir_sync(struct disk *d, const char *path, struct dom_err *er
 }
 
 enum dom_code disk_list(struct disk *d, const char *path, disk_list_fn fn, void *arg, struct dom_err *err) {
-  assert(d && fn);
+  assert(d);
+  assert(fn);
   return d->ops->list(d, folder_path(path), fn, arg, err);
 }
 
 enum dom_code disk_stat(struct disk *d, const char *path, struct disk_info *out, struct dom_err *err) {
-  assert(d && out);
+  assert(d);
+  assert(out);
   return d->ops->stat(d, folder_path(path), out, err);
 }
 
 enum dom_code disk_free_bytes(struct disk *d, uint64_t *out, struct dom_err *err) {
-  assert(d && out);
+  assert(d);
+  assert(out);
   return d->ops->free_bytes(d, out, err);
 }
 
@@ -207,7 +235,9 @@ static enum dom_code write_whole(struct disk *d, const char *path, struct slice 
 }
 
 enum dom_code disk_replace_file(struct disk *d, const char *path, struct slice content, struct dom_err *err) {
-  assert(d && path && (content.data || content.len == 0));
+  assert(d);
+  assert(path);
+  assert(content.data || content.len == 0);
   BUF_AUTO temporary = BUF_INIT, folder = BUF_INIT;
   buf_printf(&temporary, "%s.tmp", path);
   const char *last_slash = strrchr(path, '/');

@@ -33,12 +33,14 @@ static struct posix_disk *of_disk(struct disk *d) {
 }
 
 static struct posix_file *of_file(struct disk_file *f) {
-  assert(f && ((struct posix_file *)f)->fd >= 0);
+  assert(f);
+  assert(((struct posix_file *)f)->fd >= 0);
   return (struct posix_file *)f;
 }
 
 /* The descriptor of a folder or file below the root; "" is the root. */
 static int open_at(struct disk *d, const char *path, int flags) {
+  assert(disk_path_valid(path));
   int fd;
   do {
     fd = openat(of_disk(d)->root_fd, path[0] ? path : ".", flags | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -47,6 +49,7 @@ static int open_at(struct disk *d, const char *path, int flags) {
 }
 
 static int open_flags(unsigned flags) {
+  assert(flags & (DISK_READ | DISK_WRITE));
   int mode = flags & DISK_WRITE ? (flags & DISK_READ ? O_RDWR : O_WRONLY) : O_RDONLY;
   if (flags & DISK_CREATE) mode |= O_CREAT;
   if (flags & DISK_EXCLUSIVE) mode |= O_EXCL;
@@ -57,6 +60,7 @@ static int open_flags(unsigned flags) {
 
 /* O_DIRECT is asked for after opening: an open that fails with it may have created the file. */
 static void ask_direct(struct posix_file *f) {
+  assert(f->fd >= 0);
   if (!(f->flags & DISK_DIRECT)) return;
   int mode = fcntl(f->fd, F_GETFL);
   if (mode < 0 || fcntl(f->fd, F_SETFL, mode | O_DIRECT) != 0) f->flags &= ~(unsigned)DISK_DIRECT;
@@ -65,6 +69,7 @@ static void ask_direct(struct posix_file *f) {
 /* After EINVAL: some file systems accept the flag and refuse the transfer. Nothing was
  * written then, so asking again without it is no retry of a failed write. */
 static bool drop_direct(struct posix_file *f) {
+  assert(f->fd >= 0);
   int mode = fcntl(f->fd, F_GETFL);
   if (mode < 0 || !(mode & O_DIRECT)) return false;
   return fcntl(f->fd, F_SETFL, mode & ~O_DIRECT) == 0;
@@ -107,6 +112,7 @@ static enum dom_code posix_read(struct disk_file *base, uint64_t offset, void *o
       if (errno == EINTR || (errno == EINVAL && drop_direct(f))) continue;
       return dom_fail_errno(err, errno, "base/disk: read", "pread");
     }
+    assert((size_t)got <= step);
     done += (size_t)got;
     /* A direct read that ends off the alignment ended at the end of the file. */
     if (f->flags & DISK_DIRECT && done % DISK_ALIGN != 0) break;
@@ -127,6 +133,7 @@ static enum dom_code posix_write(struct disk_file *base, uint64_t offset, const 
       if (errno == EINTR || (errno == EINVAL && drop_direct(f))) continue;
       return dom_fail_errno(err, errno, "base/disk: write", "pwrite");
     }
+    assert((size_t)put <= step);
     done += (size_t)put;
   }
   return DOM_OK;
@@ -154,7 +161,8 @@ static enum dom_code posix_size(struct disk_file *base, uint64_t *out, struct do
 }
 
 static enum dom_code posix_allocate(struct disk_file *base, uint64_t size, struct dom_err *err) {
-  if (size == 0) return DOM_OK;
+  if (size == 0) return DOM_OK; /* fallocate refuses it */
+  assert(size <= INT64_MAX);
   int failed;
   do {
     failed = fallocate(of_file(base)->fd, 0, 0, (off_t)size);
@@ -178,11 +186,14 @@ static enum dom_code posix_lock(struct disk_file *base, struct dom_err *err) {
 
 static enum dom_code posix_rename(struct disk *d, const char *from, const char *to, struct dom_err *err) {
   int root = of_disk(d)->root_fd;
+  assert(from[0]);
+  assert(to[0]);
   if (renameat(root, from, root, to) == 0) return DOM_OK;
   return dom_fail_errno(err, errno, "base/disk: rename", from);
 }
 
 static enum dom_code posix_unlink(struct disk *d, const char *path, struct dom_err *err) {
+  assert(path[0]);
   if (unlinkat(of_disk(d)->root_fd, path, 0) == 0) return DOM_OK;
   return dom_fail_errno(err, errno, "base/disk: unlink", path);
 }
@@ -200,6 +211,7 @@ static enum dom_code posix_stat(struct disk *d, const char *path, struct disk_in
 }
 
 static enum dom_code posix_mkdir(struct disk *d, const char *path, struct dom_err *err) {
+  assert(path[0]);
   if (mkdirat(of_disk(d)->root_fd, path, 0700) == 0) return DOM_OK;
   int why = errno;
   struct disk_info info;
@@ -208,6 +220,7 @@ static enum dom_code posix_mkdir(struct disk *d, const char *path, struct dom_er
 }
 
 static enum dom_code posix_rmdir(struct disk *d, const char *path, struct dom_err *err) {
+  assert(path[0]);
   if (unlinkat(of_disk(d)->root_fd, path, AT_REMOVEDIR) == 0) return DOM_OK;
   return dom_fail_errno(err, errno, "base/disk: rmdir", path);
 }
@@ -221,12 +234,14 @@ static enum dom_code posix_dir_sync(struct disk *d, const char *path, struct dom
 }
 
 static bool entry_is_dir(DIR *dir, const struct dirent *entry) {
+  assert(entry->d_name[0]);
   if (entry->d_type != DT_UNKNOWN) return entry->d_type == DT_DIR;
   struct stat st; /* some file systems do not tell */
   return fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
 }
 
 static enum dom_code collect(DIR *dir, struct disk_names *names, struct dom_err *err) {
+  assert(names->count == 0);
   for (;;) {
     errno = 0;
     const struct dirent *entry = readdir(dir);
@@ -285,6 +300,7 @@ static const struct disk_ops posix_ops = {
 
 /* Creates the folder with its missing parents; each new name is synced in its parent. */
 static int make_root(const char *root) {
+  assert(root);
   char path[4096]; /* PATH_MAX */
   size_t len = strlen(root);
   if (len == 0 || len >= sizeof path) return len ? ENAMETOOLONG : ENOENT;
@@ -310,7 +326,8 @@ static int make_root(const char *root) {
 }
 
 enum dom_code disk_posix_open(const char *root, struct disk **out, struct dom_err *err) {
-  assert(root && out);
+  assert(root);
+  assert(out);
   int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0 && errno == ENOENT) {
     int why = make_root(root);

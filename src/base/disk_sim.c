@@ -34,8 +34,11 @@ struct sim_file {
   uint64_t generation;
 };
 
+static const struct disk_ops sim_ops;
+
 static struct sim_disk *enter(struct disk *d) {
   assert(d);
+  assert(d->ops == &sim_ops);
   struct sim_disk *s = (struct sim_disk *)d;
   (void)pthread_mutex_lock(&s->lock);
   return s;
@@ -57,6 +60,7 @@ enum verdict {
 
 static enum verdict count_operation(struct sim_disk *s) {
   if (s->off) return OFF;
+  assert(s->operations < UINT64_MAX);
   s->operations++;
   bool cut = s->cut_in > 0 && --s->cut_in == 0;
   bool fail = s->fail_in > 0 && --s->fail_in == 0;
@@ -74,6 +78,7 @@ static enum dom_code fail_verdict(struct sim_disk *s, enum verdict verdict, stru
                     (unsigned long long)s->operations);
   }
   if (verdict == CUT) {
+    assert(!s->off);
     power_cut(s);
     s->off = true;
   }
@@ -92,7 +97,8 @@ static enum dom_code check_power(struct sim_disk *s, struct dom_err *err) {
 /* The file behind a handle, or NULL (and *err) when the power went since its opening. */
 static struct inode *live_inode(struct sim_disk *s, struct disk_file *base, struct dom_err *err) {
   struct sim_file *f = (struct sim_file *)base;
-  assert(f->inode && !f->inode->is_dir);
+  assert(f->inode);
+  assert(!f->inode->is_dir);
   if (!s->off && f->generation == s->generation) return f->inode;
   errno = EIO;
   (void)dom_fail(err, DOM_IO, "base/disk_sim", "the power went since this file was opened");
@@ -106,6 +112,7 @@ static bool has_flag(struct disk_file *base, unsigned flag) {
 /* The folder that holds the last part of path, and that part; NULL when a folder is missing. */
 static struct inode *walk(struct sim_disk *s, const char *path, const char **out_name) {
   struct inode *at = s->root;
+  assert(at->is_dir);
   for (const char *slash; (slash = strchr(path, '/')) != NULL; path = slash + 1) {
     at = folder_find(&at->now_names, path, (size_t)(slash - path));
     if (!at || !at->is_dir) return NULL;
@@ -116,6 +123,7 @@ static struct inode *walk(struct sim_disk *s, const char *path, const char **out
 
 /* What the path names now; NULL for nothing. "" is the root. */
 static struct inode *find(struct sim_disk *s, const char *path) {
+  assert(disk_path_valid(path));
   if (!path[0]) return s->root;
   const char *name = NULL;
   const struct inode *dir = walk(s, path, &name);
@@ -124,17 +132,21 @@ static struct inode *find(struct sim_disk *s, const char *path) {
 
 /* Sets one name, or removes it (inode NULL). */
 static void change_name(struct sim_disk *s, struct inode *dir, const char *name, struct inode *inode) {
+  assert(dir->is_dir);
   const struct name_part part = {dir, (char *)name, inode};
   name_change_make(&s->names, &part, 1, NULL);
 }
 
 /* After its name was taken away. */
 static void unlinked(struct inode *i) {
+  assert(i->linked);
   i->linked = false;
   inode_recharge(i);
 }
 
 static void resize(struct inode *i, enum change_kind kind, uint64_t size) {
+  assert(!i->is_dir);
+  assert(kind != CHANGE_WRITE);
   image_resize(&i->now, size);
   change_queue(&i->pending, kind, size, NULL, 0, false);
   i->differs = true;
@@ -194,7 +206,8 @@ static void sim_close(struct disk_file *base) {
   struct sim_file *f = (struct sim_file *)base;
   LOCKED(s, base->disk);
   struct inode *i = f->inode;
-  assert(i->opens > 0 && s->open_files > 0);
+  assert(i->opens > 0);
+  assert(s->open_files > 0);
   if (i->locked_by == f) i->locked_by = NULL;
   i->opens--;
   s->open_files--;
@@ -212,6 +225,7 @@ static enum dom_code sim_read(struct disk_file *base, uint64_t offset, void *out
   if (!has_flag(base, DISK_READ))
     return dom_fail_errno(err, EBADF, "base/disk_sim: read", "not opened for it");
   *out_len = image_read(&i->now, offset, out, len);
+  assert(*out_len <= len);
   return DOM_OK;
 }
 
@@ -227,6 +241,8 @@ static enum dom_code check_space(struct sim_disk *s, const struct inode *i, uint
 static void put(struct sim_disk *s, struct inode *i, uint64_t offset, const uint8_t *data, size_t len,
                 bool durable) {
   if (len == 0) return;
+  assert(!i->is_dir);
+  assert(i->now.size <= INT64_MAX);
   image_write(&i->now, offset, data, len);
   i->mtime_s = s->operations;
   inode_recharge(i);
@@ -312,6 +328,7 @@ static enum dom_code sim_lock(struct disk_file *base, struct dom_err *err) {
   if (!i) return DOM_IO;
   if (i->locked_by && i->locked_by != base)
     return dom_fail_errno(err, EWOULDBLOCK, "base/disk_sim: lock", "flock");
+  assert(i->opens > 0);
   i->locked_by = base;
   return DOM_OK;
 }
@@ -325,6 +342,7 @@ static int rename_refusal(const struct inode *from, const struct inode *to) {
 }
 
 static bool is_below(const char *path, const char *folder) {
+  assert(folder[0]);
   size_t len = strlen(folder);
   return strncmp(path, folder, len) == 0 && path[len] == '/';
 }
@@ -366,6 +384,7 @@ static enum dom_code remove_name(struct disk *d, const char *path, bool is_dir, 
   enum verdict verdict = count_operation(s);
   if (verdict == FAIL) return fail_verdict(s, verdict, err);
   const struct name_part part = {dir, (char *)name, NULL};
+  assert(i != s->root);
   inode_keep(i);
   name_change_make(&s->names, &part, 1, is_dir ? i : NULL);
   unlinked(i);
@@ -478,6 +497,7 @@ static const struct disk_ops sim_ops = {
 
 /* Makes present what is stable, for the file or, all the way down, the folder. */
 static void restore(struct sim_disk *s, struct inode *i) {
+  assert(i->refs > 0);
   i->linked = true;
   i->locked_by = NULL;
   if (!i->is_dir) {
@@ -500,6 +520,7 @@ static void restore(struct sim_disk *s, struct inode *i) {
 static void power_cut(struct sim_disk *s) {
   s->generation++;
   name_settle(&s->names, &s->dice);
+  assert(!s->names.first);
   restore(s, s->root);
 }
 
@@ -518,7 +539,8 @@ struct disk *disk_sim_new(uint64_t seed) {
 void disk_sim_free(struct disk *d) {
   if (!d) return;
   struct sim_disk *s = (struct sim_disk *)d;
-  assert(d->ops == &sim_ops && s->open_files == 0);
+  assert(d->ops == &sim_ops);
+  assert(s->open_files == 0);
   name_drop_all(&s->names);
   inode_release(s->root);
   (void)pthread_mutex_destroy(&s->lock);
@@ -526,7 +548,8 @@ void disk_sim_free(struct disk *d) {
 }
 
 static struct disk *check_sim(struct disk *d) {
-  assert(d && d->ops == &sim_ops);
+  assert(d);
+  assert(d->ops == &sim_ops);
   return d;
 }
 

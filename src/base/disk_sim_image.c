@@ -15,7 +15,8 @@ void *sim_alloc(size_t size) {
 }
 
 uint64_t sim_roll(uint64_t *state, uint64_t bound) {
-  assert(state && bound > 0);
+  assert(state);
+  assert(bound > 0);
   uint64_t z = *state += 0x9e3779b97f4a7c15u;
   z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
   z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
@@ -37,12 +38,14 @@ static uint8_t *chunk_for_write(struct image *i, size_t index) {
 
 /* Bytes from offset to the end of its chunk, at most `left`. */
 static size_t step_in_chunk(uint64_t offset, size_t left) {
+  assert(left > 0);
   size_t room = CHUNK - (size_t)(offset % CHUNK);
   return room < left ? room : left;
 }
 
 void image_write(struct image *i, uint64_t offset, const uint8_t *data, size_t len) {
-  assert(i && (data || len == 0));
+  assert(i);
+  assert(data || len == 0);
   for (size_t done = 0, step; done < len; done += step) {
     uint64_t at = offset + done;
     step = step_in_chunk(at, len - done);
@@ -52,7 +55,8 @@ void image_write(struct image *i, uint64_t offset, const uint8_t *data, size_t l
 }
 
 size_t image_read(const struct image *i, uint64_t offset, uint8_t *out, size_t len) {
-  assert(i && (out || len == 0));
+  assert(i);
+  assert(out || len == 0);
   if (offset >= i->size) return 0;
   if (len > i->size - offset) len = (size_t)(i->size - offset);
   for (size_t done = 0, step; done < len; done += step) {
@@ -84,7 +88,9 @@ void image_resize(struct image *i, uint64_t size) {
 }
 
 void image_copy(struct image *to, const struct image *from) {
-  assert(to && from && to != from);
+  assert(to);
+  assert(from);
+  assert(to != from);
   image_done(to);
   for (size_t c = 0; c < from->chunk_count; c++) {
     if (from->chunks[c]) memcpy(chunk_for_write(to, c), from->chunks[c], CHUNK);
@@ -93,7 +99,8 @@ void image_copy(struct image *to, const struct image *from) {
 }
 
 void image_flip(struct image *i, uint64_t bit) {
-  assert(i && bit / 8 < i->size);
+  assert(i);
+  assert(bit / 8 < i->size);
   uint8_t byte = 0;
   (void)image_read(i, bit / 8, &byte, 1);
   byte ^= (uint8_t)(1u << (bit % 8));
@@ -109,7 +116,8 @@ void image_done(struct image *i) {
 
 void change_queue(struct change_list *list, enum change_kind kind, uint64_t offset, const uint8_t *data,
                   size_t len, bool durable) {
-  assert(list && (kind == CHANGE_WRITE || len == 0));
+  assert(list);
+  assert(kind == CHANGE_WRITE || len == 0);
   struct change *c = sim_alloc(sizeof *c + len);
   c->kind = kind;
   c->durable = durable;
@@ -134,6 +142,7 @@ bool change_overlaps(const struct change_list *list, uint64_t offset, size_t len
 }
 
 static void apply(const struct change *c, struct image *stable) {
+  assert(c->offset <= INT64_MAX);
   if (c->kind == CHANGE_WRITE) {
     image_write(stable, c->offset, c->data, c->len);
   } else if (c->kind == CHANGE_RESIZE || c->offset > stable->size) {
@@ -152,6 +161,7 @@ static struct change *pop(struct change_list *list) {
 }
 
 void change_apply_all(struct change_list *list, struct image *stable) {
+  assert(stable);
   for (struct change *c = pop(list); c; c = pop(list)) {
     apply(c, stable);
     free(c);
@@ -159,6 +169,7 @@ void change_apply_all(struct change_list *list, struct image *stable) {
 }
 
 void change_drop_all(struct change_list *list) {
+  assert(list);
   for (struct change *c = pop(list); c; c = pop(list)) free(c);
 }
 
@@ -166,7 +177,8 @@ enum tear { TEAR_KEEP_HEAD, TEAR_KEEP_TAIL, TEAR_EACH, TEAR_WAYS };
 
 /* Keeps some of the sectors that the write covers. */
 static void apply_torn(const struct change *c, struct image *stable, uint64_t *dice) {
-  assert(c->kind == CHANGE_WRITE && c->len > 0);
+  assert(c->kind == CHANGE_WRITE);
+  assert(c->len > 0);
   uint64_t first = c->offset / SIM_SECTOR, end = c->offset + c->len;
   uint64_t sectors = (end - 1) / SIM_SECTOR - first + 1;
   enum tear way = (enum tear)sim_roll(dice, TEAR_WAYS);
@@ -185,6 +197,7 @@ static void apply_torn(const struct change *c, struct image *stable, uint64_t *d
 enum fate { FATE_KEPT, FATE_DROPPED, FATE_TORN, FATES };
 
 void change_settle(struct change_list *list, struct image *stable, uint64_t *dice) {
+  assert(stable);
   for (struct change *c = pop(list); c; c = pop(list)) {
     enum fate fate = c->durable ? FATE_KEPT : (enum fate)sim_roll(dice, FATES);
     if (fate == FATE_TORN && c->kind == CHANGE_WRITE && c->len > 0) {

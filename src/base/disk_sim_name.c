@@ -14,7 +14,8 @@ struct inode *inode_new(bool is_dir, uint64_t *used) {
 }
 
 struct inode *inode_keep(struct inode *i) {
-  assert(i && i->refs > 0);
+  assert(i);
+  assert(i->refs > 0);
   i->refs++;
   return i;
 }
@@ -30,7 +31,8 @@ void inode_recharge(struct inode *i) {
 }
 
 void inode_release(struct inode *i) {
-  assert(i && i->refs > 0);
+  assert(i);
+  assert(i->refs > 0);
   if (--i->refs > 0) return;
   assert(i->opens == 0);
   inode_charge(i, 0);
@@ -43,6 +45,7 @@ void inode_release(struct inode *i) {
 }
 
 static int compare_name(const char *entry_name, const char *name, size_t len) {
+  assert(entry_name[0]);
   int order = strncmp(entry_name, name, len);
   return order != 0 ? order : entry_name[len] != 0;
 }
@@ -67,17 +70,20 @@ static bool is_at(const struct folder *f, size_t place, const char *name, size_t
 }
 
 struct inode *folder_find(const struct folder *f, const char *name, size_t len) {
-  assert(f && name);
+  assert(f);
+  assert(name);
   size_t place = place_of(f, name, len);
   return is_at(f, place, name, len) ? f->all[place].inode : NULL;
 }
 
 static char *copy_name(const char *name) {
+  assert(name[0]);
   size_t size = strlen(name) + 1;
   return memcpy(sim_alloc(size), name, size);
 }
 
 static void insert(struct folder *f, size_t place, const char *name, struct inode *inode) {
+  assert(place <= f->count);
   if (f->count == f->cap) {
     f->cap = f->cap ? f->cap * 2 : 8;
     f->all = realloc(f->all, f->cap * sizeof f->all[0]);
@@ -89,7 +95,9 @@ static void insert(struct folder *f, size_t place, const char *name, struct inod
 }
 
 void folder_set(struct folder *f, const char *name, struct inode *inode) {
-  assert(f && name && name[0]);
+  assert(f);
+  assert(name);
+  assert(name[0]);
   size_t len = strlen(name), place = place_of(f, name, len);
   if (!is_at(f, place, name, len)) {
     if (inode) insert(f, place, name, inode);
@@ -108,7 +116,8 @@ void folder_set(struct folder *f, const char *name, struct inode *inode) {
 }
 
 void folder_done(struct folder *f) {
-  assert(f && f->count <= f->cap);
+  assert(f);
+  assert(f->count <= f->cap);
   for (size_t i = 0; i < f->count; i++) {
     free(f->all[i].name);
     inode_release(f->all[i].inode);
@@ -119,7 +128,9 @@ void folder_done(struct folder *f) {
 
 void name_change_make(struct name_list *list, const struct name_part *parts, unsigned count,
                       struct inode *gone) {
-  assert(list && count >= 1 && count <= 2);
+  assert(list);
+  assert(count >= 1);
+  assert(count <= 2);
   struct name_change *c = sim_alloc(sizeof *c);
   c->count = count;
   c->gone = gone ? inode_keep(gone) : NULL;
@@ -136,6 +147,7 @@ void name_change_make(struct name_list *list, const struct name_part *parts, uns
 }
 
 static void change_free(struct name_change *c) {
+  assert(c->count >= 1);
   for (unsigned i = 0; i < c->count; i++) {
     inode_release(c->parts[i].dir);
     free(c->parts[i].name);
@@ -155,6 +167,7 @@ static bool is_in(const struct name_change *c, const struct inode *dir) {
  * made. Journals keep such an order, and without it a synced file could be lost by changes
  * that only ever moved it. */
 static bool builds_on(const struct name_change *later, const struct name_change *earlier) {
+  assert(later != earlier);
   if (later->gone && is_in(earlier, later->gone)) return true;
   if (later->count == 2 && earlier->parts[earlier->count - 1].inode == later->parts[1].dir) return true;
   for (unsigned i = 0; i < later->count; i++) {
@@ -193,7 +206,9 @@ static bool mark_base_of(struct name_list *list, const struct name_change *later
 }
 
 void name_sync(struct name_list *list, const struct inode *dir) {
-  assert(list && dir && dir->is_dir);
+  assert(list);
+  assert(dir);
+  assert(dir->is_dir);
   bool left = false;
   for (struct name_change *c = list->first; c; c = c->next) {
     c->marked = is_in(c, dir);
@@ -210,7 +225,8 @@ void name_sync(struct name_list *list, const struct inode *dir) {
 }
 
 void name_settle(struct name_list *list, uint64_t *dice) {
-  assert(list && dice);
+  assert(list);
+  assert(dice);
   for (struct name_change *c = list->first; c; c = c->next) {
     c->marked = sim_roll(dice, 2) == 0;
     for (const struct name_change *older = list->first; older != c && c->marked; older = older->next) {

@@ -32,8 +32,10 @@ static const char *const code_names[DOM_CODE_COUNT] = {
 
 enum dom_code dom_fail(struct dom_err *err, enum dom_code code, const char *where, const char *format, ...) {
   int saved_errno = errno;
-  assert(code > DOM_OK && code < DOM_CODE_COUNT);
-  assert(where && format);
+  assert(code > DOM_OK);
+  assert(code < DOM_CODE_COUNT);
+  assert(where);
+  assert(format);
   if (err && err->code == DOM_OK) {
     err->code = code;
     err->sys_errno = code == DOM_IO || code == DOM_NO_SPACE ? saved_errno : 0;

@@ -13,7 +13,8 @@ static struct {
 } sink = {.fd = -1};
 
 void log_init(int fd, enum log_level least, struct clock *clock) {
-  assert(fd >= 0 && clock);
+  assert(fd >= 0);
+  assert(clock);
   (void)pthread_mutex_lock(&sink_lock);
   sink.fd = fd;
   sink.least = least;
@@ -55,7 +56,8 @@ static void json_escape(struct buf *out, uint8_t c) {
 }
 
 void json_string(struct buf *out, struct slice s) {
-  assert(out && (s.data || s.len == 0));
+  assert(out);
+  assert(s.data || s.len == 0);
   buf_append_byte(out, '"');
   for (size_t i = 0; i < s.len;) {
     uint8_t c = s.data[i];
@@ -77,7 +79,8 @@ void json_string(struct buf *out, struct slice s) {
 }
 
 static void put_member(struct buf *line, const char *name, const char *text) {
-  assert(name && text);
+  assert(name);
+  assert(text);
   buf_append_byte(line, ',');
   json_string(line, slice_str(name));
   buf_append_byte(line, ':');
@@ -87,6 +90,7 @@ static void put_member(struct buf *line, const char *name, const char *text) {
 static void put_line(struct buf *line, enum log_level level, const char *room, const char *request,
                      const char *message, const struct log_field *fields) {
   static const char *const level_names[] = {"debug", "info", "warn", "error"};
+  assert(sink.clock);
   char stamp[25];
   time_rfc3339(clock_wall_ms(sink.clock), stamp);
   buf_printf(line, "{\"time\":\"%s\"", stamp);
@@ -108,7 +112,10 @@ static void put_line(struct buf *line, enum log_level level, const char *room, c
 
 void log_event(enum log_level level, const char *room, const char *request, const char *message,
                const struct log_field *fields) {
-  assert((unsigned)level <= LOG_ERROR && room && request && message);
+  assert((unsigned)level <= LOG_ERROR);
+  assert(room);
+  assert(request);
+  assert(message);
   (void)pthread_mutex_lock(&sink_lock);
   if (sink.fd >= 0 && level >= sink.least) {
     BUF_AUTO line = BUF_INIT;

@@ -91,6 +91,7 @@ static void late_drop(struct net_sim *s, size_t i) {
 /* Keeps a copy on its way. Without memory it is simply lost, as messages are. */
 static void late_add(struct net_sim *s, uint16_t from, uint16_t to, const char *path, struct slice body) {
   if (s->late_count == LATE_MAX) late_drop(s, (size_t)roll(s, LATE_MAX));
+  assert(s->late_count < LATE_MAX);
   struct late *l = &s->late[s->late_count];
   *l = (struct late){.from = from, .to = to};
   memcpy(l->path, path, strlen(path) + 1);
@@ -100,6 +101,8 @@ static void late_add(struct net_sim *s, uint16_t from, uint16_t to, const char *
 }
 
 static void late_deliver_one(struct net_sim *s) {
+  assert(s->depth == 0);
+  assert(s->late_count > 0);
   size_t i = (size_t)roll(s, s->late_count);
   struct late l = s->late[i];
   s->late[i].body = BUF_INIT;
@@ -111,7 +114,8 @@ static void late_deliver_one(struct net_sim *s) {
 }
 
 void net_sim_deliver_late(struct net_sim *s) {
-  assert(s && s->depth == 0);
+  assert(s);
+  assert(s->depth == 0);
   while (s->late_count > 0) late_deliver_one(s);
 }
 
@@ -151,7 +155,10 @@ static enum dom_code sim_call(struct net *n, uint16_t to, const char *path, stru
 
 enum dom_code net_call(struct net *n, uint16_t to, const char *path, struct slice body, uint32_t timeout_ms,
                        struct buf *reply, struct dom_err *err) {
-  assert(n && path && reply && (body.data || body.len == 0));
+  assert(n);
+  assert(path);
+  assert(reply);
+  assert(body.data || body.len == 0);
   if (body.len > NET_MESSAGE_MAX)
     return dom_fail(err, DOM_TOO_LARGE, "base/net: call", "a message of %zu bytes", body.len);
   return n->ops->call(n, to, path, body, timeout_ms, reply, err);
@@ -172,7 +179,8 @@ void net_sim_free(struct net_sim *s) {
 
 struct net *net_sim_join(struct net_sim *s, uint16_t number, net_handler handler, void *arg) {
   static const struct net_ops ops = {sim_call};
-  assert(s && handler);
+  assert(s);
+  assert(handler);
   size_t i = index_of(s, number);
   assert(i < REGIONS_MAX);
   if (i == s->region_count) s->region_count++;
@@ -187,15 +195,20 @@ void net_sim_leave(struct net_sim *s, uint16_t number) {
 }
 
 void net_sim_chances(struct net_sim *s, unsigned lost, unsigned reply_lost, unsigned twice) {
-  assert(s && lost <= 1000 && reply_lost <= 1000 && twice <= 1000);
+  assert(s);
+  assert(lost <= 1000);
+  assert(reply_lost <= 1000);
+  assert(twice <= 1000);
   s->lost = lost;
   s->reply_lost = reply_lost;
   s->twice = twice;
 }
 
 void net_sim_cut(struct net_sim *s, uint16_t a, uint16_t b, bool cut) {
-  assert(s && a != b);
+  assert(s);
+  assert(a != b);
   size_t i = index_of(s, a), k = index_of(s, b);
-  assert(i < s->region_count && k < s->region_count); /* both have joined before */
+  assert(i < s->region_count);
+  assert(k < s->region_count); /* both have joined before */
   s->cut[i][k] = s->cut[k][i] = cut;
 }

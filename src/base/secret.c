@@ -61,6 +61,7 @@ static void *cell_take(struct slab *s) {
 /* Under slabs_lock. */
 static void *cell_alloc(void) {
   struct slab *s = slabs;
+  assert(!s || s->memory);
   while (s && s->used_count == SLAB_CELLS) s = s->next;
   if (!s) s = slab_new();
   return s ? cell_take(s) : NULL;
@@ -72,7 +73,8 @@ static void cell_free(uint8_t *p) {
   while (s && (p < s->memory || p >= s->memory + SLAB_SIZE)) s = s->next;
   assert(s); /* else p never came from secret_alloc, or with another length */
   size_t i = (size_t)(p - s->memory) / CELL_SIZE;
-  assert(s->used[i] && (size_t)(p - s->memory) % CELL_SIZE == 0);
+  assert(s->used[i]);
+  assert((size_t)(p - s->memory) % CELL_SIZE == 0);
   s->used[i] = false;
   s->used_count--;
 }

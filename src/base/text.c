@@ -26,7 +26,8 @@ void hex_encode(struct buf *out, struct slice in) {
 }
 
 enum dom_code hex_decode(struct slice in, uint8_t *out, size_t out_cap, size_t *out_len) {
-  assert(out_len && (out || out_cap == 0));
+  assert(out_len);
+  assert(out || out_cap == 0);
   if (in.len % 2 != 0) return DOM_INVALID;
   for (size_t i = 0; i < in.len; i++) {
     if (hex_value(in.data[i]) < 0) return DOM_INVALID;
@@ -86,7 +87,8 @@ static bool base64_group(const uint8_t in[4], unsigned pad, uint8_t out[3]) {
 }
 
 enum dom_code base64_decode(struct slice in, struct buf *out) {
-  assert(out && (in.data || in.len == 0));
+  assert(out);
+  assert(in.data || in.len == 0);
   if (in.len % 4 != 0) return DOM_INVALID;
   size_t len_before = out->len;
   for (size_t i = 0; i < in.len; i += 4) {
@@ -104,7 +106,8 @@ enum dom_code base64_decode(struct slice in, struct buf *out) {
 }
 
 enum dom_code percent_decode(struct slice in, bool plus_is_blank, struct buf *out) {
-  assert(out && (in.data || in.len == 0));
+  assert(out);
+  assert(in.data || in.len == 0);
   size_t len_before = out->len;
   for (size_t i = 0; i < in.len; i++) {
     uint8_t c = in.data[i];
@@ -133,7 +136,8 @@ static bool is_unreserved(uint8_t c) {
 
 void percent_encode(struct buf *out, struct slice in, bool keep_slash) {
   static const char upper[] = "0123456789ABCDEF"; /* RFC 3986 §2.1 prefers it, SigV4 demands it */
-  assert(out && (in.data || in.len == 0));
+  assert(out);
+  assert(in.data || in.len == 0);
   for (size_t i = 0; i < in.len; i++) {
     uint8_t c = in.data[i];
     if (is_unreserved(c) || (keep_slash && c == '/')) {
@@ -147,7 +151,8 @@ void percent_encode(struct buf *out, struct slice in, bool keep_slash) {
 
 /* Length of the well-formed sequence at `at` (RFC 3629 §4), 0 when there is none. */
 static size_t utf8_sequence(const uint8_t *at, size_t left) {
-  assert(at && left > 0);
+  assert(at);
+  assert(left > 0);
   uint8_t first = at[0];
   if (first < 0x80) return 1;
   size_t len = first >= 0xc2 && first <= 0xdf   ? 2

@@ -24,7 +24,8 @@ static bool is_leap(unsigned year) {
 
 static unsigned days_in_month(unsigned year, unsigned month) {
   static const unsigned char days[12] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-  assert(month >= 1 && month <= 12);
+  assert(month >= 1);
+  assert(month <= 12);
   return month == 2 && is_leap(year) ? 29 : days[month - 1];
 }
 
@@ -53,7 +54,8 @@ static struct date date_of(uint64_t wall_ms) {
 
 /* DOM_INVALID for a date that does not exist. A leap second (60) counts as the next second. */
 static enum dom_code date_to_ms(const struct date *d, uint64_t *out_ms) {
-  assert(d && out_ms);
+  assert(d);
+  assert(out_ms);
   if (d->year < 1970 || d->year > 9999 || d->month < 1 || d->month > 12) return DOM_INVALID;
   if (d->day < 1 || d->day > days_in_month(d->year, d->month)) return DOM_INVALID;
   if (d->hour > 23 || d->minute > 59 || d->second > 60) return DOM_INVALID;
@@ -94,6 +96,7 @@ struct matcher {
 };
 
 static bool match_digit(struct matcher *m, unsigned *field, bool blank_is_zero) {
+  assert(m->at < m->s.len);
   uint8_t c = m->s.data[m->at];
   if (blank_is_zero && c == ' ') c = '0';
   if (c < '0' || c > '9') return false;
@@ -106,6 +109,7 @@ static bool match_name(struct matcher *m, const char names[][4], unsigned count,
   for (unsigned i = 0; i < count; i++) {
     if (m->s.len - m->at >= 3 && memcmp(m->s.data + m->at, names[i], 3) == 0) {
       m->at += 3;
+      assert(m->at <= m->s.len);
       *out_index = i;
       return true;
     }
@@ -114,6 +118,7 @@ static bool match_name(struct matcher *m, const char names[][4], unsigned count,
 }
 
 static bool match_weekday(struct matcher *m, bool whole) {
+  assert(m->at < m->s.len);
   static const char *const rests[7] = {"rsday", "day", "urday", "day", "day", "sday", "nesday"};
   unsigned weekday = 0; /* only its form counts: RFC 9110 has recipients trust the date */
   if (!match_name(m, weekdays, 7, &weekday)) return false;
@@ -125,6 +130,7 @@ static bool match_weekday(struct matcher *m, bool whole) {
 }
 
 static bool match_one(struct matcher *m, char c) {
+  assert(m->at <= m->s.len);
   if (m->at >= m->s.len) return false;
   switch (c) {
   case 'Y':
@@ -157,7 +163,8 @@ static bool match_one(struct matcher *m, char c) {
 }
 
 static bool match(struct slice s, const char *pattern, struct date *out_date) {
-  assert(pattern && (s.data || s.len == 0));
+  assert(pattern);
+  assert(s.data || s.len == 0);
   struct matcher m = {.s = s};
   for (; *pattern; pattern++) {
     if (!match_one(&m, *pattern)) return false;
