@@ -50,7 +50,7 @@ static enum dom_code fail_memory(struct dom_err *err) {
 }
 
 static struct place place_of(yaml_mark_t mark) {
-  assert(mark.line < YAML_BYTES_MAX && mark.column < YAML_BYTES_MAX);
+  assert(mark.line <= YAML_BYTES_MAX && mark.column <= YAML_BYTES_MAX);
   return (struct place){(uint32_t)mark.line + 1, (uint32_t)mark.column + 1};
 }
 

@@ -131,6 +131,11 @@ static void test_bounds(void **state) {
   buf_reset(&text);
   for (int i = 0; i <= YAML_BYTES_MAX; i++) buf_append_byte(&text, '\n');
   expect_too_large(&text, "at most 1048576 are read");
+  text.len = YAML_BYTES_MAX; /* as long as a file may be, and nothing in it */
+  struct dom_err err = {0};
+  struct yaml_doc *doc = NULL;
+  assert_int_equal(yaml_load(buf_slice(&text), "f", &doc, &err), DOM_INVALID);
+  assert_non_null(strstr(err.text, "the file is empty"));
   buf_reset(&text);
   for (int i = 0; i <= YAML_ENTRIES_MAX; i++) buf_printf(&text, "k%d: 1\n", i);
   expect_too_large(&text, "f:1025:8: too many entries");
