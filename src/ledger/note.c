@@ -38,21 +38,37 @@ bool note_name_valid(struct slice name) {
   return true;
 }
 
-/* Standard base64 in canonical form, into `out`. */
-static bool base64_canonical(struct slice text, struct buf *out) {
-  assert(out && out->len == 0);
-  BUF_AUTO again = BUF_INIT;
-  if (base64_decode(text, out) != DOM_OK || out->failed) return false;
-  base64_encode(&again, buf_slice(out));
-  return !again.failed && slice_equal(buf_slice(&again), text);
+/* Value of a base64 digit, or -1. */
+static int digit_value(uint8_t c) {
+  if (c >= 'A' && c <= 'Z') return c - 'A';
+  if (c >= 'a' && c <= 'z') return c - 'a' + 26;
+  if (c >= '0' && c <= '9') return c - '0' + 52;
+  return c == '+' ? 62 : c == '/' ? 63 : -1;
+}
+
+bool note_base64(struct slice text, uint8_t *out, size_t cap, size_t *out_len) {
+  assert(out && out_len && (text.data || text.len == 0));
+  size_t pad = 0, len = 0;
+  uint32_t bits = 0;
+  while (pad < 2 && pad < text.len && text.data[text.len - 1 - pad] == '=') pad++;
+  if (text.len % 4 != 0 || text.len / 4 * 3 - pad > cap) return false;
+  for (size_t i = 0; i < text.len - pad; i++) {
+    int value = digit_value(text.data[i]);
+    if (value < 0) return false;
+    bits = bits << 6 | (uint32_t)value;
+    if (i % 4 == 0) continue; /* 6 bits: no whole byte yet */
+    unsigned spare = 6 - 2 * (unsigned)(i % 4);
+    out[len++] = (uint8_t)(bits >> spare);
+    bits &= (1U << spare) - 1;
+  }
+  *out_len = len;
+  return bits == 0; /* no stray bits: one text for each content */
 }
 
 bool note_base64_exact(struct slice text, uint8_t *out, size_t len) {
   assert(out && len > 0);
-  BUF_AUTO raw = BUF_INIT;
-  if (!base64_canonical(text, &raw) || raw.len != len) return false;
-  memcpy(out, raw.data, len);
-  return true;
+  size_t got;
+  return note_base64(text, out, len, &got) && got == len;
 }
 
 bool note_line(struct slice *text, struct slice *out_line) {
@@ -137,16 +153,23 @@ void checkpoint_sign(const struct checkpoint *checkpoint, const uint8_t seed[ED2
   buf_append_byte(out, '\n');
 }
 
-/* "— name base64\n": name, and the blob of at least a key id. False when malformed. */
-static bool signature_line(struct slice line, struct slice *out_name, struct buf *blob) {
-  assert(out_name && blob);
+/* A signature line's parts. */
+struct signature {
+  struct slice name;
+  size_t len;
+  uint8_t blob[SIG_BLOB_MAX]; /* key id ‖ signature */
+};
+
+/* "— name base64": at least a key id and a byte. False when malformed. */
+static bool signature_line(struct slice line, struct signature *out) {
+  assert(out);
   if (!slice_starts_with(line, DASH)) return false;
   line = slice_cut(line, DASH.len, line.len);
   size_t blank = slice_find(line, ' ');
   if (blank == line.len || !note_name_valid(slice_cut(line, 0, blank))) return false;
-  *out_name = slice_cut(line, 0, blank);
-  if (line.len - blank > SIG_BLOB_MAX) return false;
-  return base64_canonical(slice_cut(line, blank + 1, line.len), blob) && blob->len > KEY_ID_SIZE;
+  out->name = slice_cut(line, 0, blank);
+  return note_base64(slice_cut(line, blank + 1, line.len), out->blob, sizeof out->blob, &out->len) &&
+         out->len > KEY_ID_SIZE;
 }
 
 static bool signatures_well_formed(struct slice signatures) {
@@ -154,9 +177,8 @@ static bool signatures_well_formed(struct slice signatures) {
   size_t count = 0;
   struct slice line;
   while (note_line(&signatures, &line)) {
-    BUF_AUTO blob = BUF_INIT;
-    struct slice name;
-    if (++count > NOTE_SIGNATURES_MAX || !signature_line(line, &name, &blob)) return false;
+    struct signature signature;
+    if (++count > NOTE_SIGNATURES_MAX || !signature_line(line, &signature)) return false;
   }
   return count > 0 && signatures.len == 0;
 }
@@ -192,15 +214,15 @@ bool checkpoint_verify(const struct checkpoint *checkpoint, struct slice body, s
   assert(checkpoint && key);
   uint8_t id[LEDGER_LOG_ID_SIZE];
   bool verified = false;
-  struct slice line, name;
+  struct slice line;
   if (strcmp(checkpoint->origin, key->origin) != 0) return false;
   ledger_log_id(key->origin, key->public_key, id);
   while (note_line(&signatures, &line)) {
-    BUF_AUTO blob = BUF_INIT;
-    if (!signature_line(line, &name, &blob)) return false;
-    if (!slice_equal(name, slice_str(key->origin)) || memcmp(blob.data, id, KEY_ID_SIZE) != 0) continue;
-    if (blob.len != SIG_BLOB_SIZE || !ed25519_verify(key->public_key, body, blob.data + KEY_ID_SIZE))
-      return false;
+    struct signature sig;
+    if (!signature_line(line, &sig)) return false;
+    if (!slice_equal(sig.name, slice_str(key->origin)) || memcmp(sig.blob, id, KEY_ID_SIZE) != 0) continue;
+    if (sig.len != SIG_BLOB_SIZE) return false;
+    if (!ed25519_verify(key->public_key, body, sig.blob + KEY_ID_SIZE)) return false;
     verified = true;
   }
   return verified;

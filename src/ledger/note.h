@@ -27,7 +27,12 @@ struct note_key {
  * (Unicode's too) and plus. */
 bool note_name_valid(struct slice name);
 
-/* Standard base64 that re-encodes to itself (no stray bits) into exactly `len` bytes. */
+/* Standard base64 (RFC 4648 §4), padded, without stray bits: each content has one text.
+ * False otherwise, or when it needs more than `cap` bytes. Allocates nothing, so that a lack
+ * of memory never looks like damage. */
+bool note_base64(struct slice text, uint8_t *out, size_t cap, size_t *out_len);
+
+/* The same, of exactly `len` bytes. */
 bool note_base64_exact(struct slice text, uint8_t *out, size_t len);
 
 /* The next line of *text without its newline; advances. False when no newline is left. */
