@@ -65,6 +65,14 @@ enum s3_error s3_error_of_auth(enum auth_error error) {
   return map[error];
 }
 
+void s3_error_message_text(enum s3_error error, const char *detail, struct buf *out) {
+  assert(error > S3_OK && error < S3_ERROR_COUNT && out != NULL);
+  xml_escape(out, slice_str(rows[error].message));
+  if (detail == NULL) return;
+  buf_append_str(out, ": ");
+  xml_escape(out, slice_str(detail));
+}
+
 void s3_error_xml(enum s3_error error, const struct s3_error_context *context, struct buf *out) {
   assert(error > S3_OK && error < S3_ERROR_COUNT);
   assert(context != NULL && out != NULL);
@@ -73,11 +81,7 @@ void s3_error_xml(enum s3_error error, const struct s3_error_context *context, s
   xml_open(out, "Error");
   xml_text(out, "Code", slice_str(rows[error].code));
   xml_open(out, "Message");
-  xml_escape(out, slice_str(rows[error].message));
-  if (context->detail != NULL) {
-    buf_append_str(out, ": ");
-    xml_escape(out, slice_str(context->detail));
-  }
+  s3_error_message_text(error, context->detail, out);
   xml_close(out, "Message");
   xml_text(out, "Resource", context->resource);
   xml_text(out, "RequestId", context->request_id);

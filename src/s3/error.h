@@ -27,6 +27,9 @@ unsigned s3_error_status(enum s3_error error);
 /* Never empty: some clients fail on an error without a message. */
 const char *s3_error_message(enum s3_error error);
 
+/* Appends the message, escaped for XML, and ": detail" unless `detail` is NULL. */
+void s3_error_message_text(enum s3_error error, const char *detail, struct buf *out);
+
 /* The S3 error for a verdict of auth; S3_OK for AUTH_OK. */
 enum s3_error s3_error_of_auth(enum auth_error error);
 

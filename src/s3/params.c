@@ -136,14 +136,35 @@ static enum s3_error part_number_param(const struct auth_query *query, struct s3
   return upload_id_param(query, request, fault);
 }
 
-static void overrides_params(const struct auth_query *query, struct s3_overrides *overrides) {
+/* An override becomes a header of the answer: it may not hold what ends one. */
+static enum s3_error override_param(const struct auth_query *query, const char *name, struct slice *out,
+                                    struct s3_fault *fault) {
+  struct slice text = text_param(query, name);
+  assert(out != NULL);
+  for (size_t i = 0; i < text.len; i++)
+    if (text.data[i] < ' ' || text.data[i] == 0x7F) return fault_set(fault, S3_ERR_INVALID_ARGUMENT, name);
+  *out = text;
+  return S3_OK;
+}
+
+static enum s3_error overrides_params(const struct auth_query *query, struct s3_overrides *overrides,
+                                      struct s3_fault *fault) {
+  const struct {
+    const char *name;
+    struct slice *out;
+  } rows[] = {
+      {"response-content-type", &overrides->content_type},
+      {"response-content-encoding", &overrides->content_encoding},
+      {"response-cache-control", &overrides->cache_control},
+      {"response-content-disposition", &overrides->content_disposition},
+      {"response-content-language", &overrides->content_language},
+      {"response-expires", &overrides->expires},
+  };
   assert(overrides != NULL);
-  overrides->content_type = text_param(query, "response-content-type");
-  overrides->content_encoding = text_param(query, "response-content-encoding");
-  overrides->cache_control = text_param(query, "response-cache-control");
-  overrides->content_disposition = text_param(query, "response-content-disposition");
-  overrides->content_language = text_param(query, "response-content-language");
-  overrides->expires = text_param(query, "response-expires");
+  enum s3_error error = S3_OK;
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0] && error == S3_OK; i++)
+    error = override_param(query, rows[i].name, rows[i].out, fault);
+  return error;
 }
 
 enum s3_error params_parse(const struct auth_query *query, struct s3_request *request,
@@ -170,8 +191,7 @@ enum s3_error params_parse(const struct auth_query *query, struct s3_request *re
     return upload_id_param(query, request, fault);
   case S3_OP_GET_OBJECT:
   case S3_OP_HEAD_OBJECT:
-    overrides_params(query, &request->overrides);
-    return S3_OK;
+    return overrides_params(query, &request->overrides, fault);
   default:
     return S3_OK;
   }

@@ -15,11 +15,16 @@
 #define DOMICILE_S3_S3_H
 
 #include "s3/condition.h"
+#include "s3/document.h"
 #include "s3/error.h"
+#include "s3/etag.h"
 #include "s3/limits.h"
+#include "s3/listing.h"
 #include "s3/meta.h"
 #include "s3/name.h"
 #include "s3/range.h"
+#include "s3/reply.h"
 #include "s3/request.h"
+#include "s3/result.h"
 
 #endif

@@ -1,0 +1,72 @@
+/* The five listings as XML, written entry by entry, so that a page need not be held twice:
+ * begin, then entries in order, then end. */
+#ifndef DOMICILE_S3_LISTING_H
+#define DOMICILE_S3_LISTING_H
+
+#include "s3/etag.h"
+#include "s3/request.h"
+
+/* One object of a listing. */
+struct s3_listed_object {
+  struct slice key;
+  uint64_t size;
+  uint64_t modified_ms;
+  const uint8_t *md5;  /* MD5_SIZE bytes */
+  uint32_t part_count; /* as s3_etag_print */
+};
+
+/* One upload of ListMultipartUploads. */
+struct s3_listed_upload {
+  struct slice key;
+  struct slice upload_id;
+  uint64_t initiated_ms;
+};
+
+/* One part of ListParts. */
+struct s3_listed_part {
+  uint32_t number;
+  uint64_t size;
+  uint64_t modified_ms;
+  const uint8_t *md5; /* MD5_SIZE bytes */
+};
+
+/* A page under construction. Fields are the writer's own. */
+struct s3_listing {
+  const struct s3_request *request;
+  struct slice owner;
+  struct buf *out;
+  struct buf prefixes;    /* common prefixes come after all entries */
+  struct buf last_key;    /* greatest key or common prefix so far */
+  struct buf last_upload; /* upload id of the last upload */
+  uint32_t last_part;
+  uint32_t count;
+};
+
+/* Begins a page for request->op, one of the five listings; `request`, `owner` (the account) and
+ * `out` are borrowed until s3_listing_done. */
+void s3_listing_begin(struct s3_listing *listing, const struct s3_request *request, struct slice owner,
+                      struct buf *out);
+/* ListObjects V1, V2 and ListObjectVersions (version "null", the latest). */
+void s3_listing_object(struct s3_listing *listing, const struct s3_listed_object *object);
+/* All but ListParts. */
+void s3_listing_prefix(struct s3_listing *listing, struct slice prefix);
+void s3_listing_upload(struct s3_listing *listing, const struct s3_listed_upload *upload);
+void s3_listing_part(struct s3_listing *listing, const struct s3_listed_part *part);
+/* Writes the rest; `truncated`: something greater than the last entry was left out, and a marker
+ * or token for the next page is given. Returns: DOM_OK; DOM_NO_MEMORY. */
+enum dom_code s3_listing_end(struct s3_listing *listing, bool truncated, struct dom_err *err);
+/* Frees what the writer holds; `out` stays the caller's. */
+void s3_listing_done(struct s3_listing *listing);
+
+/* Where a page of these listings begins: only keys, or common prefixes, greater than *out_after
+ * are shown. For V1, V2 (token before start-after) and versions; in the arena or the request's.
+ * Returns: S3_OK; S3_ERR_INVALID_ARGUMENT (a token that is none of ours); S3_ERR_INTERNAL_ERROR. */
+enum s3_error s3_listing_after(const struct s3_request *request, struct arena *arena,
+                               struct slice *out_after);
+
+/* Appends the opaque token for "greater than `after`". */
+void s3_token_encode(struct slice after, struct buf *out);
+/* Reads it back; in the arena. Returns: as s3_listing_after. */
+enum s3_error s3_token_decode(struct slice token, struct arena *arena, struct slice *out_after);
+
+#endif

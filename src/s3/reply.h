@@ -1,0 +1,44 @@
+/* Headers of answers that describe an object. */
+#ifndef DOMICILE_S3_REPLY_H
+#define DOMICILE_S3_REPLY_H
+
+#include "s3/etag.h"
+#include "s3/request.h"
+
+/* A growing list of headers in an arena. `failed`: memory ran out, the list is not complete. */
+struct s3_headers {
+  struct arena *arena;
+  struct auth_header *items;
+  size_t count;
+  size_t capacity;
+  bool failed;
+};
+
+/* Adds a line; name and value are borrowed. The value must hold no line end (asserted: nothing
+ * from a request may split an answer). */
+void s3_headers_add(struct s3_headers *headers, struct slice name, struct slice value);
+/* The same with a copy of the value. */
+void s3_headers_add_copy(struct s3_headers *headers, struct slice name, struct slice value);
+
+/* One object as its headers tell it. */
+struct s3_object_view {
+  const uint8_t *md5;  /* MD5_SIZE bytes */
+  uint32_t part_count; /* as s3_etag_print */
+  uint64_t modified_ms;
+  const struct s3_meta *meta;
+};
+
+/* ETag, quoted: for PUT, UploadPart and every read. */
+void s3_headers_etag(struct s3_headers *headers, const uint8_t md5[MD5_SIZE], uint32_t part_count);
+/* Everything a GET or HEAD says of an object, length and range excepted: ETag, Last-Modified,
+ * Accept-Ranges, Content-Type (binary/octet-stream when none was stored), the other stored
+ * headers, x-amz-meta-*, and the checksum when `checksum_mode`. `overrides` (NULL: none) replace
+ * stored headers. */
+void s3_headers_object(struct s3_headers *headers, const struct s3_object_view *object,
+                       const struct s3_overrides *overrides, bool checksum_mode);
+/* Content-Range of a 206 (RFC 9110 §14.4). */
+void s3_headers_range(struct s3_headers *headers, uint64_t first, uint64_t count, uint64_t size);
+/* x-amz-checksum-…: answer to a write that was checked by one. */
+void s3_headers_checksum(struct s3_headers *headers, const struct auth_digest *digest);
+
+#endif
