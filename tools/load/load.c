@@ -23,7 +23,7 @@ void load_signals_install(void) {
   assert(failed == 0);
 }
 
-enum load_exit load_complain(const char *format, ...) {
+int load_complain(const char *format, ...) {
   assert(format != NULL);
   char text[1024];
   va_list args;

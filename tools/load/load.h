@@ -31,7 +31,7 @@ void load_signals_install(void);
 
 /* Prints "domicile-load: TEXT" to stderr. Returns LOAD_FAILED, so that a caller may
  * `return load_complain(...)`. Never give it a secret. Threads: any. */
-enum load_exit load_complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+int load_complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Subcommands. `argv[0]` is the subcommand's name. Each prints its own errors.
  * Returns: enum load_exit. */

@@ -31,7 +31,7 @@ int session_init(struct session *s, const struct flag_set *set, const char *key_
   s->endpoint_count = endpoints->count;
   s->workers = (size_t)workers;
   s->clients = dom_calloc(s->workers * s->endpoint_count, sizeof *s->clients);
-  return s->clients == NULL ? (int)load_complain("out of memory") : -1;
+  return s->clients == NULL ? load_complain("out of memory") : -1;
 }
 
 void session_done(struct session *s) {
