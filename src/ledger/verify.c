@@ -61,7 +61,8 @@ struct domicile_result *result_new(void) {
   return r;
 }
 
-static void say_line(struct domicile_result *r, const char *format, va_list args) {
+__attribute__((format(printf, 2, 0))) static void say_line(struct domicile_result *r, const char *format,
+                                                           va_list args) {
   char line[1024]; /* two origins and some words; longer lines are cut */
   int len = vsnprintf(line, sizeof line, format, args);
   assert(r && len >= 0);
