@@ -6,22 +6,9 @@
 #include "base/alloc.h"
 #include "base/codec.h"
 #include "vault/folder.h"
-
-#define HEADER_MAGIC "DOMVAULT"
-enum {
-  HEADER_VERSION = 1,
-  HEADER_KNOWN_INCOMPAT = 0, /* no incompatible feature exists yet */
-  HEADER_AT_CRC = SLOT_HEADER_SIZE - 4,
-  CHUNK_SIZE = SLOT_CHUNK * SLOT_SIZE
-};
+#include "vault/slot_header.h"
 
 static const char *const FILE_NAMES[SLOT_COPIES] = {"slots-0", "slots-1"};
-
-struct header {
-  uint16_t region;
-  uint8_t copy;
-  uint8_t vault_id[SLOT_VAULT_ID_SIZE];
-};
 
 static enum dom_code join_path(char out[SLOT_PATH_MAX], const char *folder, const char *name,
                                const char *suffix, struct dom_err *err) {
@@ -36,56 +23,17 @@ static uint64_t slot_offset(uint32_t slot) {
 
 /* ---- headers ---- */
 
-static enum dom_code header_encode(const struct header *h, struct buf *out) {
-  assert(h->copy < SLOT_COPIES);
-  size_t start = out->len;
-  buf_append_str(out, HEADER_MAGIC);
-  put_u32le(out, HEADER_VERSION);
-  put_u32le(out, SLOT_SIZE);
-  put_u64le(out, 0); /* compatible features */
-  put_u64le(out, 0); /* incompatible features */
-  put_u16le(out, h->region);
-  put_u8(out, h->copy);
-  put_u8(out, 0);
-  buf_append(out, h->vault_id, SLOT_VAULT_ID_SIZE);
-  if (!out->failed) buf_append_zero(out, HEADER_AT_CRC - (out->len - start));
-  if (!out->failed) put_u32le(out, crc32c(0, out->data + start, HEADER_AT_CRC));
-  return buf_check(out, NULL);
-}
-
-/* DOM_CORRUPT: not a whole header. DOM_INCOMPATIBLE: whole, but not for this build. */
-static enum dom_code header_decode(const uint8_t in[SLOT_HEADER_SIZE], struct header *out,
-                                   struct dom_err *err) {
-  if (load_u32le(in + HEADER_AT_CRC) != crc32c(0, in, HEADER_AT_CRC)) return DOM_CORRUPT;
-  struct reader r = reader_of(slice_of(in, SLOT_HEADER_SIZE));
-  if (!slice_equal(get_slice(&r, 8), SLICE_LIT(HEADER_MAGIC))) return DOM_CORRUPT;
-  uint32_t version = get_u32le(&r), slot_size = get_u32le(&r);
-  get_u64le(&r); /* compatible features are ignored */
-  uint64_t incompat = get_u64le(&r);
-  if (version != HEADER_VERSION || slot_size != SLOT_SIZE || (incompat & ~(uint64_t)HEADER_KNOWN_INCOMPAT)) {
-    return dom_fail(err, DOM_INCOMPATIBLE, "vault/files: header",
-                    "vault format %u, slot size %u, features %llx: this build knows version %d only", version,
-                    slot_size, (unsigned long long)incompat, HEADER_VERSION);
-  }
-  struct header h = {.region = get_u16le(&r), .copy = get_u8(&r)};
-  get_u8(&r);
-  get_copy(&r, h.vault_id, SLOT_VAULT_ID_SIZE);
-  assert(!r.bad);
-  *out = h;
-  return DOM_OK;
-}
-
-static enum dom_code header_read(struct disk_file *file, struct header *out, struct dom_err *err) {
+static enum dom_code header_read(struct disk_file *file, struct slot_header *out, struct dom_err *err) {
   uint8_t bytes[SLOT_HEADER_SIZE];
   size_t len = 0;
   enum dom_code code = disk_read(file, 0, bytes, sizeof bytes, &len, err);
   if (code != DOM_OK) return code;
-  return len == sizeof bytes ? header_decode(bytes, out, err) : DOM_CORRUPT;
+  return len == sizeof bytes ? slot_header_decode(bytes, out, err) : DOM_CORRUPT;
 }
 
-static enum dom_code header_write(struct disk_file *file, const struct header *h, struct dom_err *err) {
+static enum dom_code header_write(struct disk_file *file, const struct slot_header *h, struct dom_err *err) {
   BUF_AUTO bytes = BUF_INIT;
-  enum dom_code code = header_encode(h, &bytes);
+  enum dom_code code = slot_header_encode(h, &bytes);
   if (code == DOM_OK) code = disk_write(file, 0, bytes.data, bytes.len, err);
   if (code == DOM_OK) code = disk_sync(file, err);
   return code == DOM_NO_MEMORY ? dom_fail(err, code, "vault/files: header", "no memory") : code;
@@ -101,10 +49,10 @@ static enum dom_code append_free_slots(struct buf *out, uint16_t region, uint64_
   return buf_check(out, err);
 }
 
-static enum dom_code make_copy(struct disk *disk, const char *path, const struct header *h,
+static enum dom_code make_copy(struct disk *disk, const char *path, const struct slot_header *h,
                                struct dom_err *err) {
   BUF_AUTO bytes = BUF_INIT;
-  enum dom_code code = header_encode(h, &bytes);
+  enum dom_code code = slot_header_encode(h, &bytes);
   if (code == DOM_OK) code = append_free_slots(&bytes, h->region, 0, err);
   if (code != DOM_OK) return dom_fail(err, code, "vault/files: create", "no memory");
   struct disk_file *file = NULL;
@@ -119,7 +67,7 @@ static enum dom_code make_copy(struct disk *disk, const char *path, const struct
 /* Both files are whole and durable under other names before either gets its own, so that an
  * empty vault is there entirely or not at all. */
 static enum dom_code make_files(struct disk *disk, const char *folder, uint16_t region, struct dom_err *err) {
-  struct header h = {.region = region};
+  struct slot_header h = {.region = region};
   random_bytes(h.vault_id, sizeof h.vault_id);
   char made[SLOT_COPIES][SLOT_PATH_MAX], named[SLOT_COPIES][SLOT_PATH_MAX];
   enum dom_code code = folder_make(disk, folder, err);
@@ -166,7 +114,7 @@ static enum dom_code open_present(struct slot_files *f, const char *folder, unsi
 /* Reads both headers, puts a bad one right from the good one, checks that they belong
  * together and to this region. */
 static enum dom_code check_headers(struct slot_files *f, struct dom_err *err) {
-  struct header h[SLOT_COPIES] = {0};
+  struct slot_header h[SLOT_COPIES] = {0};
   bool good[SLOT_COPIES];
   for (int i = 0; i < SLOT_COPIES; i++) {
     enum dom_code code = header_read(f->file[i], &h[i], err);
@@ -176,7 +124,7 @@ static enum dom_code check_headers(struct slot_files *f, struct dom_err *err) {
   if (!good[0] && !good[1]) {
     return dom_fail(err, DOM_CORRUPT, "vault/files: open", "the headers of both vault files are bad");
   }
-  const struct header *use = good[0] ? &h[0] : &h[1];
+  const struct slot_header *use = good[0] ? &h[0] : &h[1];
   if (use->region != f->region) {
     return dom_fail(err, DOM_INCOMPATIBLE, "vault/files: open",
                     "this vault belongs to region number %u, not %u", use->region, f->region);
@@ -188,7 +136,7 @@ static enum dom_code check_headers(struct slot_files *f, struct dom_err *err) {
   memcpy(f->vault_id, use->vault_id, SLOT_VAULT_ID_SIZE);
   for (int i = 0; i < SLOT_COPIES; i++) {
     if (good[i]) continue;
-    struct header fixed = *use;
+    struct slot_header fixed = *use;
     fixed.copy = (uint8_t)i;
     enum dom_code code = header_write(f->file[i], &fixed, err);
     if (code != DOM_OK) return code;

@@ -6,23 +6,9 @@
 #include "base/codec.h"
 #include "base/crypto.h"
 #include "base/disk.h"
+#include "store/local/index_format.h"
 
-#define HEADER_MAGIC "DOMINDEX"
-
-/* docs/formats/index-files.md. Header and length lie in sectors of their own, so that writing
- * one cannot tear the other. */
-enum {
-  HEADER_VERSION = 1,
-  HEADER_KNOWN_INCOMPAT = 0, /* no incompatible feature exists yet */
-  SECTOR_SIZE = 512,
-  AT_SALT = 32,
-  AT_CHECK = 64,
-  CHECK_SIZE = 16,
-  AT_HEADER_CRC = SECTOR_SIZE - 4,
-  AT_LENGTH = SECTOR_SIZE,
-  AT_LENGTH_CRC = 2 * SECTOR_SIZE - 4,
-  APPEND_CHUNK = 64 * 1024 /* encrypted at a time: stays in the cache */
-};
+enum { APPEND_CHUNK = 64 * 1024 }; /* encrypted at a time: stays in the cache */
 
 struct index_volume {
   struct disk *disk;
@@ -33,7 +19,7 @@ struct index_volume {
 struct index_writer {
   struct disk_file *file;
   uint8_t key[KEY_SIZE];
-  uint8_t salt[INDEX_SALT_SIZE];
+  uint8_t salt[INDEX_SALT_SIZE], check[INDEX_CHECK_SIZE];
   uint64_t size;   /* appended, or truncated to */
   uint64_t synced; /* the length in the header */
   bool begun;      /* the header is written */
@@ -47,8 +33,6 @@ struct index_reader {
   uint8_t key[KEY_SIZE];
   uint64_t size;
 };
-
-_Static_assert((int)INDEX_KEY_SIZE == (int)KEY_SIZE, "the header for C++ repeats this size");
 
 /* ---- volume ---- */
 
@@ -104,74 +88,6 @@ enum dom_code index_volume_path(const struct index_volume *vol, const char *name
   return DOM_OK;
 }
 
-/* ---- header ---- */
-
-static void derive_file_key(const struct index_volume *vol, const uint8_t salt[INDEX_SALT_SIZE],
-                            uint8_t out_key[KEY_SIZE], uint8_t out_check[CHECK_SIZE]) {
-  static const char kind[] = "index-file";
-  uint8_t info[sizeof kind - 1 + INDEX_SALT_SIZE], check[KEY_SIZE];
-  memcpy(info, kind, sizeof kind - 1);
-  memcpy(info + sizeof kind - 1, salt, INDEX_SALT_SIZE);
-  hkdf_sha256(vol->key, slice_of(info, sizeof info), out_key);
-  hkdf_sha256(out_key, SLICE_LIT("index-file check"), check);
-  memcpy(out_check, check, CHECK_SIZE);
-}
-
-static void encode_length(uint64_t length, uint8_t sector[SECTOR_SIZE]) {
-  memset(sector, 0, SECTOR_SIZE);
-  store_u64le(sector, length);
-  store_u32le(sector + SECTOR_SIZE - 4, crc32c(0, sector, SECTOR_SIZE - 4));
-}
-
-static void encode_header(const uint8_t salt[INDEX_SALT_SIZE], const uint8_t check[CHECK_SIZE],
-                          uint8_t out[INDEX_HEADER_SIZE]) {
-  memset(out, 0, INDEX_HEADER_SIZE);
-  memcpy(out, HEADER_MAGIC, 8);
-  store_u32le(out + 8, HEADER_VERSION);
-  store_u64le(out + 16, 0); /* compatible features */
-  store_u64le(out + 24, 0); /* incompatible features */
-  memcpy(out + AT_SALT, salt, INDEX_SALT_SIZE);
-  memcpy(out + AT_CHECK, check, CHECK_SIZE);
-  store_u32le(out + AT_HEADER_CRC, crc32c(0, out, AT_HEADER_CRC));
-  encode_length(0, out + AT_LENGTH);
-}
-
-static bool sector_is_zero(const uint8_t *sector) {
-  uint8_t any = 0;
-  for (size_t i = 0; i < SECTOR_SIZE; i++) any |= sector[i];
-  return any == 0;
-}
-
-/* *out_size 0 for a file that no sync ever finished. */
-static enum dom_code decode_header(const struct index_volume *vol, const uint8_t in[INDEX_HEADER_SIZE],
-                                   uint8_t out_key[KEY_SIZE], uint64_t *out_size, struct dom_err *err) {
-  if (sector_is_zero(in) || sector_is_zero(in + AT_LENGTH)) {
-    *out_size = 0;
-    return DOM_OK;
-  }
-  bool good = memcmp(in, HEADER_MAGIC, 8) == 0 &&
-              load_u32le(in + AT_HEADER_CRC) == crc32c(0, in, AT_HEADER_CRC) &&
-              load_u32le(in + AT_LENGTH_CRC) == crc32c(0, in + AT_LENGTH, SECTOR_SIZE - 4);
-  if (!good)
-    return dom_fail(err, DOM_CORRUPT, "store/index: header", "the header of an index file is damaged");
-  uint32_t version = load_u32le(in + 8);
-  uint64_t incompat = load_u64le(in + 24);
-  if (version != HEADER_VERSION || (incompat & ~(uint64_t)HEADER_KNOWN_INCOMPAT)) {
-    return dom_fail(err, DOM_INCOMPATIBLE, "store/index: header",
-                    "index file format %u, features %llx: this build knows version %d only", version,
-                    (unsigned long long)incompat, HEADER_VERSION);
-  }
-  uint8_t key[KEY_SIZE], check[CHECK_SIZE];
-  derive_file_key(vol, in + AT_SALT, key, check);
-  bool ours = slice_equal_secret(slice_of(check, CHECK_SIZE), slice_of(in + AT_CHECK, CHECK_SIZE));
-  if (ours) memcpy(out_key, key, KEY_SIZE);
-  wipe(key, sizeof key);
-  if (!ours)
-    return dom_fail(err, DOM_DENIED, "store/index: header", "the index key does not open this index file");
-  *out_size = load_u64le(in + AT_LENGTH);
-  return DOM_OK;
-}
-
 /* ---- writing ---- */
 
 enum dom_code index_writer_open(struct index_volume *vol, const char *path, struct index_writer **out,
@@ -183,9 +99,8 @@ enum dom_code index_writer_open(struct index_volume *vol, const char *path, stru
     dom_free(w);
     return dom_fail(err, DOM_NO_MEMORY, "store/index: create", "no memory");
   }
-  uint8_t check[CHECK_SIZE];
   random_bytes(w->salt, sizeof w->salt);
-  derive_file_key(vol, w->salt, w->key, check);
+  index_format_keys(vol->key, w->salt, w->key, w->check);
   enum dom_code code =
       disk_open(vol->disk, path, DISK_READ | DISK_WRITE | DISK_CREATE | DISK_TRUNCATE, &w->file, err);
   if (code != DOM_OK) {
@@ -216,10 +131,9 @@ static enum dom_code writer_check(const struct index_writer *w, struct dom_err *
 
 /* An empty file has no header: RocksDB makes logs it never writes to. */
 static enum dom_code writer_begin(struct index_writer *w, struct dom_err *err) {
-  uint8_t header[INDEX_HEADER_SIZE], check[KEY_SIZE];
+  uint8_t header[INDEX_HEADER_SIZE];
   if (w->begun) return DOM_OK;
-  hkdf_sha256(w->key, SLICE_LIT("index-file check"), check);
-  encode_header(w->salt, check, header);
+  index_format_header(w->salt, w->check, header);
   enum dom_code code = disk_write(w->file, 0, header, sizeof header, err);
   w->begun = code == DOM_OK;
   return code;
@@ -255,9 +169,9 @@ enum dom_code index_writer_append(struct index_writer *w, const void *data, size
 static enum dom_code sync_length(struct index_writer *w, struct dom_err *err) {
   enum dom_code code = disk_sync(w->file, err);
   if (code != DOM_OK || w->size == w->synced) return code;
-  uint8_t sector[SECTOR_SIZE];
-  encode_length(w->size, sector);
-  code = disk_write(w->file, AT_LENGTH, sector, sizeof sector, err);
+  uint8_t sector[INDEX_SECTOR_SIZE];
+  index_format_length(w->size, sector);
+  code = disk_write(w->file, INDEX_AT_LENGTH, sector, sizeof sector, err);
   if (code == DOM_OK) code = disk_sync(w->file, err);
   if (code == DOM_OK) w->synced = w->size;
   return code;
@@ -290,7 +204,7 @@ static enum dom_code reader_start(const struct index_volume *vol, struct index_r
   enum dom_code code = disk_read(r->file, 0, header, sizeof header, &len, err);
   if (code != DOM_OK) return code;
   if (len < sizeof header) return DOM_OK; /* never synced: empty */
-  code = decode_header(vol, header, r->key, &r->size, err);
+  code = index_format_open(vol->key, header, r->key, &r->size, err);
   if (code == DOM_OK) code = disk_size(r->file, &file_size, err);
   if (code == DOM_OK && file_size - INDEX_HEADER_SIZE < r->size) {
     return dom_fail(err, DOM_CORRUPT, "store/index: open", "an index file is shorter than its header says");

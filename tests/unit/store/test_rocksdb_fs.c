@@ -12,9 +12,11 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/codec.h"
 #include "base/crypto.h"
 #include "base/disk.h"
 #include "store/local/index_file.h"
+#include "store/local/index_format.h"
 #include "store/local/rocksdb_fs.h"
 
 enum { KEYS_PER_ROUND = 40, TORN_SEEDS = 100, TEXT_MAX = 96 };
@@ -413,6 +415,122 @@ static void test_truncate(void **state) {
   disk_sim_free(disk);
 }
 
+enum { GOLDEN_SECTORS = 2 * INDEX_SECTOR_SIZE, GOLDEN_CONTENT = 32 };
+static const char GOLDEN_TEXT[] = "an index file: thirty-two bytes.";
+
+/* Hex digits of a golden vector, lines that begin with # left out. */
+static size_t read_golden(const char *name, uint8_t *out, size_t cap) {
+  char path[512], line[256];
+  snprintf(path, sizeof path, "%s/%s", GOLDEN_DIR, name);
+  FILE *f = fopen(path, "r");
+  assert_non_null(f);
+  size_t len = 0;
+  while (fgets(line, sizeof line, f)) {
+    size_t more = 0;
+    if (line[0] == '#') continue;
+    assert_int_equal(hex_decode(slice_of(line, strcspn(line, "\n")), out + len, cap - len, &more), DOM_OK);
+    len += more;
+  }
+  fclose(f);
+  return len;
+}
+
+/* A file made by another implementation is read, and its header is written alike. */
+static void test_golden(void **state) {
+  (void)state;
+  uint8_t golden[GOLDEN_SECTORS + GOLDEN_CONTENT], header[INDEX_HEADER_SIZE], length[INDEX_SECTOR_SIZE];
+  uint8_t index_key[KEY_SIZE], salt[INDEX_SALT_SIZE], key[KEY_SIZE], check[INDEX_CHECK_SIZE];
+  uint8_t out[GOLDEN_CONTENT];
+  for (size_t i = 0; i < KEY_SIZE; i++) index_key[i] = (uint8_t)(i + 1);
+  for (size_t i = 0; i < INDEX_SALT_SIZE; i++) salt[i] = (uint8_t)(0x60 + i);
+  assert_int_equal(read_golden("index-file.hex", golden, sizeof golden), sizeof golden);
+  index_format_keys(index_key, salt, key, check);
+  index_format_header(salt, check, header);
+  index_format_length(GOLDEN_CONTENT, length);
+  assert_memory_equal(header, golden, INDEX_SECTOR_SIZE);
+  assert_memory_equal(length, golden + INDEX_AT_LENGTH, INDEX_SECTOR_SIZE);
+  assert_int_equal(ctr_xor(key, 0, slice_of(GOLDEN_TEXT, GOLDEN_CONTENT), out), DOM_OK);
+  assert_memory_equal(out, golden + GOLDEN_SECTORS, GOLDEN_CONTENT);
+  memcpy(header + INDEX_AT_LENGTH, length, sizeof length);
+  struct disk *disk = disk_sim_new(1);
+  struct disk_file *file = NULL;
+  struct index_volume *vol = NULL;
+  struct index_reader *r = NULL;
+  size_t len = 0;
+  assert_int_equal(disk_open(disk, "golden", DISK_WRITE | DISK_CREATE, &file, NULL), DOM_OK);
+  assert_int_equal(disk_write(file, 0, header, sizeof header, NULL), DOM_OK);
+  assert_int_equal(disk_write(file, INDEX_HEADER_SIZE, golden + GOLDEN_SECTORS, GOLDEN_CONTENT, NULL),
+                   DOM_OK);
+  disk_close(file);
+  assert_int_equal(index_volume_open(disk, "index", index_key, &vol, NULL), DOM_OK);
+  assert_int_equal(index_reader_open(vol, "golden", &r, NULL), DOM_OK);
+  assert_int_equal(index_reader_read(r, 0, out, sizeof out, &len, NULL), DOM_OK);
+  assert_int_equal(len, GOLDEN_CONTENT);
+  assert_memory_equal(out, GOLDEN_TEXT, GOLDEN_CONTENT);
+  index_reader_free(r);
+  index_volume_close(vol);
+  uint64_t size = 0;
+  header[24] = 1; /* an incompatible feature, with a CRC that is right */
+  store_u32le(header + INDEX_SECTOR_SIZE - 4, crc32c(0, header, INDEX_SECTOR_SIZE - 4));
+  assert_int_equal(index_format_open(index_key, header, key, &size, NULL), DOM_INCOMPATIBLE);
+  disk_sim_free(disk);
+}
+
+/* Planted bug: syncs do nothing. The power cuts must then find something. */
+static void test_power_cuts_can_fail(void **state) {
+  (void)state;
+  int wrong = 0;
+  for (uint64_t seed = 0; seed < 10; seed++) {
+    struct disk *disk = disk_sim_new(seed);
+    int tried = -1;
+    assert_int_equal(run_until_failure(disk, 1, &tried), 0);
+    disk_sim_ignore_sync(disk, true);
+    assert_int_equal(run_until_failure(disk, 3, &tried), 3);
+    disk_sim_power_cut(disk);
+    disk_sim_power_on(disk);
+    disk_sim_ignore_sync(disk, false);
+    struct db db;
+    wrong += !db_open(&db, disk, INDEX_KEY, true) || read_round(&db) != 3;
+    db_done(&db);
+    disk_sim_free(disk);
+  }
+  assert_true(wrong > 0);
+}
+
+/* Allocations that fail while a database is attached or opened: an error, and nothing leaks. */
+static void test_failing_allocations(void **state) {
+  (void)state;
+  struct disk *disk = disk_sim_new(1);
+  struct db db;
+  assert_true(db_open(&db, disk, INDEX_KEY, true));
+  assert_true(write_round(&db, 0));
+  assert_true(db_flush(&db));
+  db_done(&db);
+  int failures = 0;
+  int64_t live = dom_alloc_live();
+  for (uint64_t n = 0; n < 300; n += 3) {
+    rocksdb_options_t *options = rocksdb_options_create();
+    struct rocksdb_fs *fs = NULL;
+    char *error = NULL;
+    dom_alloc_fail_after(n, n % 2 == 0);
+    enum dom_code code = rocksdb_fs_attach(options, disk, "index", INDEX_KEY, true, &fs, NULL);
+    rocksdb_t *raw = code == DOM_OK ? rocksdb_open(options, rocksdb_fs_path(fs), &error) : NULL;
+    dom_alloc_fail_after(UINT64_MAX, 0);
+    failures += raw == NULL;
+    if (code != DOM_OK) assert_int_equal(code, DOM_NO_MEMORY);
+    if (raw) rocksdb_close(raw);
+    if (error) rocksdb_free(error);
+    rocksdb_options_destroy(options);
+    rocksdb_fs_free(fs);
+    assert_int_equal(dom_alloc_live(), live);
+  }
+  assert_true(failures >= 20);
+  assert_true(db_open(&db, disk, INDEX_KEY, true));
+  assert_int_equal(read_round(&db), 0);
+  db_done(&db);
+  disk_sim_free(disk);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_paths),
@@ -426,6 +544,9 @@ int main(void) {
       cmocka_unit_test(test_deterministic),
       cmocka_unit_test(test_power_cuts),
       cmocka_unit_test(test_failing_operations),
+      cmocka_unit_test(test_power_cuts_can_fail),
+      cmocka_unit_test(test_failing_allocations),
+      cmocka_unit_test(test_golden),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

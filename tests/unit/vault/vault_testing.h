@@ -86,6 +86,23 @@ static inline const char *test_file(int copy) {
   return copy ? "vault/slots-1" : "vault/slots-0";
 }
 
+/* Reads a golden vector: hex digits, lines that begin with # left out. `out` has `cap` bytes. */
+static inline size_t test_golden(const char *name, uint8_t *out, size_t cap) {
+  char path[512], line[256];
+  snprintf(path, sizeof path, "%s/%s", GOLDEN_DIR, name);
+  FILE *f = fopen(path, "r");
+  assert_non_null(f);
+  size_t len = 0;
+  while (fgets(line, sizeof line, f)) {
+    size_t more = 0;
+    if (line[0] == '#') continue;
+    OK(hex_decode(slice_of(line, strcspn(line, "\n")), out + len, cap - len, &more));
+    len += more;
+  }
+  fclose(f);
+  return len;
+}
+
 static inline void test_flip(struct bench *b, int copy, uint32_t slot, uint32_t byte) {
   uint64_t at = TEST_HEADER_SIZE + (uint64_t)slot * TEST_SLOT_SIZE + byte;
   OK(disk_sim_flip(b->data, test_file(copy), at * 8 + 3));
