@@ -2,7 +2,11 @@
  *
  * Every allocation of every room goes through here (secrets: secret_alloc of crypto.h); what
  * libraries allocate inside themselves does not. Memory is released with dom_free only.
- * Threads: any function from any thread; a block may be freed by another thread. */
+ * Threads: any function from any thread; a block may be freed by another thread.
+ *
+ * A test of a function that allocates goes like this, until the function succeeds:
+ *   for (n = 0; code != DOM_OK; n++) { dom_alloc_fail_after(n, 1); code = …; }
+ * and compares dom_alloc_live() before and after each round. */
 #ifndef DOMICILE_BASE_ALLOC_H
 #define DOMICILE_BASE_ALLOC_H
 
@@ -28,7 +32,9 @@ void dom_alloc_fail_after(uint64_t after, int once);
 int64_t dom_alloc_live(void);
 
 /* AUTO_FREE char *p = …: freed at the end of the scope. Clear p to keep the block. */
-static inline void dom_free_cleanup(void *pp) { dom_free(*(void **)pp); }
+static inline void dom_free_cleanup(void *pp) {
+  dom_free(*(void **)pp);
+}
 #define AUTO_FREE __attribute__((cleanup(dom_free_cleanup)))
 
 #endif

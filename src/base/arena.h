@@ -22,9 +22,11 @@ void arena_reset(struct arena *a);
 /* `size` bytes, 16-byte aligned, not cleared. Returns: NULL past the cap or without memory;
  * the arena is still usable then. */
 void *arena_alloc(struct arena *a, size_t size);
-/* A NUL-terminated copy; NULL as arena_alloc. */
+/* A copy with a NUL behind it; a NUL inside s is kept and shortens it for C's functions.
+ * Returns: NULL as arena_alloc. */
 char *arena_str(struct arena *a, struct slice s);
-/* A copied slice; data NULL with len 0 on failure of a non-empty copy. */
+/* A copied slice. Returns: data NULL with len 0 on failure of a non-empty copy, as for an empty
+ * one; callers that must tell compare lengths. */
 struct slice arena_copy(struct arena *a, struct slice s);
 
 #endif

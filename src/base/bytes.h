@@ -2,7 +2,10 @@
  *
  * A slice borrows; nobody frees it. A buf owns its memory; `buf_done` releases it.
  * A failed allocation makes a buf *sticky-failed*: further appends do nothing and
- * `buf.failed` stays true, so that a writer checks once, at the end. */
+ * `buf.failed` stays true, so that a writer checks once, at the end.
+ *
+ * Bytes are bytes: no function here knows a locale, and none needs a NUL unless its name says
+ * `str`. Threads: any; a buf belongs to one at a time. */
 #ifndef DOMICILE_BASE_BYTES_H
 #define DOMICILE_BASE_BYTES_H
 
@@ -26,7 +29,9 @@ static inline struct slice slice_of(const void *data, size_t len) {
   return (struct slice){(const uint8_t *)data, len};
 }
 /* Borrows a string without its NUL; NULL gives an empty slice. */
-static inline struct slice slice_str(const char *s) { return slice_of(s, s ? strlen(s) : 0); }
+static inline struct slice slice_str(const char *s) {
+  return slice_of(s, s ? strlen(s) : 0);
+}
 
 /* Same length and bytes; empty slices are equal, whatever their data points to. */
 bool slice_equal(struct slice a, struct slice b);
@@ -42,7 +47,8 @@ bool slice_equal_secret(struct slice a, struct slice b);
 size_t slice_find(struct slice s, uint8_t c);
 /* Bytes [from, to); asserts from <= to <= s.len. */
 struct slice slice_cut(struct slice s, size_t from, size_t to);
-/* Unsigned decimal, the whole slice, no sign, no blanks. DOM_INVALID otherwise. */
+/* Unsigned decimal, the whole slice, no sign, no blanks; leading zeros are allowed.
+ * Returns: DOM_OK; DOM_INVALID for anything else, for an empty slice and past 2^64 - 1. */
 enum dom_code slice_to_u64(struct slice s, uint64_t *out_value);
 
 /* A growing buffer; all zeros is an empty one. */
@@ -50,14 +56,14 @@ struct buf {
   uint8_t *data; /* NULL until the first growth */
   size_t len;    /* bytes of content */
   size_t cap;    /* bytes of memory, len <= cap */
-  bool failed; /* an allocation failed; content is not complete */
+  bool failed;   /* an allocation failed; content is not complete */
 };
 
 #define BUF_INIT ((struct buf){0})
 
-void buf_done(struct buf *b);        /* frees; the buf is empty and usable again */
-void buf_wipe_done(struct buf *b);   /* overwrites the whole capacity, then frees */
-void buf_reset(struct buf *b);       /* len = 0, failed = false, memory kept */
+void buf_done(struct buf *b);      /* frees; the buf is empty and usable again */
+void buf_wipe_done(struct buf *b); /* overwrites the whole capacity, then frees */
+void buf_reset(struct buf *b);     /* len = 0, failed = false, memory kept */
 /* Makes room for `more` bytes past the content; false when that failed, now or before. */
 bool buf_reserve(struct buf *b, size_t more);
 /* Appends, or does nothing when the buf has failed. `data` must not lie inside the buf. */
@@ -66,11 +72,14 @@ void buf_append_slice(struct buf *b, struct slice s);
 void buf_append_str(struct buf *b, const char *s);
 void buf_append_byte(struct buf *b, uint8_t c);
 void buf_append_zero(struct buf *b, size_t len);
+/* As printf, appended; the format is checked by the compiler. */
 void buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Ensures a NUL after the content (not counted in len) and returns it as a string;
  * "" when failed. Lives until the next change of the buf. */
 const char *buf_str(struct buf *b);
-static inline struct slice buf_slice(const struct buf *b) { return slice_of(b->data, b->len); }
+static inline struct slice buf_slice(const struct buf *b) {
+  return slice_of(b->data, b->len);
+}
 /* DOM_OK or DOM_NO_MEMORY (filling *err) by b->failed. */
 enum dom_code buf_check(const struct buf *b, struct dom_err *err);
 
@@ -81,7 +90,8 @@ enum dom_code buf_check(const struct buf *b, struct dom_err *err);
 
 /* Appends two lower-case digits a byte. */
 void hex_encode(struct buf *out, struct slice in);
-/* Even count of hex digits, any case. DOM_INVALID, or DOM_TOO_LARGE past out_cap. */
+/* Even count of hex digits, any case. Returns: DOM_OK and the count of bytes in *out_len;
+ * DOM_INVALID for another character or an odd count, DOM_TOO_LARGE past out_cap. */
 enum dom_code hex_decode(struct slice in, uint8_t *out, size_t out_cap, size_t *out_len);
 /* RFC 4648 §4, padded. */
 void base64_encode(struct buf *out, struct slice in);

@@ -1,6 +1,16 @@
 /* Codec: fixed-width integers and length-prefixed bytes, little- and big-endian.
  * Store files are little-endian; ledger and wire evidence are big-endian. Structs are
- * never copied to disk; every format goes through these. */
+ * never copied to disk; every format goes through these.
+ *
+ * Writing and reading mirror each other, and each side is checked once, at its end:
+ *
+ *   put_u64le(&b, lsn);                 struct reader r = reader_of(record);
+ *   put_bytes16le(&b, name);            uint64_t lsn = get_u64le(&r);
+ *   code = buf_check(&b, err);          struct slice name = get_bytes16le(&r);
+ *                                       if (!reader_end(&r)) return DOM_CORRUPT;
+ *
+ * Until reader_end said yes, values that were read are only numbers: nothing may be allocated,
+ * indexed or looked up by them. Threads: any; a buf or reader belongs to one at a time. */
 #ifndef DOMICILE_BASE_CODEC_H
 #define DOMICILE_BASE_CODEC_H
 
@@ -50,7 +60,8 @@ struct slice get_bytes16le(struct reader *r);
 struct slice get_bytes32le(struct reader *r);
 struct slice get_bytes16be(struct reader *r);
 struct slice get_bytes32be(struct reader *r);
-/* True when nothing went wrong and nothing is left over. */
+/* True when nothing went wrong and nothing is left over. Formats that allow trailing bytes look at
+ * r->bad alone, and say so where they are described. */
 bool reader_end(const struct reader *r);
 
 /* Plain loads and stores for fixed places: exactly 4 or 8 bytes at p, of any alignment. */

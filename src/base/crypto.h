@@ -1,16 +1,18 @@
 /* Cryptography: thin, checked wrappers over OpenSSL 3; no algorithm of our own.
  * Fetched algorithms are cached (one-shot SHA256() is 3.7 times slower). A failure inside
  * OpenSSL other than a bad tag or signature is out of memory: DOM_NO_MEMORY.
+ * Functions without a result end the process in that case: going on would sign or seal garbage.
  * Threads: every function may be called from any thread; contexts belong to one at a time. */
 #ifndef DOMICILE_BASE_CRYPTO_H
 #define DOMICILE_BASE_CRYPTO_H
 
 #include "base/bytes.h"
 
+/* Sizes in bytes. */
 enum {
   SHA256_SIZE = 32,
   MD5_SIZE = 16,
-  KEY_SIZE = 32,       /* every symmetric key: AES-256, HMAC, HKDF output */
+  KEY_SIZE = 32, /* every symmetric key: AES-256, HMAC, HKDF output */
   GCM_NONCE_SIZE = 12,
   GCM_TAG_SIZE = 16,
   ED25519_KEY_SIZE = 32, /* private seed and public key alike, RFC 8032 */
@@ -25,6 +27,7 @@ enum hash_kind { HASH_SHA256, HASH_MD5, HASH_SHA1 };
 struct hash *hash_new(enum hash_kind kind);
 /* Forgets what was added. */
 void hash_restart(struct hash *h);
+/* Adds `len` bytes; data may be NULL when len is 0. */
 void hash_update(struct hash *h, const void *data, size_t len);
 /* Writes hash_size bytes (32, 16 or 20) to out; the hash is then as after hash_restart. */
 void hash_final(struct hash *h, uint8_t *out);
@@ -48,12 +51,12 @@ void hkdf_sha256(const uint8_t key[KEY_SIZE], struct slice info, uint8_t out[KEY
  * the tag and not encrypted.
  * A nonce is used once per key: callers derive a fresh key for every sealed thing.
  * Returns: DOM_OK, DOM_NO_MEMORY. */
-enum dom_code gcm_seal(const uint8_t key[KEY_SIZE], const uint8_t nonce[GCM_NONCE_SIZE],
-                       struct slice aad, struct slice in, uint8_t *out, uint8_t tag[GCM_TAG_SIZE]);
+enum dom_code gcm_seal(const uint8_t key[KEY_SIZE], const uint8_t nonce[GCM_NONCE_SIZE], struct slice aad,
+                       struct slice in, uint8_t *out, uint8_t tag[GCM_TAG_SIZE]);
 /* Undoes gcm_seal. Returns: DOM_OK; DOM_CORRUPT when the tag does not verify, DOM_NO_MEMORY; out is
  * cleared in both cases (and so is `in`, when in place). */
-enum dom_code gcm_open(const uint8_t key[KEY_SIZE], const uint8_t nonce[GCM_NONCE_SIZE],
-                       struct slice aad, struct slice in, const uint8_t tag[GCM_TAG_SIZE], uint8_t *out);
+enum dom_code gcm_open(const uint8_t key[KEY_SIZE], const uint8_t nonce[GCM_NONCE_SIZE], struct slice aad,
+                       struct slice in, const uint8_t tag[GCM_TAG_SIZE], uint8_t *out);
 /* AES-256-CTR (NIST SP 800-38A §6.5) keystream XOR at byte `offset` of a stream whose counter
  * block begins at 16 zero bytes, big-endian; in place allowed; its own inverse. For index files,
  * each under its own key. It hides and does not protect from change. Returns: DOM_OK, DOM_NO_MEMORY. */
@@ -61,9 +64,12 @@ enum dom_code ctr_xor(const uint8_t key[KEY_SIZE], uint64_t offset, struct slice
 
 /* Ed25519 (RFC 8032 §5.1). The seed is the private key. */
 void ed25519_public(const uint8_t seed[ED25519_KEY_SIZE], uint8_t out_public[ED25519_KEY_SIZE]);
-void ed25519_sign(const uint8_t seed[ED25519_KEY_SIZE], struct slice message, uint8_t out_sig[ED25519_SIG_SIZE]);
+/* Signs the message itself, not a hash of it (PureEdDSA); the same every time. */
+void ed25519_sign(const uint8_t seed[ED25519_KEY_SIZE], struct slice message,
+                  uint8_t out_sig[ED25519_SIG_SIZE]);
 /* False for a bad signature and for a key that is no point of the curve. */
-bool ed25519_verify(const uint8_t public_key[ED25519_KEY_SIZE], struct slice message, const uint8_t sig[ED25519_SIG_SIZE]);
+bool ed25519_verify(const uint8_t public_key[ED25519_KEY_SIZE], struct slice message,
+                    const uint8_t sig[ED25519_SIG_SIZE]);
 
 /* Random bytes from the OS through OpenSSL's private DRBG; aborts the process when there is
  * no entropy source (nothing sensible can go on). Simulation: see random_seed_for_simulation. */

@@ -20,6 +20,7 @@ struct disk_name {
   char *name; /* owned */
   bool is_dir;
 };
+/* Starts as all zeros. */
 struct disk_names {
   struct disk_name *all;
   size_t count;
@@ -28,6 +29,7 @@ struct disk_names {
 enum dom_code disk_names_add(struct disk_names *names, const char *name, bool is_dir);
 /* Calls fn in byte order of the names until it returns false. */
 void disk_names_visit(struct disk_names *names, disk_list_fn fn, void *arg);
+/* Frees the copies; the list is empty and usable again. */
 void disk_names_done(struct disk_names *names);
 
 #endif

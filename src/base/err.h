@@ -40,21 +40,20 @@ enum dom_code {
 
 struct dom_err {
   enum dom_code code;
-  int sys_errno;             /* errno at the failure, or 0 */
-  const char *where;         /* static string: room and step, e.g. "store/segment: write" */
+  int sys_errno;               /* errno at the failure, or 0 */
+  const char *where;           /* static string: room and step, e.g. "store/segment: write" */
   char text[DOM_ERR_TEXT_MAX]; /* for operators; never personal data */
 };
 
 /* Fills *err (if not NULL and still empty) and returns `code`. `where` must be a
  * string literal. sys_errno is taken from `errno` only for DOM_IO and DOM_NO_SPACE. */
-enum dom_code dom_fail(struct dom_err *err, enum dom_code code, const char *where,
-                       const char *format, ...) __attribute__((format(printf, 4, 5)));
+enum dom_code dom_fail(struct dom_err *err, enum dom_code code, const char *where, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 
 /* Maps errno to DOM_NO_SPACE (ENOSPC, EDQUOT), DOM_NOT_FOUND (ENOENT), DOM_EXISTS
  * (EEXIST), DOM_NO_MEMORY (ENOMEM), DOM_BUSY (EWOULDBLOCK on locks) or DOM_IO, and
  * fills *err as dom_fail does with the errno's text appended. */
-enum dom_code dom_fail_errno(struct dom_err *err, int sys_errno, const char *where,
-                             const char *what);
+enum dom_code dom_fail_errno(struct dom_err *err, int sys_errno, const char *where, const char *what);
 
 /* Stable lower-case name of a code ("not-found"); never NULL. */
 const char *dom_code_name(enum dom_code code);

@@ -11,21 +11,22 @@
  * receiver can hold one per worker. */
 #define NET_MESSAGE_MAX (8u << 20)
 
+/* One region's way to all others. */
 struct net;
 struct net_ops {
   /* Sends `body` to `path` ("subject/home", "move/items" …) at region number `to` and
    * appends the answer to *reply. Returns DOM_OK, or the code that the other side's handler
    * returned (with its text in *err), or DOM_UNAVAILABLE / DOM_TIMEOUT when it is not known
    * whether the other side acted. Every message is therefore idempotent at its receiver. */
-  enum dom_code (*call)(struct net *n, uint16_t to, const char *path, struct slice body,
-                        uint32_t timeout_ms, struct buf *reply, struct dom_err *err);
+  enum dom_code (*call)(struct net *n, uint16_t to, const char *path, struct slice body, uint32_t timeout_ms,
+                        struct buf *reply, struct dom_err *err);
 };
 struct net {
   const struct net_ops *ops;
 };
 /* See net_ops.call. DOM_TOO_LARGE for a body past NET_MESSAGE_MAX; *reply grows on DOM_OK only. */
-enum dom_code net_call(struct net *n, uint16_t to, const char *path, struct slice body,
-                       uint32_t timeout_ms, struct buf *reply, struct dom_err *err);
+enum dom_code net_call(struct net *n, uint16_t to, const char *path, struct slice body, uint32_t timeout_ms,
+                       struct buf *reply, struct dom_err *err);
 
 /* What a region does with a message that was authenticated as coming from region `from`.
  * Returns the code that the sender sees. */
@@ -37,11 +38,13 @@ typedef enum dom_code (*net_handler)(void *arg, uint16_t from, const char *path,
 struct net_sim;
 /* A net that loses nothing until net_sim_chances. Returns: NULL without memory. */
 struct net_sim *net_sim_new(uint64_t seed);
+/* Ends all regions' nets; what is still under way is lost. NULL is allowed. */
 void net_sim_free(struct net_sim *s);
 /* The net of region `number`, whose incoming messages go to handler. Borrowed from s. A region
  * that left may join again, as after a restart; its net stays the same. */
 struct net *net_sim_join(struct net_sim *s, uint16_t number, net_handler handler, void *arg);
-void net_sim_leave(struct net_sim *s, uint16_t number); /* calls to it: DOM_UNAVAILABLE */
+/* The region is down: calls to it and from it yield DOM_UNAVAILABLE until it joins again. */
+void net_sim_leave(struct net_sim *s, uint16_t number);
 /* Chances in permille: request lost, reply lost (handler ran), request delivered twice. Half of
  * the lost requests and of the second copies arrive late instead: before a later call from outside
  * of handlers, in any order, their answers unheard. */
