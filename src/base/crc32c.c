@@ -8,7 +8,6 @@
 #if defined(__x86_64__)
 #include <nmmintrin.h>
 #elif defined(__aarch64__)
-#include <arm_acle.h>
 #include <asm/hwcap.h>
 #include <sys/auxv.h>
 #endif
@@ -63,11 +62,17 @@ static bool has_instruction(void) {
   return (getauxval(AT_HWCAP) & HWCAP_CRC32) != 0;
 }
 
-__attribute__((target("+crc"))) static uint32_t crc32c_instruction(uint32_t crc, const uint8_t *p,
-                                                                   size_t len) {
+/* Assembler, as the headers of clang hide the intrinsics unless the whole file is for such a
+ * processor. */
+static uint32_t crc32c_instruction(uint32_t crc, const uint8_t *p, size_t len) {
+  assert(p || len == 0);
   crc = ~crc;
-  for (; len >= 8; p += 8, len -= 8) crc = __crc32cd(crc, load_u64le(p));
-  for (; len > 0; p++, len--) crc = __crc32cb(crc, *p);
+  for (; len >= 8; p += 8, len -= 8) {
+    __asm__(".arch_extension crc\n\tcrc32cx %w0, %w0, %x1" : "+r"(crc) : "r"(load_u64le(p)));
+  }
+  for (; len > 0; p++, len--) {
+    __asm__(".arch_extension crc\n\tcrc32cb %w0, %w0, %w1" : "+r"(crc) : "r"((uint32_t)*p));
+  }
   return ~crc;
 }
 #else

@@ -162,6 +162,8 @@ bool disk_sim_is_off(struct disk *d);
  * write leaves a random part of itself; what was unsynced at a failed sync is kept, dropped or
  * torn for good, although reads still show it until the power goes; others do nothing. */
 void disk_sim_fail_after(struct disk *d, uint64_t operations, enum dom_code code);
+/* Fail the n-th read (disk_read) from now with DOM_IO, once; nothing else happens. 0 = off. */
+void disk_sim_fail_read_after(struct disk *d, uint64_t reads);
 void disk_sim_set_free(struct disk *d, uint64_t bytes); /* later writes past it: DOM_NO_SPACE */
 /* Planted bug for control runs: syncs (and DISK_DSYNC) report success and do nothing. */
 void disk_sim_ignore_sync(struct disk *d, bool ignore);

@@ -20,6 +20,7 @@ struct sim_disk {
   uint64_t generation; /* counts power cuts; open files of an older one are dead */
   uint64_t operations;
   uint64_t cut_in, fail_in; /* operations to go, 0: off */
+  uint64_t fail_read_in;    /* reads to go, 0: off */
   enum dom_code fail_code;
   uint64_t used, space; /* bytes */
   int64_t open_files;
@@ -224,6 +225,8 @@ static enum dom_code sim_read(struct disk_file *base, uint64_t offset, void *out
   if (!i) return DOM_IO;
   if (!has_flag(base, DISK_READ))
     return dom_fail_errno(err, EBADF, "base/disk_sim: read", "not opened for it");
+  if (s->fail_read_in > 0 && --s->fail_read_in == 0)
+    return dom_fail_errno(err, EIO, "base/disk_sim: read", "planned failure");
   *out_len = image_read(&i->now, offset, out, len);
   assert(*out_len <= len);
   return DOM_OK;
@@ -579,6 +582,11 @@ void disk_sim_fail_after(struct disk *d, uint64_t operations, enum dom_code code
   LOCKED(s, check_sim(d));
   s->fail_in = operations;
   s->fail_code = code;
+}
+
+void disk_sim_fail_read_after(struct disk *d, uint64_t reads) {
+  LOCKED(s, check_sim(d));
+  s->fail_read_in = reads;
 }
 
 void disk_sim_set_free(struct disk *d, uint64_t bytes) {

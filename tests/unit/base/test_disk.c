@@ -2,8 +2,11 @@
  * simulation is worth what it shares with the real one. */
 #include "unit.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -405,6 +408,30 @@ static void test_posix_direct_on_shared_memory(void **state) {
   assert_int_equal(rmdir(root), 0);
 }
 
+/* A limit on file sizes cuts a write short: the rest is tried, and its failure is told. */
+static void test_posix_short_write(void **state) {
+  struct disk *d = disk_of(state);
+  struct rlimit before, limit;
+  assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+  limit = before;
+  limit.rlim_cur = 10000;
+  static uint8_t data[20000];
+  struct disk_file *f = open_file(d, "a", DISK_WRITE | DISK_CREATE);
+  struct dom_err err = {0};
+  void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
+  assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+  enum dom_code code = disk_write(f, 0, data, sizeof data, &err);
+  assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+  (void)signal(SIGXFSZ, handler);
+  assert_int_equal(code, DOM_IO);
+  assert_int_equal(err.sys_errno, EFBIG);
+  uint64_t size = 0;
+  assert_ok(disk_size(f, &size, NULL));
+  assert_int_equal(size, 10000);
+  assert_ok(disk_write(f, 0, data, sizeof data, NULL));
+  disk_close(f);
+}
+
 static void test_sim_space(void **state) {
   struct disk *d = disk_of(state);
   disk_sim_set_free(d, 1000);
@@ -477,6 +504,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_posix_root_is_created_with_parents, setup_posix, teardown),
       cmocka_unit_test_setup_teardown(test_posix_does_not_follow_links, setup_posix, teardown),
       cmocka_unit_test_setup_teardown(test_posix_direct_on_shared_memory, setup_posix, teardown),
+      cmocka_unit_test_setup_teardown(test_posix_short_write, setup_posix, teardown),
       cmocka_unit_test_setup_teardown(test_sim_space, setup_sim, teardown),
       cmocka_unit_test_setup_teardown(test_sim_counts, setup_sim, teardown),
       cmocka_unit_test_setup_teardown(test_sim_flip, setup_sim, teardown),

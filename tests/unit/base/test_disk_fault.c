@@ -1,6 +1,7 @@
 /* Planned failures of the simulated disk, and many threads on it at once. */
 #include "unit.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 
@@ -91,6 +92,24 @@ static void test_failed_write_leaves_a_part(void **state) {
   assert_true(parts > 0 && nothing > 0);
 }
 
+static void test_a_read_fails(void **state) {
+  (void)state;
+  struct disk *d = disk_sim_new(1);
+  assert_ok(disk_replace_file(d, "a", SLICE_LIT("data"), NULL));
+  struct disk_file *f = open_file(d, "a", DISK_READ);
+  char got[4] = "none";
+  struct dom_err err = {0};
+  disk_sim_fail_read_after(d, 2);
+  assert_ok(disk_read_full(f, 0, got, 1, NULL));
+  assert_int_equal(disk_read_full(f, 0, got, 4, &err), DOM_IO);
+  assert_int_equal(err.sys_errno, EIO);
+  assert_memory_equal(got, "done", 4);
+  assert_ok(disk_read_full(f, 0, got, 4, NULL));
+  assert_memory_equal(got, "data", 4);
+  disk_close(f);
+  disk_sim_free(d);
+}
+
 enum { THREADS = 4, ROUNDS = 500 };
 
 struct worker {
@@ -140,6 +159,7 @@ int main(void) {
       cmocka_unit_test(test_each_operation_fails_without_space),
       cmocka_unit_test(test_sync_after_a_failed_sync_brings_nothing_back),
       cmocka_unit_test(test_failed_write_leaves_a_part),
+      cmocka_unit_test(test_a_read_fails),
       cmocka_unit_test(test_many_threads),
   };
   return cmocka_run_group_tests_name("base-disk-fault", tests, NULL, NULL);
