@@ -151,7 +151,8 @@ static enum dom_code state_load(struct apply *a, struct index *index, struct dom
   if (code != DOM_OK) return code;
   const uint8_t segments[1] = {ROW_SEGMENT}, copying[1] = {ROW_COPYING};
   for (index_seek(&it, slice_of(segments, 1)); it.valid && it.key.data[0] == ROW_SEGMENT; index_next(&it)) {
-    if (it.key.len != 5 || it.value.len != 12) return dom_fail(err, DOM_CORRUPT, "store/apply: accounting", "bad row");
+    if (it.key.len != 5 || it.value.len != 12)
+      return dom_fail(err, DOM_CORRUPT, "store/apply: accounting", "bad row");
     uint32_t segment = load_u32be(it.key.data + 1);
     code = live_reach(a, segment, err);
     if (code != DOM_OK) return code;
@@ -159,7 +160,8 @@ static enum dom_code state_load(struct apply *a, struct index *index, struct dom
     a->live_total += a->live[segment - 1].bytes;
   }
   for (index_seek(&it, slice_of(copying, 1)); it.valid && it.key.data[0] == ROW_COPYING; index_next(&it)) {
-    if (it.key.len != 1 + TOKEN_SIZE || it.value.len != 8) return dom_fail(err, DOM_CORRUPT, "store/apply: copying", "bad row");
+    if (it.key.len != 1 + TOKEN_SIZE || it.value.len != 8)
+      return dom_fail(err, DOM_CORRUPT, "store/apply: copying", "bad row");
     code = copying_add(a, it.key.data + 1, load_u64le(it.value.data), err);
     if (code != DOM_OK) return code;
   }
@@ -223,6 +225,7 @@ static void bodies_lose(struct step *s) {
     row_id_key(key_new(s->a), ROW_REMOVAL, lost->data + at);
     buf_append(value_new(s->a), s->c->token, TOKEN_SIZE);
     put_u64le(&s->a->value, s->c->epoch);
+    put_u64le(&s->a->value, s->at->lsn);
     row_put(s);
   }
 }
@@ -257,7 +260,8 @@ static void tomb_put(struct step *s, bool there) {
 
 static void presence_put(struct step *s) {
   if (s->prev->present) return;
-  row_presence_key(key_new(s->a), s->c->token, s->c->epoch, s->c->bucket, slice_cut(s->c->key, 0, s->c->prefix_len));
+  row_presence_key(key_new(s->a), s->c->token, s->c->epoch, s->c->bucket,
+                   slice_cut(s->c->key, 0, s->c->prefix_len));
   value_new(s->a);
   row_put(s);
 }
@@ -320,7 +324,8 @@ static enum dom_code object_put(struct step *s, struct dom_err *err) {
   if (c->body_count) {
     s->a->key.data[0] = ROW_BODIES;
     value_new(s->a);
-    for (uint32_t i = 0; i < c->body_count; i++) buf_append(&s->a->value, c->bodies[i].id, STORE_BODY_ID_SIZE);
+    for (uint32_t i = 0; i < c->body_count; i++)
+      buf_append(&s->a->value, c->bodies[i].id, STORE_BODY_ID_SIZE);
     row_put(s);
     bodies_adopt(s);
   }
@@ -464,16 +469,28 @@ static void intent_put(struct step *s) {
 
 static enum dom_code step_take(struct step *s, struct dom_err *err) {
   switch (s->c->kind) {
-  case CHANGE_PUT: return object_put(s, err);
-  case CHANGE_UPLOAD: return upload_put(s, err);
-  case CHANGE_PART: return part_put(s, err);
-  case CHANGE_DELETE: item_delete(s); return DOM_OK;
-  case CHANGE_SUBJECT: return subject_put(s, err);
+  case CHANGE_PUT:
+    return object_put(s, err);
+  case CHANGE_UPLOAD:
+    return upload_put(s, err);
+  case CHANGE_PART:
+    return part_put(s, err);
+  case CHANGE_DELETE:
+    item_delete(s);
+    return DOM_OK;
+  case CHANGE_SUBJECT:
+    return subject_put(s, err);
   case CHANGE_ROW:
-  case CHANGE_SHRED: return state_put(s, err);
-  case CHANGE_ROW_DELETE: state_delete(s); return DOM_OK;
-  case CHANGE_ENTRY: return entry_put(s, err);
-  case CHANGE_INTENT: intent_put(s); return DOM_OK;
+  case CHANGE_SHRED:
+    return state_put(s, err);
+  case CHANGE_ROW_DELETE:
+    state_delete(s);
+    return DOM_OK;
+  case CHANGE_ENTRY:
+    return entry_put(s, err);
+  case CHANGE_INTENT:
+    intent_put(s);
+    return DOM_OK;
   case CHANGE_INTENT_END:
     change_cell(s->c, key_new(s->a));
     index_delete(s->b, buf_slice(&s->a->key));
@@ -482,8 +499,8 @@ static enum dom_code step_take(struct step *s, struct dom_err *err) {
   return dom_fail(err, DOM_CORRUPT, "store/apply: change", "kind %d", (int)s->c->kind);
 }
 
-enum dom_code apply_change(struct apply *a, struct index_batch *b, const struct change *c, const struct prev *prev,
-                           const struct apply_at *at, struct dom_err *err) {
+enum dom_code apply_change(struct apply *a, struct index_batch *b, const struct change *c,
+                           const struct prev *prev, const struct apply_at *at, struct dom_err *err) {
   struct step s = {a, b, c, prev, at, c->first_lsn ? c->first_lsn : at->lsn};
   assert(s.first_lsn > 0 && s.first_lsn <= at->lsn);
   if (dominated(&s)) return DOM_OK;
@@ -491,7 +508,8 @@ enum dom_code apply_change(struct apply *a, struct index_batch *b, const struct 
   enum dom_code code = step_take(&s, err);
   bool item = c->kind <= CHANGE_PART;
   if (code == DOM_OK && item && fresh && s.first_lsn == at->lsn) journal_put(&s);
-  if (code == DOM_OK && (a->key.failed || a->value.failed)) code = dom_fail(err, DOM_NO_MEMORY, "store/apply: row", "row");
+  if (code == DOM_OK && (a->key.failed || a->value.failed))
+    code = dom_fail(err, DOM_NO_MEMORY, "store/apply: row", "row");
   return code;
 }
 
@@ -500,6 +518,7 @@ void apply_dead(struct index_batch *b, const struct change *clear) {
   BUF_AUTO value = BUF_INIT;
   buf_append(&value, clear->token, TOKEN_SIZE);
   put_u64le(&value, clear->epoch);
+  put_u64le(&value, 0); /* nobody can be reading it */
   for (uint32_t i = 0; i < clear->body_count; i++) {
     buf_reset(&key);
     row_id_key(&key, ROW_REMOVAL, clear->bodies[i].id);

@@ -44,8 +44,8 @@ struct apply_at {
   struct log_locator at;
 };
 /* Writes the rows of one change into the batch. */
-enum dom_code apply_change(struct apply *a, struct index_batch *b, const struct change *c, const struct prev *prev,
-                           const struct apply_at *at, struct dom_err *err);
+enum dom_code apply_change(struct apply *a, struct index_batch *b, const struct change *c,
+                           const struct prev *prev, const struct apply_at *at, struct dom_err *err);
 /* In replay, of a record whose key is gone: its bodies are due for removal. */
 void apply_dead(struct index_batch *b, const struct change *clear);
 /* Ends a batch: accounting and the applied LSN go with it. */

@@ -45,8 +45,8 @@ enum dom_code frames_seal(const uint8_t key[KEY_SIZE], struct slice aad, struct 
   for (size_t at = 0; at < plain.len; at += FRAME_PLAIN) {
     size_t len = plain.len - at < FRAME_PLAIN ? plain.len - at : FRAME_PLAIN;
     bool last = at + len == plain.len;
-    enum dom_code code =
-        frame_seal(key, aad, at / FRAME_PLAIN, last, slice_of(plain.data + at, len), out->data + out->len, err);
+    enum dom_code code = frame_seal(key, aad, at / FRAME_PLAIN, last, slice_of(plain.data + at, len),
+                                    out->data + out->len, err);
     if (code != DOM_OK) return code;
     out->len += len + GCM_TAG_SIZE;
     assert(out->len <= out->cap);
@@ -54,8 +54,9 @@ enum dom_code frames_seal(const uint8_t key[KEY_SIZE], struct slice aad, struct 
   return DOM_OK;
 }
 
-enum dom_code frames_read(const uint8_t key[KEY_SIZE], struct slice aad, uint64_t size, struct frame_source from,
-                          uint64_t offset, uint8_t *out, size_t len, struct dom_err *err) {
+enum dom_code frames_read(const uint8_t key[KEY_SIZE], struct slice aad, uint64_t size,
+                          struct frame_source from, uint64_t offset, uint8_t *out, size_t len,
+                          struct dom_err *err) {
   assert(offset <= size && len <= size - offset);
   AUTO_FREE uint8_t *sealed = dom_alloc(FRAME_SEALED + FRAME_PLAIN);
   if (!sealed) return dom_fail(err, DOM_NO_MEMORY, "store/frame: read", "frame");

@@ -9,7 +9,12 @@
 
 #include "base/crypto.h"
 
-enum { FRAME_PLAIN = 65536, FRAME_SEALED = FRAME_PLAIN + GCM_TAG_SIZE, FRAME_FLAG_LAST = 1, FRAME_FLAG_META = 2 };
+enum {
+  FRAME_PLAIN = 65536,
+  FRAME_SEALED = FRAME_PLAIN + GCM_TAG_SIZE,
+  FRAME_FLAG_LAST = 1,
+  FRAME_FLAG_META = 2
+};
 
 /* Sealed length of `plain` bytes. */
 uint64_t frames_size(uint64_t plain);
@@ -30,7 +35,8 @@ struct frame_source {
   void *arg;
 };
 /* Plaintext [offset, offset+len) of a body of `size` bytes; the range must lie inside it. */
-enum dom_code frames_read(const uint8_t key[KEY_SIZE], struct slice aad, uint64_t size, struct frame_source from,
-                          uint64_t offset, uint8_t *out, size_t len, struct dom_err *err);
+enum dom_code frames_read(const uint8_t key[KEY_SIZE], struct slice aad, uint64_t size,
+                          struct frame_source from, uint64_t offset, uint8_t *out, size_t len,
+                          struct dom_err *err);
 
 #endif

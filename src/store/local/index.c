@@ -88,7 +88,8 @@ enum dom_code index_open(const struct index_options *o, struct index **out, stru
   x->write_options = rocksdb_writeoptions_create();
   rocksdb_writeoptions_disable_WAL(x->write_options, 1);
   options_set(x, o->inline_threads);
-  enum dom_code code = rocksdb_fs_attach(x->options, o->disk, o->folder, o->key, o->inline_threads, &x->fs, err);
+  enum dom_code code =
+      rocksdb_fs_attach(x->options, o->disk, o->folder, o->key, o->inline_threads, &x->fs, err);
   if (code == DOM_OK) code = rocksdb_fs_call(x->fs, open_call, &call, err);
   if (call.text) code = index_fail(call.text, DOM_IO, where, err);
   if (code != DOM_OK) {
@@ -261,9 +262,29 @@ enum dom_code index_first(struct index_view *v, struct slice prefix, struct buf 
     code = key->failed ? buf_check(key, err) : buf_check(value, err);
   }
   /* Without a snapshot an iterator would show the past: it is made anew each time. */
-  if (v->snapshot) v->scratch = it.raw;
-  else rocksdb_iter_destroy(it.raw);
+  if (v->snapshot)
+    v->scratch = it.raw;
+  else
+    rocksdb_iter_destroy(it.raw);
   return code;
+}
+
+enum dom_code index_last_before(struct index_view *v, struct slice before, struct buf *key,
+                                struct dom_err *err) {
+  INDEX_ITER_AUTO it = {.raw = rocksdb_create_iterator(v->index->db, v->options)};
+  assert(it.raw != NULL);
+  rocksdb_iter_seek_for_prev(it.raw, (const char *)before.data, before.len);
+  iter_load(&it);
+  if (it.valid && slice_equal(it.key, before)) {
+    rocksdb_iter_prev(it.raw);
+    iter_load(&it);
+  }
+  enum dom_code code = index_iter_check(&it, err);
+  if (code != DOM_OK) return code;
+  if (!it.valid) return DOM_NOT_FOUND;
+  buf_reset(key);
+  buf_append_slice(key, it.key);
+  return buf_check(key, err);
 }
 
 enum dom_code index_iter_init(struct index_iter *it, struct index_view *v, struct dom_err *err) {

@@ -20,9 +20,9 @@ struct index;
 
 struct index_options {
   struct disk *disk;
-  const char *folder;      /* within the disk */
-  const uint8_t *key;      /* index key, KEY_SIZE bytes; borrowed for the call */
-  bool inline_threads;     /* background work runs inside calls */
+  const char *folder;  /* within the disk */
+  const uint8_t *key;  /* index key, KEY_SIZE bytes; borrowed for the call */
+  bool inline_threads; /* background work runs inside calls */
 };
 /* Opens or makes it. Returns: DOM_CORRUPT when RocksDB refuses its files (rebuild), DOM_IO. */
 enum dom_code index_open(const struct index_options *o, struct index **out, struct dom_err *err);
@@ -61,6 +61,10 @@ enum dom_code index_has(struct index_view *v, struct slice key, struct dom_err *
 enum dom_code index_first(struct index_view *v, struct slice prefix, struct buf *key, struct buf *value,
                           struct dom_err *err);
 
+/* Replaces *key by the greatest key before `before`. DOM_NOT_FOUND when there is none. */
+enum dom_code index_last_before(struct index_view *v, struct slice before, struct buf *key,
+                                struct dom_err *err);
+
 /* A scan in key order. Slices live until the next step. */
 struct index_iter {
   rocksdb_iterator_t *raw;
@@ -73,8 +77,8 @@ void index_seek(struct index_iter *it, struct slice key);
 void index_next(struct index_iter *it);
 /* DOM_OK when the scan merely ended; DOM_CORRUPT or DOM_IO when it broke. */
 enum dom_code index_iter_check(const struct index_iter *it, struct dom_err *err);
-#define INDEX_ITER_AUTO __attribute__((cleanup(index_iter_done))) struct index_iter
-#define INDEX_VIEW_AUTO __attribute__((cleanup(index_view_done))) struct index_view
+#define INDEX_ITER_AUTO  __attribute__((cleanup(index_iter_done))) struct index_iter
+#define INDEX_VIEW_AUTO  __attribute__((cleanup(index_view_done))) struct index_view
 #define INDEX_BATCH_AUTO __attribute__((cleanup(index_batch_done))) struct index_batch
 
 #endif

@@ -43,8 +43,8 @@ enum dom_code log_table_reach(struct log *l, uint32_t number, struct dom_err *er
 
 /* ---- open and close ---- */
 
-enum dom_code log_open(const struct log_options *o, uint64_t after_lsn, log_replay_fn fn, void *arg, struct log **out,
-                       struct dom_err *err) {
+enum dom_code log_open(const struct log_options *o, uint64_t after_lsn, log_replay_fn fn, void *arg,
+                       struct log **out, struct dom_err *err) {
   assert(o->segment_bytes >= LOG_SEGMENT_MIN && o->segment_bytes % DISK_ALIGN == 0);
   assert(o->segment_bytes <= UINT32_MAX);
   struct log *l = dom_calloc(1, sizeof *l);
@@ -212,12 +212,17 @@ static enum dom_code segment_begin(struct log *l, uint32_t number, struct dom_er
   return DOM_OK;
 }
 
-static enum dom_code segment_next(struct log *l, struct dom_err *err) {
+/* Goes on to another segment. Finding no room for one harms nothing: *final stays as it is. */
+static enum dom_code segment_next(struct log *l, bool *final, struct dom_err *err) {
   uint32_t number = segment_free_find(l, true);
   if (!number) {
     enum dom_code code = segment_new(l, false, &number, err);
-    if (code != DOM_OK) return code;
+    if (code != DOM_OK) {
+      *final = code != DOM_NO_SPACE && code != DOM_NO_MEMORY;
+      return code;
+    }
   }
+  *final = true;
   return segment_begin(l, number, err);
 }
 
@@ -238,7 +243,7 @@ static enum dom_code aligned_reach(struct log *l, size_t size, struct dom_err *e
 
 static uint64_t batch_size(const struct log_record *records, size_t count) {
   uint64_t size = LOG_BATCH_HEADER;
-  for (size_t i = 0; i < count; i++) size += record_frame_size(records[i].payload.len);
+  for (size_t i = 0; i < count; i++) size += log_record_size(records[i].payload.len);
   return size;
 }
 
@@ -248,7 +253,7 @@ static uint32_t batch_assemble(struct log *l, struct log_record *records, size_t
   size_t at = LOG_BATCH_HEADER;
   for (size_t i = 0; i < count; i++) {
     struct log_record *r = &records[i];
-    size_t size = (size_t)record_frame_size(r->payload.len);
+    size_t size = (size_t)log_record_size(r->payload.len);
     buf_reset(&l->batch);
     record_frame_put(&l->batch, r, l->generation);
     assert(!l->batch.failed);
@@ -262,7 +267,8 @@ static uint32_t batch_assemble(struct log *l, struct log_record *records, size_t
   return (uint32_t)at;
 }
 
-static enum dom_code batch_write(struct log *l, struct log_record *records, size_t count, struct dom_err *err) {
+static enum dom_code batch_write(struct log *l, struct log_record *records, size_t count,
+                                 struct dom_err *err) {
   uint32_t length = batch_assemble(l, records, count);
   size_t padded = ((size_t)length + DISK_ALIGN - 1) / DISK_ALIGN * DISK_ALIGN;
   memset(l->aligned + length, 0, padded - length);
@@ -292,16 +298,23 @@ enum dom_code log_append(struct log *l, struct log_record *records, size_t count
   enum dom_code code = aligned_reach(l, (size_t)size, err);
   if (code == DOM_OK && !buf_reserve(&l->batch, LOG_RECORD_HEADER)) code = buf_check(&l->batch, err);
   if (code != DOM_OK) return code; /* nothing was written: not final */
-  if (!l->current || l->end + size > l->segments[l->current - 1].header.bytes) code = segment_next(l, err);
+  bool final = true;
+  if (!l->current || l->end + size > l->segments[l->current - 1].header.bytes)
+    code = segment_next(l, &final, err);
   if (code == DOM_OK) code = batch_write(l, records, count, err);
-  if (code != DOM_OK) l->broken = true;
+  if (code != DOM_OK && final) l->broken = true;
   return code;
+}
+
+bool log_usable(const struct log *l) {
+  return !l->broken;
 }
 
 /* ---- reading ---- */
 
 /* Finds the segment of a locator, pins it and gives its reader. */
-static enum dom_code read_begin(struct log *l, struct log_locator at, struct disk_file **out, struct dom_err *err) {
+static enum dom_code read_begin(struct log *l, struct log_locator at, struct disk_file **out,
+                                struct dom_err *err) {
   static const char where[] = "store/log: read";
   char path[LOG_PATH_MAX];
   enum dom_code code = DOM_OK;
@@ -337,8 +350,8 @@ enum dom_code log_read(struct log *l, struct log_locator at, struct buf *out, st
   if (in.failed) return buf_check(&in, err);
   if (code != DOM_OK) return code;
   if (!record_frame_check(buf_slice(&in), at.generation, &r)) {
-    return dom_fail(err, DOM_CORRUPT, "store/log: read", "segment %u offset %u: record does not verify", at.segment,
-                    at.offset);
+    return dom_fail(err, DOM_CORRUPT, "store/log: read", "segment %u offset %u: record does not verify",
+                    at.segment, at.offset);
   }
   buf_append_slice(out, r.payload);
   return buf_check(out, err);
@@ -405,8 +418,8 @@ enum dom_code log_release(struct log *l, uint32_t segment, uint32_t generation, 
   return code;
 }
 
-enum dom_code log_segment_scan(struct log *l, uint32_t segment, uint32_t generation, log_replay_fn fn, void *arg,
-                               struct dom_err *err) {
+enum dom_code log_segment_scan(struct log *l, uint32_t segment, uint32_t generation, log_replay_fn fn,
+                               void *arg, struct dom_err *err) {
   struct log_locator at = {segment, generation, SEGMENT_HEADER_SIZE, LOG_RECORD_HEADER};
   struct disk_file *f = NULL;
   struct segment_scan scan;

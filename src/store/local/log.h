@@ -22,11 +22,11 @@
 struct log;
 
 enum {
-  LOG_RECORD_HEADER = 32,          /* bytes before each payload */
-  LOG_BATCH_HEADER = 80,           /* bytes before the first record of a batch */
-  LOG_SEGMENT_MIN = 64 * 1024,     /* smallest segment; tests */
-  LOG_SEGMENT_DEFAULT = 64 << 20,  /* zero-filled in about 50 ms, a start scans at most one twice */
-  LOG_LOCATOR_SIZE = 16            /* encoded */
+  LOG_RECORD_HEADER = 32,         /* bytes before each payload */
+  LOG_BATCH_HEADER = 80,          /* bytes before the first record of a batch */
+  LOG_SEGMENT_MIN = 64 * 1024,    /* smallest segment; tests */
+  LOG_SEGMENT_DEFAULT = 64 << 20, /* zero-filled in about 50 ms, a start scans at most one twice */
+  LOG_LOCATOR_SIZE = 16           /* encoded */
 };
 
 /* Where a record lies; 16 bytes on disk, little-endian, in this order. */
@@ -39,8 +39,8 @@ struct log_locator {
 
 struct log_record {
   uint8_t type;
-  uint32_t payload_crc;  /* CRC-32C of the payload, made by whoever encoded it */
-  uint64_t lsn;          /* given by the writer; records of one commit share it */
+  uint32_t payload_crc; /* CRC-32C of the payload, made by whoever encoded it */
+  uint64_t lsn;         /* given by the writer; records of one commit share it */
   struct slice payload;
   struct log_locator at; /* filled by log_append and on replay */
 };
@@ -69,10 +69,17 @@ uint64_t log_last_lsn(const struct log *l);
 uint64_t log_append_max(const struct log *l);
 
 /* Appends all records as one batch; fills `at`. LSNs must go on from log_last_lsn without a gap.
- * Durable: at return. Any failure is final: the log refuses every later append with
- * DOM_READ_ONLY, since the state of the file is unknown.
+ * Durable: at return. A failed write is final: the log refuses every later append with
+ * DOM_READ_ONLY, since the state of the file is unknown. Only a new segment that finds no room
+ * leaves the log usable.
  * Returns: DOM_IO, DOM_NO_SPACE, DOM_NO_MEMORY, DOM_READ_ONLY. */
 enum dom_code log_append(struct log *l, struct log_record *records, size_t count, struct dom_err *err);
+/* False once an append failed in a way that leaves the file's state unknown. */
+bool log_usable(const struct log *l);
+/* Bytes a record takes in a batch, padding included. */
+static inline uint64_t log_record_size(uint64_t payload_len) {
+  return (LOG_RECORD_HEADER + payload_len + 7) / 8 * 8;
+}
 /* The horizon that segments begun from now on state in their headers; never falls. */
 void log_horizon(struct log *l, uint64_t lsn);
 /* Makes a zero-filled spare segment unless one is free, so that append need not: overwriting
@@ -106,13 +113,14 @@ void log_segments(struct log *l, bool (*fn)(void *arg, const struct log_segment_
  * horizon (asserted). Its locators answer DOM_RETRY from now on. DOM_BUSY: pinned or open. */
 enum dom_code log_release(struct log *l, uint32_t segment, uint32_t generation, struct dom_err *err);
 /* Replays one segment's records. fn as in log_open. For compaction. */
-enum dom_code log_segment_scan(struct log *l, uint32_t segment, uint32_t generation, log_replay_fn fn, void *arg,
-                               struct dom_err *err);
+enum dom_code log_segment_scan(struct log *l, uint32_t segment, uint32_t generation, log_replay_fn fn,
+                               void *arg, struct dom_err *err);
 
 void log_locator_put(struct buf *out, struct log_locator at);
 struct log_locator log_locator_load(const uint8_t in[LOG_LOCATOR_SIZE]);
 static inline bool log_locator_equal(struct log_locator a, struct log_locator b) {
-  return a.segment == b.segment && a.generation == b.generation && a.offset == b.offset && a.length == b.length;
+  return a.segment == b.segment && a.generation == b.generation && a.offset == b.offset &&
+         a.length == b.length;
 }
 
 #endif

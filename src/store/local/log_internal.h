@@ -42,6 +42,7 @@ void log_path(const struct log *l, uint32_t number, char out[LOG_PATH_MAX]);
 /* Grows the table so that `number` has a place. The lock is held or not yet needed. */
 enum dom_code log_table_reach(struct log *l, uint32_t number, struct dom_err *err);
 /* Lists the folder, reads headers, finds the end and replays: log_recover.c. */
-enum dom_code log_recover(struct log *l, uint64_t after_lsn, log_replay_fn fn, void *arg, struct dom_err *err);
+enum dom_code log_recover(struct log *l, uint64_t after_lsn, log_replay_fn fn, void *arg,
+                          struct dom_err *err);
 
 #endif

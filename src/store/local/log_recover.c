@@ -15,7 +15,8 @@ static bool name_seen(void *arg, const char *name, bool is_dir) {
   size_t len = strlen(name);
   uint64_t number = 0;
   if (is_dir || len < 5 || strcmp(name + len - 4, ".seg") != 0) return true;
-  if (slice_to_u64(slice_of(name, len - 4), &number) != DOM_OK || number == 0 || number > UINT32_MAX / 2) return true;
+  if (slice_to_u64(slice_of(name, len - 4), &number) != DOM_OK || number == 0 || number > UINT32_MAX / 2)
+    return true;
   at->code = log_table_reach(at->log, (uint32_t)number, at->err);
   if (at->code != DOM_OK) return false;
   at->log->segments[number - 1].present = true;
@@ -40,7 +41,8 @@ static enum dom_code header_read(struct log *l, uint32_t number, struct dom_err 
   if (code != DOM_OK) return code;
   struct segment_header h;
   code = segment_header_decode(slice_of(block, sizeof block), &h, code == DOM_OK ? NULL : err);
-  if (code == DOM_INCOMPATIBLE) return dom_fail(err, code, "store/log: open", "segment %u: unknown version", number);
+  if (code == DOM_INCOMPATIBLE)
+    return dom_fail(err, code, "store/log: open", "segment %u: unknown version", number);
   if (code != DOM_OK || h.number != number || h.bytes > size) return DOM_OK;
   s->header = h;
   s->free = false;
@@ -86,10 +88,11 @@ static enum dom_code follows(const struct log *l, const struct segment_header *h
                              const uint8_t chain[SHA256_SIZE], struct dom_err *err) {
   if (h->first_lsn == last_lsn + 1 && memcmp(h->chain, chain, SHA256_SIZE) == 0) return DOM_OK;
   if (h->first_lsn > last_lsn + 1 && h->first_lsn - 1 <= l->horizon) return DOM_OK;
-  return dom_fail(err, DOM_CORRUPT, "store/log: open",
-                  "segment %u (generation %u) begins at LSN %llu, but the log before it ends at %llu: records are "
-                  "missing; run fsck",
-                  h->number, h->generation, (unsigned long long)h->first_lsn, (unsigned long long)last_lsn);
+  return dom_fail(
+      err, DOM_CORRUPT, "store/log: open",
+      "segment %u (generation %u) begins at LSN %llu, but the log before it ends at %llu: records are "
+      "missing; run fsck",
+      h->number, h->generation, (unsigned long long)h->first_lsn, (unsigned long long)last_lsn);
 }
 
 /* No bad-headed segment may hold what comes after the end: then its header rotted in use. */
@@ -101,8 +104,8 @@ static enum dom_code end_check(struct log *l, struct dom_err *err) {
     enum dom_code code = segment_used_beyond(s->reader, l->last_lsn, &beyond, err);
     if (code != DOM_OK) return code;
     if (beyond) {
-      return dom_fail(err, DOM_CORRUPT, "store/log: open", "segment %u: bad header before good records; run fsck",
-                      i + 1);
+      return dom_fail(err, DOM_CORRUPT, "store/log: open",
+                      "segment %u: bad header before good records; run fsck", i + 1);
     }
   }
   return DOM_OK;
@@ -117,7 +120,8 @@ static enum dom_code replay(struct log *l, struct log_segment **sorted, uint32_t
   for (uint32_t i = 0; i < start; i++) sorted[i]->last_lsn = sorted[i + 1]->header.first_lsn - 1;
   for (uint32_t i = start; i < n; i++) {
     struct log_segment *s = sorted[i];
-    enum dom_code code = i == start && start > 0 ? DOM_OK : follows(l, &s->header, scan.last_lsn, scan.chain, err);
+    enum dom_code code =
+        i == start && start > 0 ? DOM_OK : follows(l, &s->header, scan.last_lsn, scan.chain, err);
     if (code == DOM_OK) code = segment_scan(s->reader, &s->header, after_lsn, fn, arg, &scan, err);
     if (code != DOM_OK) return code;
     s->last_lsn = scan.last_lsn;
@@ -127,7 +131,8 @@ static enum dom_code replay(struct log *l, struct log_segment **sorted, uint32_t
   return DOM_OK;
 }
 
-enum dom_code log_recover(struct log *l, uint64_t after_lsn, log_replay_fn fn, void *arg, struct dom_err *err) {
+enum dom_code log_recover(struct log *l, uint64_t after_lsn, log_replay_fn fn, void *arg,
+                          struct dom_err *err) {
   AUTO_FREE struct log_segment **sorted = NULL;
   uint32_t n = 0;
   enum dom_code code = headers_read(l, err);

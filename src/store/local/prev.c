@@ -12,21 +12,39 @@ void prev_done(struct prev *p) {
 
 void change_cell(const struct change *c, struct buf *out) {
   switch (c->kind) {
-  case CHANGE_PUT: row_cell(out, ROW_OBJECT, c->bucket, c->key, c->epoch); return;
-  case CHANGE_UPLOAD: row_upload_cell(out, ROW_UPLOAD, c->bucket, c->key, c->epoch, c->upload); return;
-  case CHANGE_PART: row_part_cell(out, c->bucket, c->key, c->epoch, c->upload, c->part); return;
+  case CHANGE_PUT:
+    row_cell(out, ROW_OBJECT, c->bucket, c->key, c->epoch);
+    return;
+  case CHANGE_UPLOAD:
+    row_upload_cell(out, ROW_UPLOAD, c->bucket, c->key, c->epoch, c->upload);
+    return;
+  case CHANGE_PART:
+    row_part_cell(out, c->bucket, c->key, c->epoch, c->upload, c->part);
+    return;
   case CHANGE_DELETE:
-    if (c->item == STORE_ITEM_OBJECT) row_cell(out, ROW_OBJECT, c->bucket, c->key, c->epoch);
-    else if (c->item == STORE_ITEM_UPLOAD) row_upload_cell(out, ROW_UPLOAD, c->bucket, c->key, c->epoch, c->upload);
-    else row_part_cell(out, c->bucket, c->key, c->epoch, c->upload, c->part);
+    if (c->item == STORE_ITEM_OBJECT)
+      row_cell(out, ROW_OBJECT, c->bucket, c->key, c->epoch);
+    else if (c->item == STORE_ITEM_UPLOAD)
+      row_upload_cell(out, ROW_UPLOAD, c->bucket, c->key, c->epoch, c->upload);
+    else
+      row_part_cell(out, c->bucket, c->key, c->epoch, c->upload, c->part);
     return;
   case CHANGE_ROW:
-  case CHANGE_ROW_DELETE: row_state_cell(out, c->table, c->key); return;
-  case CHANGE_SUBJECT: row_token_key(out, ROW_SUBJECT, c->subject.token); return;
-  case CHANGE_SHRED: row_token_epoch_key(out, ROW_SHRED, c->subject.token, c->subject.epoch); return;
+  case CHANGE_ROW_DELETE:
+    row_state_cell(out, c->table, c->key);
+    return;
+  case CHANGE_SUBJECT:
+    row_token_key(out, ROW_SUBJECT, c->subject.token);
+    return;
+  case CHANGE_SHRED:
+    row_token_epoch_key(out, ROW_SHRED, c->subject.token, c->subject.epoch);
+    return;
   case CHANGE_INTENT:
-  case CHANGE_INTENT_END: row_id_key(out, ROW_INTENT, c->body_id); return;
-  case CHANGE_ENTRY: return; /* keyed by its commit: it meets nothing */
+  case CHANGE_INTENT_END:
+    row_id_key(out, ROW_INTENT, c->body_id);
+    return;
+  case CHANGE_ENTRY:
+    return; /* keyed by its commit: it meets nothing */
   }
   assert(false);
 }
@@ -42,7 +60,8 @@ static enum dom_code lost_add(struct index_view *v, const uint8_t id[STORE_BODY_
   enum dom_code code = index_get(v, buf_slice(&key), &value, err);
   if (code == DOM_NOT_FOUND) return DOM_OK;
   if (code != DOM_OK) return code;
-  if (!row_body_parse(buf_slice(&value), &body)) return dom_fail(err, DOM_CORRUPT, "store/apply: body row", "bad row");
+  if (!row_body_parse(buf_slice(&value), &body))
+    return dom_fail(err, DOM_CORRUPT, "store/apply: body row", "bad row");
   if (body.owner_lsn == owner_lsn) buf_append(&p->lost, id, STORE_BODY_ID_SIZE);
   return buf_check(&p->lost, err);
 }
@@ -63,7 +82,8 @@ static enum dom_code object_lost(struct index_view *v, struct prev *p, uint32_t 
   return code;
 }
 
-static enum dom_code object_prev(struct index_view *v, struct slice cell, struct prev *p, struct dom_err *err) {
+static enum dom_code object_prev(struct index_view *v, struct slice cell, struct prev *p,
+                                 struct dom_err *err) {
   struct row_object row;
   enum dom_code code = index_first(v, cell, &p->key, &p->value, err);
   if (code == DOM_NOT_FOUND) return DOM_OK;
@@ -77,7 +97,8 @@ static enum dom_code object_prev(struct index_view *v, struct slice cell, struct
   return object_lost(v, p, row.body_count, err);
 }
 
-static enum dom_code upload_prev(struct index_view *v, struct slice cell, struct prev *p, struct dom_err *err) {
+static enum dom_code upload_prev(struct index_view *v, struct slice cell, struct prev *p,
+                                 struct dom_err *err) {
   struct row_upload row;
   enum dom_code code = index_get(v, cell, &p->value, err);
   if (code == DOM_NOT_FOUND) return DOM_OK;
@@ -96,7 +117,8 @@ static enum dom_code part_prev(struct index_view *v, struct slice cell, struct p
   enum dom_code code = index_get(v, cell, &p->value, err);
   if (code == DOM_NOT_FOUND) return DOM_OK;
   if (code != DOM_OK) return code;
-  if (!row_part_parse(buf_slice(&p->value), &row)) return dom_fail(err, DOM_CORRUPT, "store/apply: part row", "bad row");
+  if (!row_part_parse(buf_slice(&p->value), &row))
+    return dom_fail(err, DOM_CORRUPT, "store/apply: part row", "bad row");
   p->found = true;
   p->first_lsn = row.first_lsn;
   p->at = row.at;
@@ -104,15 +126,18 @@ static enum dom_code part_prev(struct index_view *v, struct slice cell, struct p
 }
 
 /* The parts of an upload that is about to end. */
-static enum dom_code parts_prev(struct index_view *v, const struct change *c, struct prev *p, struct dom_err *err) {
+static enum dom_code parts_prev(struct index_view *v, const struct change *c, struct prev *p,
+                                struct dom_err *err) {
   BUF_AUTO stem = BUF_INIT;
   INDEX_ITER_AUTO it = {0};
   enum dom_code code = index_iter_init(&it, v, err);
   if (code != DOM_OK) return code;
   row_upload_cell(&stem, ROW_PART, c->bucket, c->key, c->epoch, c->upload);
-  for (index_seek(&it, buf_slice(&stem)); it.valid && slice_starts_with(it.key, buf_slice(&stem)); index_next(&it)) {
+  for (index_seek(&it, buf_slice(&stem)); it.valid && slice_starts_with(it.key, buf_slice(&stem));
+       index_next(&it)) {
     struct row_part row;
-    if (!row_part_parse(it.value, &row)) return dom_fail(err, DOM_CORRUPT, "store/apply: part row", "bad row");
+    if (!row_part_parse(it.value, &row))
+      return dom_fail(err, DOM_CORRUPT, "store/apply: part row", "bad row");
     put_bytes16le(&p->parts, it.key);
     log_locator_put(&p->parts, row.at);
     code = lost_add(v, row.body.id, row.first_lsn, p, err);
@@ -122,7 +147,8 @@ static enum dom_code parts_prev(struct index_view *v, const struct change *c, st
   return code == DOM_OK ? index_iter_check(&it, err) : code;
 }
 
-static enum dom_code state_prev(struct index_view *v, struct slice cell, struct prev *p, struct dom_err *err) {
+static enum dom_code state_prev(struct index_view *v, struct slice cell, struct prev *p,
+                                struct dom_err *err) {
   struct row_state row;
   enum dom_code code = index_get(v, cell, &p->value, err);
   if (code == DOM_NOT_FOUND) return DOM_OK;
@@ -147,12 +173,14 @@ static enum dom_code tomb_prev(struct index_view *v, struct slice cell, struct p
   enum dom_code code = index_get(v, buf_slice(&key), &value, err);
   if (code == DOM_NOT_FOUND) return DOM_OK;
   if (code != DOM_OK) return code;
-  if (!row_state_parse(buf_slice(&value), &row, NULL)) return dom_fail(err, DOM_CORRUPT, "store/apply: tomb", "bad row");
+  if (!row_state_parse(buf_slice(&value), &row, NULL))
+    return dom_fail(err, DOM_CORRUPT, "store/apply: tomb", "bad row");
   if (row.first_lsn > p->tomb_lsn) p->tomb_lsn = row.first_lsn;
   return DOM_OK;
 }
 
-static enum dom_code presence_prev(struct index_view *v, const struct change *c, struct prev *p, struct dom_err *err) {
+static enum dom_code presence_prev(struct index_view *v, const struct change *c, struct prev *p,
+                                   struct dom_err *err) {
   BUF_AUTO key = BUF_INIT;
   row_presence_key(&key, c->token, c->epoch, c->bucket, slice_cut(c->key, 0, c->prefix_len));
   enum dom_code code = index_has(v, buf_slice(&key), err);
@@ -160,14 +188,20 @@ static enum dom_code presence_prev(struct index_view *v, const struct change *c,
   return code == DOM_NOT_FOUND ? DOM_OK : code;
 }
 
-static enum dom_code cell_prev(struct index_view *v, const struct change *c, struct slice cell, struct prev *p,
-                               struct dom_err *err) {
+static enum dom_code cell_prev(struct index_view *v, const struct change *c, struct slice cell,
+                               struct prev *p, struct dom_err *err) {
   switch (cell.data[0]) {
-  case ROW_OBJECT: return object_prev(v, cell, p, err);
-  case ROW_UPLOAD: return upload_prev(v, cell, p, err);
-  case ROW_PART: return part_prev(v, cell, p, err);
-  case ROW_INTENT: return DOM_OK; /* ids are random: an intent meets nothing but itself */
-  default: assert(c->kind != CHANGE_ENTRY); return state_prev(v, cell, p, err);
+  case ROW_OBJECT:
+    return object_prev(v, cell, p, err);
+  case ROW_UPLOAD:
+    return upload_prev(v, cell, p, err);
+  case ROW_PART:
+    return part_prev(v, cell, p, err);
+  case ROW_INTENT:
+    return DOM_OK; /* ids are random: an intent meets nothing but itself */
+  default:
+    assert(c->kind != CHANGE_ENTRY);
+    return state_prev(v, cell, p, err);
   }
 }
 
@@ -186,7 +220,8 @@ enum dom_code prev_read(struct index_view *v, const struct change *c, struct pre
   change_cell(c, &cell);
   if (cell.failed) return buf_check(&cell, err);
   code = cell_prev(v, c, buf_slice(&cell), p, err);
-  bool tombs = change_in_place(c) || c->kind == CHANGE_DELETE || c->kind == CHANGE_ROW || c->kind == CHANGE_ROW_DELETE;
+  bool tombs =
+      change_in_place(c) || c->kind == CHANGE_DELETE || c->kind == CHANGE_ROW || c->kind == CHANGE_ROW_DELETE;
   if (code == DOM_OK && tombs) code = tomb_prev(v, buf_slice(&cell), p, err);
   if (code == DOM_OK && c->kind == CHANGE_PART) { /* the end of its upload ends it too */
     buf_reset(&cell);
@@ -194,6 +229,7 @@ enum dom_code prev_read(struct index_view *v, const struct change *c, struct pre
     code = tomb_prev(v, buf_slice(&cell), p, err);
   }
   if (code == DOM_OK && change_in_place(c)) code = presence_prev(v, c, p, err);
-  if (code == DOM_OK && c->kind == CHANGE_DELETE && c->item == STORE_ITEM_UPLOAD) code = parts_prev(v, c, p, err);
+  if (code == DOM_OK && c->kind == CHANGE_DELETE && c->item == STORE_ITEM_UPLOAD)
+    code = parts_prev(v, c, p, err);
   return code;
 }

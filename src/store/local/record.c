@@ -7,7 +7,15 @@
 enum { FLAG_INLINE = 1, FIRST_LSN_AT = 44, ORDER_LSN_AT = 60, ID_AT = 84 };
 
 /* Where the fixed part's fields stand; see docs/formats/log.md. */
-enum { AT_TOKEN = 4, AT_EPOCH = 36, AT_ORDER_EPOCH = 52, AT_BUCKET = 68, AT_SIZE = 116, AT_BODIES = 124, AT_SEALED = 128 };
+enum {
+  AT_TOKEN = 4,
+  AT_EPOCH = 36,
+  AT_ORDER_EPOCH = 52,
+  AT_BUCKET = 68,
+  AT_SIZE = 116,
+  AT_BODIES = 124,
+  AT_SEALED = 128
+};
 
 void record_plain_done(struct record_plain *p) {
   buf_wipe_done(&p->text);
@@ -101,18 +109,30 @@ static void text_entry(const struct change *c, struct buf *b) {
 
 static void text_put(const struct change *c, struct buf *b) {
   switch (c->kind) {
-  case CHANGE_PUT: text_object(c, b); return;
-  case CHANGE_DELETE: text_delete(c, b); return;
-  case CHANGE_UPLOAD: text_upload(c, b); return;
-  case CHANGE_PART: text_part(c, b); return;
+  case CHANGE_PUT:
+    text_object(c, b);
+    return;
+  case CHANGE_DELETE:
+    text_delete(c, b);
+    return;
+  case CHANGE_UPLOAD:
+    text_upload(c, b);
+    return;
+  case CHANGE_PART:
+    text_part(c, b);
+    return;
   case CHANGE_ROW:
   case CHANGE_ROW_DELETE:
     put_u8(b, (uint8_t)c->table);
     put_bytes16le(b, c->key);
     if (c->kind == CHANGE_ROW) put_bytes32le(b, c->value);
     return;
-  case CHANGE_SUBJECT: subject_encode(&c->subject, b); return;
-  case CHANGE_ENTRY: text_entry(c, b); return;
+  case CHANGE_SUBJECT:
+    subject_encode(&c->subject, b);
+    return;
+  case CHANGE_ENTRY:
+    text_entry(c, b);
+    return;
   case CHANGE_SHRED:
     buf_append(b, c->subject.token, TOKEN_SIZE);
     put_u64le(b, c->subject.epoch);
@@ -122,7 +142,9 @@ static void text_put(const struct change *c, struct buf *b) {
     buf_append(b, c->subject.token, TOKEN_SIZE);
     put_u64le(b, c->subject.epoch);
     return;
-  case CHANGE_INTENT_END: buf_append(b, c->body_id, STORE_BODY_ID_SIZE); return;
+  case CHANGE_INTENT_END:
+    buf_append(b, c->body_id, STORE_BODY_ID_SIZE);
+    return;
   }
   assert(false);
 }
@@ -183,10 +205,18 @@ static void entry_get(struct reader *r, struct change *c) {
 
 static void text_get(struct reader *r, struct change *c, struct store_body_ref *bodies) {
   switch (c->kind) {
-  case CHANGE_PUT: object_get(r, c, bodies); return;
-  case CHANGE_DELETE: delete_get(r, c); return;
-  case CHANGE_UPLOAD: upload_get(r, c); return;
-  case CHANGE_PART: part_get(r, c, bodies); return;
+  case CHANGE_PUT:
+    object_get(r, c, bodies);
+    return;
+  case CHANGE_DELETE:
+    delete_get(r, c);
+    return;
+  case CHANGE_UPLOAD:
+    upload_get(r, c);
+    return;
+  case CHANGE_PART:
+    part_get(r, c, bodies);
+    return;
   case CHANGE_ROW:
   case CHANGE_ROW_DELETE:
     c->table = get_u8(r);
@@ -196,7 +226,9 @@ static void text_get(struct reader *r, struct change *c, struct store_body_ref *
   case CHANGE_SUBJECT:
     if (!subject_decode(r, &c->subject)) r->bad = true;
     return;
-  case CHANGE_ENTRY: entry_get(r, c); return;
+  case CHANGE_ENTRY:
+    entry_get(r, c);
+    return;
   case CHANGE_SHRED:
     get_copy(r, c->subject.token, TOKEN_SIZE);
     c->subject.epoch = get_u64le(r);
@@ -206,7 +238,9 @@ static void text_get(struct reader *r, struct change *c, struct store_body_ref *
     get_copy(r, c->subject.token, TOKEN_SIZE);
     c->subject.epoch = get_u64le(r);
     return;
-  case CHANGE_INTENT_END: get_copy(r, c->body_id, STORE_BODY_ID_SIZE); return;
+  case CHANGE_INTENT_END:
+    get_copy(r, c->body_id, STORE_BODY_ID_SIZE);
+    return;
   }
   r->bad = true;
 }
@@ -229,7 +263,8 @@ static void body_aad(const uint8_t id[VAULT_ID_SIZE], uint8_t out[8 + VAULT_ID_S
   memcpy(out + 8, id, VAULT_ID_SIZE);
 }
 
-static enum dom_code key_of(struct vault *vault, const uint8_t *head, uint8_t out[KEY_SIZE], struct dom_err *err) {
+static enum dom_code key_of(struct vault *vault, const uint8_t *head, uint8_t out[KEY_SIZE],
+                            struct dom_err *err) {
   struct vault_key owner = {.epoch = load_u64le(head + AT_EPOCH)};
   assert(vault != NULL);
   memcpy(owner.token, head + AT_TOKEN, TOKEN_SIZE);
@@ -260,14 +295,16 @@ static void clear_put(const struct change *c, uint32_t sealed_len, struct buf *o
   }
 }
 
-static enum dom_code record_seal(const struct change *c, const uint8_t key[KEY_SIZE], size_t start, struct slice text,
-                                 struct slice inline_body, struct buf *out, struct dom_err *err) {
+static enum dom_code record_seal(const struct change *c, const uint8_t key[KEY_SIZE], size_t start,
+                                 struct slice text, struct slice inline_body, struct buf *out,
+                                 struct dom_err *err) {
   BUF_AUTO aad = BUF_INIT;
   uint8_t nonce[GCM_NONCE_SIZE], inline_aad[8 + VAULT_ID_SIZE];
   struct slice head = slice_of(out->data + start, out->len - start);
   aad_put(c->kind, head, (uint32_t)head.len, &aad);
   body_aad(head.data + ID_AT, inline_aad);
-  if (aad.failed || !buf_reserve(out, text.len + GCM_TAG_SIZE)) return dom_fail(err, DOM_NO_MEMORY, "store/record: seal", "text");
+  if (aad.failed || !buf_reserve(out, text.len + GCM_TAG_SIZE))
+    return dom_fail(err, DOM_NO_MEMORY, "store/record: seal", "text");
   frame_nonce(0, FRAME_FLAG_META, nonce);
   uint8_t *to = out->data + out->len;
   enum dom_code code = gcm_seal(key, nonce, buf_slice(&aad), text, to, to + text.len);
@@ -277,8 +314,8 @@ static enum dom_code record_seal(const struct change *c, const uint8_t key[KEY_S
   return frames_seal(key, slice_of(inline_aad, sizeof inline_aad), inline_body, out, err);
 }
 
-enum dom_code record_encode(struct vault *vault, const struct change *c, struct slice inline_body, struct buf *out,
-                            uint32_t *out_head, struct dom_err *err) {
+enum dom_code record_encode(struct vault *vault, const struct change *c, struct slice inline_body,
+                            struct buf *out, uint32_t *out_head, struct dom_err *err) {
   __attribute__((cleanup(buf_wipe_done))) struct buf text = BUF_INIT;
   uint8_t key[KEY_SIZE];
   size_t start = out->len;
@@ -342,8 +379,8 @@ static enum dom_code bodies_get(struct slice payload, struct change *c, struct r
   return DOM_OK;
 }
 
-static enum dom_code text_open(struct vault *vault, enum change_kind kind, struct slice payload, uint32_t clear,
-                               uint32_t head, struct buf *text, struct dom_err *err) {
+static enum dom_code text_open(struct vault *vault, enum change_kind kind, struct slice payload,
+                               uint32_t clear, uint32_t head, struct buf *text, struct dom_err *err) {
   BUF_AUTO aad = BUF_INIT;
   uint8_t key[KEY_SIZE], nonce[GCM_NONCE_SIZE];
   size_t len = head - clear - GCM_TAG_SIZE;
@@ -356,8 +393,8 @@ static enum dom_code text_open(struct vault *vault, enum change_kind kind, struc
     return dom_fail(err, DOM_NO_MEMORY, "store/record: open", "text");
   }
   frame_nonce(0, FRAME_FLAG_META, nonce);
-  code = gcm_open(key, nonce, buf_slice(&aad), slice_of(payload.data + clear, len), payload.data + clear + len,
-                  text->data);
+  code = gcm_open(key, nonce, buf_slice(&aad), slice_of(payload.data + clear, len),
+                  payload.data + clear + len, text->data);
   wipe(key, sizeof key);
   if (code != DOM_OK) return dom_fail(err, code, "store/record: open", "sealed text does not verify");
   text->len = len;
@@ -377,19 +414,21 @@ enum dom_code record_decode(struct vault *vault, enum change_kind kind, struct s
   if (code != DOM_OK) return code;
   struct reader r = reader_of(buf_slice(&plain->text));
   text_get(&r, &c, plain->bodies);
-  if (!reader_end(&r)) return dom_fail(err, DOM_CORRUPT, "store/record: decode", "text of kind %d", (int)kind);
+  if (!reader_end(&r))
+    return dom_fail(err, DOM_CORRUPT, "store/record: decode", "text of kind %d", (int)kind);
   *out = c;
   return DOM_OK;
 }
 
-enum dom_code record_body_read(struct vault *vault, struct slice head, struct frame_source from, uint64_t offset,
-                               uint8_t *out, size_t len, struct dom_err *err) {
+enum dom_code record_body_read(struct vault *vault, struct slice head, struct frame_source from,
+                               uint64_t offset, uint8_t *out, size_t len, struct dom_err *err) {
   uint8_t key[KEY_SIZE], aad[8 + VAULT_ID_SIZE];
   assert(head.len >= RECORD_FIXED);
   enum dom_code code = key_of(vault, head.data, key, err);
   if (code != DOM_OK) return code;
   body_aad(head.data + ID_AT, aad);
-  code = frames_read(key, slice_of(aad, sizeof aad), load_u64le(head.data + AT_SIZE), from, offset, out, len, err);
+  code = frames_read(key, slice_of(aad, sizeof aad), load_u64le(head.data + AT_SIZE), from, offset, out, len,
+                     err);
   wipe(key, sizeof key);
   return code;
 }

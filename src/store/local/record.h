@@ -14,23 +14,23 @@
 #ifndef DOMICILE_STORE_LOCAL_RECORD_H
 #define DOMICILE_STORE_LOCAL_RECORD_H
 
+#include "base/codec.h"
 #include "store/local/frame.h"
 #include "store/local/log.h"
-#include "base/codec.h"
 #include "store/store.h"
 
-enum change_kind { /* the record's type on disk; never reuse a number */
-  CHANGE_PUT = 1,        /* null version of an object */
-  CHANGE_DELETE = 2,     /* of an object, of an upload with its parts, or of a part */
-  CHANGE_UPLOAD = 3,
-  CHANGE_PART = 4,
-  CHANGE_ROW = 5,
-  CHANGE_ROW_DELETE = 6,
-  CHANGE_SUBJECT = 7,
-  CHANGE_ENTRY = 8,      /* a ledger entry of the commit it stands in */
-  CHANGE_SHRED = 9,      /* the key of (token, epoch) was dropped */
-  CHANGE_INTENT = 10,    /* a body file is being written */
-  CHANGE_INTENT_END = 11 /* … and is gone without ever being named */
+enum change_kind {                    /* the record's type on disk; never reuse a number */
+                   CHANGE_PUT = 1,    /* null version of an object */
+                   CHANGE_DELETE = 2, /* of an object, of an upload with its parts, or of a part */
+                   CHANGE_UPLOAD = 3,
+                   CHANGE_PART = 4,
+                   CHANGE_ROW = 5,
+                   CHANGE_ROW_DELETE = 6,
+                   CHANGE_SUBJECT = 7,
+                   CHANGE_ENTRY = 8,      /* a ledger entry of the commit it stands in */
+                   CHANGE_SHRED = 9,      /* the key of (token, epoch) was dropped */
+                   CHANGE_INTENT = 10,    /* a body file is being written */
+                   CHANGE_INTENT_END = 11 /* … and is gone without ever being named */
 };
 
 /* A change in memory. Which fields matter depends on the kind; slices are borrowed. */
@@ -43,8 +43,8 @@ struct change {
   uint64_t first_lsn;       /* 0: the record's own LSN (apply resolves it) */
   struct store_order order; /* PUT, UPLOAD, PART; lsn 0: first_lsn */
   uint8_t bucket[STORE_BUCKET_ID_SIZE];
-  uint64_t size;            /* PUT: of the object; PART: of its body */
-  bool inlined;             /* PUT: the body's frames stand in the record */
+  uint64_t size; /* PUT: of the object; PART: of its body */
+  bool inlined;  /* PUT: the body's frames stand in the record */
   const struct store_body_ref *bodies;
   uint32_t body_count;
   /* Sealed. */
@@ -59,11 +59,11 @@ struct change {
   uint8_t upload[STORE_UPLOAD_ID_SIZE];
   uint32_t part;
   enum store_table table;
-  struct slice value;              /* ROW; ENTRY: the leaf bytes */
-  struct slice payload;            /* ENTRY */
-  uint8_t opening[16];             /* ENTRY */
-  uint32_t position;               /* ENTRY */
-  struct store_subject subject;    /* SUBJECT; ENTRY, SHRED, INTENT: token; SHRED, INTENT: epoch */
+  struct slice value;                  /* ROW; ENTRY: the leaf bytes */
+  struct slice payload;                /* ENTRY */
+  uint8_t opening[16];                 /* ENTRY */
+  uint32_t position;                   /* ENTRY */
+  struct store_subject subject;        /* SUBJECT; ENTRY, SHRED, INTENT: token; SHRED, INTENT: epoch */
   uint8_t body_id[STORE_BODY_ID_SIZE]; /* INTENT, INTENT_END */
 };
 
@@ -72,8 +72,8 @@ enum { RECORD_VERSION = 1, RECORD_FIXED = 132, RECORD_BODY_REF = STORE_BODY_ID_S
 /* Appends the record's payload to *out, sealed under a fresh random id; inline_body is used when
  * c->inlined. *out_head: bytes before the inline frames. DOM_NOT_FOUND when the vault has no key
  * of (token, epoch). Durable: nothing. */
-enum dom_code record_encode(struct vault *vault, const struct change *c, struct slice inline_body, struct buf *out,
-                            uint32_t *out_head, struct dom_err *err);
+enum dom_code record_encode(struct vault *vault, const struct change *c, struct slice inline_body,
+                            struct buf *out, uint32_t *out_head, struct dom_err *err);
 
 /* What a decoded change borrows from. Zero it before first use; it may be reused. */
 struct record_plain {
@@ -93,8 +93,8 @@ enum dom_code record_peek(enum change_kind kind, struct slice payload, struct ch
 enum dom_code record_decode(struct vault *vault, enum change_kind kind, struct slice payload,
                             struct record_plain *plain, struct change *out, struct dom_err *err);
 /* Reads the inline body, as frames_read; `from` is relative to the first frame. */
-enum dom_code record_body_read(struct vault *vault, struct slice head, struct frame_source from, uint64_t offset,
-                               uint8_t *out, size_t len, struct dom_err *err);
+enum dom_code record_body_read(struct vault *vault, struct slice head, struct frame_source from,
+                               uint64_t offset, uint8_t *out, size_t len, struct dom_err *err);
 /* The payload of a compaction copy: the same bytes with first LSN and order made explicit.
  * Asserts they are not zero. */
 enum dom_code record_copy(struct slice payload, uint64_t first_lsn, uint64_t order_lsn, struct buf *out,

@@ -16,8 +16,8 @@ void row_name_escape(struct buf *out, struct slice name, bool end) {
   if (end) buf_append(out, "\x00\x01", 2);
 }
 
-void row_cell(struct buf *out, enum row_table table, const uint8_t bucket[STORE_BUCKET_ID_SIZE], struct slice name,
-              uint64_t epoch) {
+void row_cell(struct buf *out, enum row_table table, const uint8_t bucket[STORE_BUCKET_ID_SIZE],
+              struct slice name, uint64_t epoch) {
   assert(name.len <= STORE_KEY_MAX);
   put_u8(out, (uint8_t)table);
   buf_append(out, bucket, STORE_BUCKET_ID_SIZE);
@@ -37,8 +37,8 @@ void row_upload_cell(struct buf *out, enum row_table table, const uint8_t bucket
   buf_append(out, upload, STORE_UPLOAD_ID_SIZE);
 }
 
-void row_part_cell(struct buf *out, const uint8_t bucket[STORE_BUCKET_ID_SIZE], struct slice name, uint64_t epoch,
-                   const uint8_t upload[STORE_UPLOAD_ID_SIZE], uint32_t part) {
+void row_part_cell(struct buf *out, const uint8_t bucket[STORE_BUCKET_ID_SIZE], struct slice name,
+                   uint64_t epoch, const uint8_t upload[STORE_UPLOAD_ID_SIZE], uint32_t part) {
   assert(part >= 1 && part <= STORE_PART_MAX);
   row_upload_cell(out, ROW_PART, bucket, name, epoch, upload);
   put_u32be(out, part);
@@ -56,7 +56,8 @@ void row_token_key(struct buf *out, enum row_table table, const uint8_t token[TO
   buf_append(out, token, TOKEN_SIZE);
 }
 
-void row_token_epoch_key(struct buf *out, enum row_table table, const uint8_t token[TOKEN_SIZE], uint64_t epoch) {
+void row_token_epoch_key(struct buf *out, enum row_table table, const uint8_t token[TOKEN_SIZE],
+                         uint64_t epoch) {
   row_token_key(out, table, token);
   put_u64be(out, epoch);
 }

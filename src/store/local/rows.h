@@ -11,25 +11,25 @@
 #include "store/local/log.h"
 #include "store/store.h"
 
-enum row_table { /* on disk; never reuse a letter */
-  ROW_OBJECT = 'O',    /* bucket, name, epoch, order → struct row_object */
-  ROW_BODIES = 'B',    /* same suffix → ids of an object's bodies */
-  ROW_UPLOAD = 'U',    /* bucket, name, epoch, upload id → struct row_upload */
-  ROW_PART = 'P',      /* …, part number → struct row_part */
-  ROW_TOMB = 'D',      /* cell key → first LSN and locator of the delete */
-  ROW_STATE = 'R',     /* store_table, key → row_state, value */
-  ROW_SUBJECT = 'S',   /* token → row_state, subject */
-  ROW_COPYING = 'C',   /* token → epoch; of COPYING and FENCED subjects */
-  ROW_PRESENCE = 'N',  /* token, epoch, bucket, prefix → nothing */
-  ROW_JOURNAL = 'J',   /* token, LSN, position → what changed */
-  ROW_ENTRY = 'E',     /* LSN, position → locator, token */
-  ROW_ENTRY_OF = 'T',  /* token, inverted LSN, position → nothing */
-  ROW_SHRED = 'K',     /* token, epoch → first LSN, locator */
-  ROW_INTENT = 'I',    /* body id → token, epoch, LSN, locator */
-  ROW_REMOVAL = 'X',   /* body id → token, epoch */
-  ROW_BODY = 'F',      /* body id → token, epoch, size, owner's first LSN */
-  ROW_SEGMENT = 'G',   /* segment → generation, live bytes */
-  ROW_META = 'M'       /* a letter → a fact of the index */
+enum row_table {                     /* on disk; never reuse a letter */
+                 ROW_OBJECT = 'O',   /* bucket, name, epoch, order → struct row_object */
+                 ROW_BODIES = 'B',   /* same suffix → ids of an object's bodies */
+                 ROW_UPLOAD = 'U',   /* bucket, name, epoch, upload id → struct row_upload */
+                 ROW_PART = 'P',     /* …, part number → struct row_part */
+                 ROW_TOMB = 'D',     /* cell key → first LSN and locator of the delete */
+                 ROW_STATE = 'R',    /* store_table, key → row_state, value */
+                 ROW_SUBJECT = 'S',  /* token → row_state, subject */
+                 ROW_COPYING = 'C',  /* token → epoch; of COPYING and FENCED subjects */
+                 ROW_PRESENCE = 'N', /* token, epoch, bucket, prefix → nothing */
+                 ROW_JOURNAL = 'J',  /* token, LSN, position → what changed */
+                 ROW_ENTRY = 'E',    /* LSN, position → locator, token */
+                 ROW_ENTRY_OF = 'T', /* token, inverted LSN, position → nothing */
+                 ROW_SHRED = 'K',    /* token, epoch → first LSN, locator */
+                 ROW_INTENT = 'I',   /* body id → token, epoch, LSN, locator */
+                 ROW_REMOVAL = 'X',  /* body id → token, epoch, LSN of the removal */
+                 ROW_BODY = 'F',     /* body id → token, epoch, size, owner's first LSN */
+                 ROW_SEGMENT = 'G',  /* segment → generation, live bytes */
+                 ROW_META = 'M'      /* a letter → a fact of the index */
 };
 enum { ROW_META_APPLIED = 'a', ROW_META_BIRTH = 'b' };
 
@@ -38,16 +38,17 @@ enum { ROW_ORDER_SIZE = 16, ROW_EPOCH_SIZE = 8 };
 /* ---- keys; all append ---- */
 void row_name_escape(struct buf *out, struct slice name, bool end);
 /* 'table' bucket escaped-name inverted-epoch: the cell of an object, the stem of uploads and parts. */
-void row_cell(struct buf *out, enum row_table table, const uint8_t bucket[STORE_BUCKET_ID_SIZE], struct slice name,
-              uint64_t epoch);
+void row_cell(struct buf *out, enum row_table table, const uint8_t bucket[STORE_BUCKET_ID_SIZE],
+              struct slice name, uint64_t epoch);
 void row_order_put(struct buf *out, struct store_order order);
 void row_upload_cell(struct buf *out, enum row_table table, const uint8_t bucket[STORE_BUCKET_ID_SIZE],
                      struct slice name, uint64_t epoch, const uint8_t upload[STORE_UPLOAD_ID_SIZE]);
-void row_part_cell(struct buf *out, const uint8_t bucket[STORE_BUCKET_ID_SIZE], struct slice name, uint64_t epoch,
-                   const uint8_t upload[STORE_UPLOAD_ID_SIZE], uint32_t part);
+void row_part_cell(struct buf *out, const uint8_t bucket[STORE_BUCKET_ID_SIZE], struct slice name,
+                   uint64_t epoch, const uint8_t upload[STORE_UPLOAD_ID_SIZE], uint32_t part);
 void row_state_cell(struct buf *out, enum store_table table, struct slice key);
 void row_token_key(struct buf *out, enum row_table table, const uint8_t token[TOKEN_SIZE]);
-void row_token_epoch_key(struct buf *out, enum row_table table, const uint8_t token[TOKEN_SIZE], uint64_t epoch);
+void row_token_epoch_key(struct buf *out, enum row_table table, const uint8_t token[TOKEN_SIZE],
+                         uint64_t epoch);
 void row_presence_key(struct buf *out, const uint8_t token[TOKEN_SIZE], uint64_t epoch,
                       const uint8_t bucket[STORE_BUCKET_ID_SIZE], struct slice prefix);
 void row_journal_key(struct buf *out, const uint8_t token[TOKEN_SIZE], uint64_t lsn, uint32_t position);
@@ -63,7 +64,7 @@ struct row_name {
   struct slice name;     /* unescaped, in the buf given */
   size_t name_end;       /* length of the row key up to the end of the escaped name */
   uint64_t epoch;
-  struct slice rest;     /* order, or upload id (and part) */
+  struct slice rest; /* order, or upload id (and part) */
 };
 bool row_name_parse(struct slice key, struct buf *name, struct row_name *out);
 struct store_order row_order_load(struct slice rest);

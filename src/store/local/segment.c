@@ -131,8 +131,9 @@ bool record_frame_check(struct slice record, uint32_t generation, struct log_rec
 
 /* Reads the batch at `offset`. *out_good is false when none of this generation (0: of any) stands
  * there that verifies. */
-static enum dom_code batch_read(struct disk_file *file, uint64_t bytes, uint32_t generation, uint64_t offset, struct buf *in,
-                                struct batch_header *out, bool *out_good, struct dom_err *err) {
+static enum dom_code batch_read(struct disk_file *file, uint64_t bytes, uint32_t generation, uint64_t offset,
+                                struct buf *in, struct batch_header *out, bool *out_good,
+                                struct dom_err *err) {
   enum dom_code code;
   *out_good = false;
   if (offset + DISK_ALIGN > bytes) return DOM_OK;
@@ -155,8 +156,9 @@ static enum dom_code batch_read(struct disk_file *file, uint64_t bytes, uint32_t
 }
 
 /* Gives each record of a verified batch to fn. */
-static enum dom_code batch_each(struct slice batch, const struct batch_header *b, uint32_t segment, uint64_t offset,
-                                uint64_t after_lsn, log_replay_fn fn, void *arg, struct dom_err *err) {
+static enum dom_code batch_each(struct slice batch, const struct batch_header *b, uint32_t segment,
+                                uint64_t offset, uint64_t after_lsn, log_replay_fn fn, void *arg,
+                                struct dom_err *err) {
   static const char where[] = "store/segment: batch";
   size_t at = LOG_BATCH_HEADER;
   for (uint32_t i = 0; i < b->count; i++) {
@@ -169,7 +171,7 @@ static enum dom_code batch_each(struct slice batch, const struct batch_header *b
                       (unsigned long long)(offset + at));
     }
     r.at = (struct log_locator){segment, b->generation, (uint32_t)(offset + at), length};
-    at += (size_t)record_frame_size(r.payload.len);
+    at += (size_t)log_record_size(r.payload.len);
     bool last = i + 1 == b->count;
     bool ends = last || (at + 16 <= batch.len && load_u64le(batch.data + at + 8) != r.lsn);
     if (r.lsn <= after_lsn || fn == NULL) continue;
@@ -181,8 +183,8 @@ static enum dom_code batch_each(struct slice batch, const struct batch_header *b
 
 /* Where the chain ends: a good batch of this generation there or further on means damage, not a
  * torn tail. */
-static enum dom_code damage_check(struct disk_file *file, const struct segment_header *h, uint64_t bad, struct buf *in,
-                                  struct dom_err *err) {
+static enum dom_code damage_check(struct disk_file *file, const struct segment_header *h, uint64_t bad,
+                                  struct buf *in, struct dom_err *err) {
   assert(bad % DISK_ALIGN == 0);
   for (uint64_t at = bad; at + DISK_ALIGN <= h->bytes; at += DISK_ALIGN) {
     struct batch_header b;
@@ -198,8 +200,8 @@ static enum dom_code damage_check(struct disk_file *file, const struct segment_h
   return DOM_OK;
 }
 
-enum dom_code segment_scan(struct disk_file *file, const struct segment_header *h, uint64_t after_lsn, log_replay_fn fn,
-                           void *arg, struct segment_scan *out, struct dom_err *err) {
+enum dom_code segment_scan(struct disk_file *file, const struct segment_header *h, uint64_t after_lsn,
+                           log_replay_fn fn, void *arg, struct segment_scan *out, struct dom_err *err) {
   BUF_AUTO in = BUF_INIT;
   struct segment_scan s = {.last_lsn = h->first_lsn - 1, .end = SEGMENT_HEADER_SIZE};
   assert(h->first_lsn > 0);

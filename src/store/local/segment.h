@@ -13,8 +13,8 @@ enum { SEGMENT_HEADER_SIZE = DISK_ALIGN, SEGMENT_VERSION = 1 };
 struct segment_header {
   uint32_t number, generation;
   uint64_t bytes;
-  uint64_t first_lsn; /* the LSN its first record has */
-  uint64_t horizon;   /* see log.h */
+  uint64_t first_lsn;         /* the LSN its first record has */
+  uint64_t horizon;           /* see log.h */
   uint8_t chain[SHA256_SIZE]; /* hash of the batch before this segment; zero at the log's start */
 };
 /* Appends exactly SEGMENT_HEADER_SIZE bytes. */
@@ -25,8 +25,8 @@ enum dom_code segment_header_decode(struct slice block, struct segment_header *o
 struct batch_header {
   uint32_t generation, count;
   uint64_t first_lsn, last_lsn;
-  uint32_t length; /* of header and records, without padding */
-  uint32_t crc;    /* CRC-32C over header (this field zero) and records */
+  uint32_t length;            /* of header and records, without padding */
+  uint32_t crc;               /* CRC-32C over header (this field zero) and records */
   uint8_t chain[SHA256_SIZE]; /* hash of the batch before */
 };
 /* Writes LOG_BATCH_HEADER bytes at the front of a batch whose records stand behind, with the CRC. */
@@ -40,10 +40,6 @@ void batch_chain(const uint8_t header[LOG_BATCH_HEADER], uint8_t out[SHA256_SIZE
 
 /* Appends a record's header; the payload follows, then zeros to a border of 8 bytes. */
 void record_frame_put(struct buf *out, const struct log_record *r, uint32_t generation);
-/* Bytes a record takes in a batch, padding included. */
-static inline uint64_t record_frame_size(uint64_t payload_len) {
-  return (LOG_RECORD_HEADER + payload_len + 7) / 8 * 8;
-}
 /* Checks a record's header and, with the whole record given, its payload's CRC. */
 bool record_frame_check(struct slice record, uint32_t generation, struct log_record *out);
 
@@ -55,8 +51,8 @@ struct segment_scan {
 };
 /* Goes through the batches of a segment, calls fn (may be NULL) for records with lsn > after_lsn.
  * Returns: DOM_CORRUPT for damage: a bad batch with a good successor. Or what fn returned. */
-enum dom_code segment_scan(struct disk_file *file, const struct segment_header *h, uint64_t after_lsn, log_replay_fn fn,
-                           void *arg, struct segment_scan *out, struct dom_err *err);
+enum dom_code segment_scan(struct disk_file *file, const struct segment_header *h, uint64_t after_lsn,
+                           log_replay_fn fn, void *arg, struct segment_scan *out, struct dom_err *err);
 /* True when a whole batch of a record beyond `lsn` stands at the front: the header is bad, but
  * the segment was in use. */
 enum dom_code segment_used_beyond(struct disk_file *file, uint64_t lsn, bool *out, struct dom_err *err);

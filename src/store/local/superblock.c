@@ -41,11 +41,13 @@ enum dom_code superblock_decode(struct slice in, struct superblock *out, struct 
   s.compatible = get_u64le(&r);
   s.incompatible = get_u64le(&r);
   if (version != SUPERBLOCK_VERSION) {
-    return dom_fail(err, DOM_INCOMPATIBLE, where, "data folder of format version %u; this build knows %u: use the build that made it",
+    return dom_fail(err, DOM_INCOMPATIBLE, where,
+                    "data folder of format version %u; this build knows %u: use the build that made it",
                     version, (unsigned)SUPERBLOCK_VERSION);
   }
   if (s.incompatible & ~(uint64_t)KNOWN_INCOMPATIBLE) {
-    return dom_fail(err, DOM_INCOMPATIBLE, where, "data folder needs features 0x%llx that this build lacks: use a newer build",
+    return dom_fail(err, DOM_INCOMPATIBLE, where,
+                    "data folder needs features 0x%llx that this build lacks: use a newer build",
                     (unsigned long long)s.incompatible);
   }
   *out = s;
@@ -75,8 +77,8 @@ static enum dom_code copies_write(struct disk *disk, const struct superblock *s,
 }
 
 /* Reads one copy; *good is false when it is absent or bad. */
-static enum dom_code copy_read(struct disk *disk, const char *path, struct superblock *out, bool *good, bool *there,
-                               struct dom_err *err) {
+static enum dom_code copy_read(struct disk *disk, const char *path, struct superblock *out, bool *good,
+                               bool *there, struct dom_err *err) {
   BUF_AUTO b = BUF_INIT;
   *good = false;
   enum dom_code code = disk_read_file(disk, path, SUPERBLOCK_SIZE, &b, NULL);
@@ -91,7 +93,8 @@ static enum dom_code copy_read(struct disk *disk, const char *path, struct super
   return DOM_OK;
 }
 
-enum dom_code superblock_open(struct disk *disk, const uint8_t deployment[16], uint16_t region, struct dom_err *err) {
+enum dom_code superblock_open(struct disk *disk, const uint8_t deployment[16], uint16_t region,
+                              struct dom_err *err) {
   static const char where[] = "store/superblock: open";
   struct superblock copy[2] = {0};
   bool good[2], there = false;
@@ -101,19 +104,21 @@ enum dom_code superblock_open(struct disk *disk, const uint8_t deployment[16], u
   }
   if (!there) return dom_fail(err, DOM_NOT_FOUND, where, "no data folder here yet");
   if (!good[0] && !good[1]) return dom_fail(err, DOM_CORRUPT, where, "both superblocks are damaged");
-  const struct superblock *s = good[1] && (!good[0] || copy[1].sequence > copy[0].sequence) ? &copy[1] : &copy[0];
+  const struct superblock *s =
+      good[1] && (!good[0] || copy[1].sequence > copy[0].sequence) ? &copy[1] : &copy[0];
   if (memcmp(s->deployment, deployment, sizeof s->deployment) != 0) {
     return dom_fail(err, DOM_INCOMPATIBLE, where, "data folder of another deployment: check --data");
   }
   if (s->region != region) {
-    return dom_fail(err, DOM_INCOMPATIBLE, where, "data folder of region %u, not %u: check --data and --region",
-                    s->region, region);
+    return dom_fail(err, DOM_INCOMPATIBLE, where,
+                    "data folder of region %u, not %u: check --data and --region", s->region, region);
   }
   if (good[0] && good[1] && copy[0].sequence == copy[1].sequence) return DOM_OK;
   return copies_write(disk, s, err);
 }
 
-enum dom_code superblock_create(struct disk *disk, const uint8_t deployment[16], uint16_t region, struct dom_err *err) {
+enum dom_code superblock_create(struct disk *disk, const uint8_t deployment[16], uint16_t region,
+                                struct dom_err *err) {
   struct superblock s = {.region = region, .sequence = 1};
   assert(deployment != NULL);
   memcpy(s.deployment, deployment, sizeof s.deployment);

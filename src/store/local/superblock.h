@@ -27,8 +27,10 @@ enum dom_code superblock_decode(struct slice in, struct superblock *out, struct 
 enum dom_code superblock_lock(struct disk *disk, struct disk_file **out, struct dom_err *err);
 /* Reads and repairs it. DOM_NOT_FOUND when there is none; DOM_CORRUPT when both copies are bad;
  * DOM_INCOMPATIBLE another deployment, region, version or flag: the text says which. */
-enum dom_code superblock_open(struct disk *disk, const uint8_t deployment[16], uint16_t region, struct dom_err *err);
+enum dom_code superblock_open(struct disk *disk, const uint8_t deployment[16], uint16_t region,
+                              struct dom_err *err);
 /* Writes a first one. Durable: at return. */
-enum dom_code superblock_create(struct disk *disk, const uint8_t deployment[16], uint16_t region, struct dom_err *err);
+enum dom_code superblock_create(struct disk *disk, const uint8_t deployment[16], uint16_t region,
+                                struct dom_err *err);
 
 #endif

@@ -1,0 +1,314 @@
+/* Body files: bodies/xx/<id in hex>. Format: docs/formats/log.md "Body files". */
+#include <assert.h>
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "store/local/engine.h"
+
+#define BODY_MAGIC "DOMBODY1"
+static const char where[] = "store/body";
+enum {
+  BODY_VERSION = 1,
+  BODY_HEADER = 96,
+  BODY_PATH_MAX = 96,
+  BODY_WRITE_FRAMES = 16 /* a write of 1 MiB: few calls, little memory a stream */
+};
+
+struct store_body {
+  struct store *store;
+  uint8_t token[TOKEN_SIZE];
+  uint64_t epoch;
+  uint8_t id[STORE_BODY_ID_SIZE];
+  uint8_t key[KEY_SIZE];
+  struct disk_file *file;
+  struct hash *sha;
+  uint64_t size, counter, offset; /* plaintext; frames sealed; where the next write goes */
+  struct buf frame;               /* plaintext held back: the last frame is sealed differently */
+  struct buf out;
+};
+
+struct body_reader {
+  struct store *store;
+  struct disk_file *file;
+  struct store_body_ref ref;
+  struct vault_key owner;
+  struct vault_pin pin;
+};
+
+/* ---- names and headers ---- */
+
+static void body_path(const uint8_t id[STORE_BODY_ID_SIZE], char out[BODY_PATH_MAX]) {
+  int n = snprintf(out, BODY_PATH_MAX, "bodies/%02x/", id[0]);
+  assert(n == 10);
+  for (int i = 0; i < STORE_BODY_ID_SIZE; i++) snprintf(out + n + 2 * i, 3, "%02x", id[i]);
+}
+
+static void body_folder(const uint8_t id[STORE_BODY_ID_SIZE], char out[BODY_PATH_MAX]) {
+  int n = snprintf(out, BODY_PATH_MAX, "bodies/%02x", id[0]);
+  assert(n == 9);
+}
+
+static void header_put(const struct store_body *b, struct buf *out) {
+  size_t start = out->len;
+  buf_append(out, BODY_MAGIC, 8);
+  put_u32le(out, BODY_VERSION);
+  put_u32le(out, FRAME_PLAIN);
+  buf_append(out, b->id, sizeof b->id);
+  buf_append(out, b->token, TOKEN_SIZE);
+  put_u64le(out, b->epoch);
+  put_u32le(out, 0);
+  if (!out->failed) put_u32le(out, crc32c(0, out->data + start, BODY_HEADER - 4));
+  assert(out->failed || out->len - start == BODY_HEADER);
+}
+
+static void body_aad(const uint8_t id[STORE_BODY_ID_SIZE], uint8_t out[8 + STORE_BODY_ID_SIZE]) {
+  memcpy(out, BODY_MAGIC, 8);
+  memcpy(out + 8, id, STORE_BODY_ID_SIZE);
+}
+
+/* ---- writing ---- */
+
+/* The folder of the body, made and durable; each of the 256 once a process. */
+static enum dom_code folder_ensure(struct store *s, const uint8_t id[STORE_BODY_ID_SIZE],
+                                   struct dom_err *err) {
+  char path[BODY_PATH_MAX];
+  enum dom_code code = DOM_OK;
+  pthread_mutex_lock(&s->body_lock);
+  if (!s->body_folders[id[0]]) {
+    body_folder(id, path);
+    code = disk_mkdir(s->o.disk, path, err);
+    if (code == DOM_OK) code = disk_dir_sync(s->o.disk, "bodies", err);
+    s->body_folders[id[0]] = code == DOM_OK;
+  }
+  pthread_mutex_unlock(&s->body_lock);
+  return code;
+}
+
+/* Logs that a body is begun (INTENT), or was given up after its file went (INTENT_END). */
+static enum dom_code intent_log(struct store *s, enum change_kind kind, const struct store_body *b,
+                                const uint8_t id[STORE_BODY_ID_SIZE], struct dom_err *err) {
+  struct store_tx *tx = NULL;
+  struct vault_key system = vault_system_key();
+  struct change c = {.kind = kind, .epoch = system.epoch};
+  memcpy(c.token, system.token, TOKEN_SIZE);
+  memcpy(c.body_id, id, STORE_BODY_ID_SIZE);
+  if (b) {
+    memcpy(c.subject.token, b->token, TOKEN_SIZE);
+    c.subject.epoch = b->epoch;
+  }
+  enum dom_code code = tx_new(s, NULL, &tx, err);
+  if (code != DOM_OK) return code;
+  tx->grows = kind == CHANGE_INTENT;
+  code = tx_add(tx, &c, (struct slice){0}, err);
+  if (code == DOM_OK) return store_tx_commit_take(tx, NULL, err);
+  store_tx_abort_take(tx);
+  return code;
+}
+
+enum dom_code intent_end(struct store *s, const uint8_t id[STORE_BODY_ID_SIZE], struct dom_err *err) {
+  return intent_log(s, CHANGE_INTENT_END, NULL, id, err);
+}
+
+static void body_free(struct store_body *b) {
+  disk_close(b->file);
+  hash_free(b->sha);
+  wipe(b->key, sizeof b->key);
+  buf_wipe_done(&b->frame);
+  buf_done(&b->out);
+  dom_free(b);
+}
+
+static enum dom_code body_begin(struct store_body *b, struct dom_err *err) {
+  char path[BODY_PATH_MAX];
+  struct vault_key owner = {.epoch = b->epoch};
+  struct store *s = b->store;
+  memcpy(owner.token, b->token, TOKEN_SIZE);
+  random_bytes(b->id, sizeof b->id);
+  enum dom_code code = vault_key_derive(s->vault, &owner, "body", b->id, b->key, err);
+  if (code == DOM_OK) code = intent_log(s, CHANGE_INTENT, b, b->id, err);
+  if (code == DOM_OK) code = folder_ensure(s, b->id, err);
+  if (code != DOM_OK) return code;
+  body_path(b->id, path);
+  header_put(b, &b->out);
+  if (!buf_reserve(&b->frame, FRAME_PLAIN)) return buf_check(&b->frame, err);
+  return disk_open(s->o.disk, path, DISK_WRITE | DISK_CREATE | DISK_EXCLUSIVE, &b->file, err);
+}
+
+enum dom_code store_body_create(struct store *s, enum permit_action action, const struct permit *permit,
+                                const uint8_t token[TOKEN_SIZE], uint64_t epoch, struct store_body **out,
+                                struct dom_err *err) {
+  assert(action == PERMIT_STORE || action == PERMIT_COPY || action == PERMIT_MOVE);
+  if (!permit_covers(permit, action, s->o.region, token))
+    return dom_fail(err, DOM_REFUSED, where, "no permit for it");
+  struct store_body *b = dom_calloc(1, sizeof *b);
+  if (!b) return dom_fail(err, DOM_NO_MEMORY, where, "body");
+  b->store = s;
+  b->epoch = epoch;
+  memcpy(b->token, token, TOKEN_SIZE);
+  b->sha = hash_new(HASH_SHA256);
+  enum dom_code code = b->sha ? body_begin(b, err) : dom_fail(err, DOM_NO_MEMORY, where, "hash");
+  if (code != DOM_OK) {
+    store_body_abort_take(b);
+    return code;
+  }
+  *out = b;
+  return DOM_OK;
+}
+
+static enum dom_code out_write(struct store_body *b, struct dom_err *err) {
+  if (b->out.failed) return buf_check(&b->out, err);
+  if (b->out.len == 0) return DOM_OK;
+  enum dom_code code = disk_write(b->file, b->offset, b->out.data, b->out.len, err);
+  b->offset += b->out.len;
+  buf_reset(&b->out);
+  return code;
+}
+
+static enum dom_code frame_out(struct store_body *b, struct slice plain, bool last, struct dom_err *err) {
+  uint8_t aad[8 + STORE_BODY_ID_SIZE];
+  assert(plain.len > 0 && plain.len <= FRAME_PLAIN);
+  if (!buf_reserve(&b->out, FRAME_SEALED)) return buf_check(&b->out, err);
+  body_aad(b->id, aad);
+  enum dom_code code =
+      frame_seal(b->key, slice_of(aad, sizeof aad), b->counter++, last, plain, b->out.data + b->out.len, err);
+  if (code != DOM_OK) return code;
+  b->out.len += plain.len + GCM_TAG_SIZE;
+  return b->out.len >= (size_t)BODY_WRITE_FRAMES * FRAME_SEALED ? out_write(b, err) : DOM_OK;
+}
+
+enum dom_code store_body_append(struct store_body *b, struct slice plain, struct dom_err *err) {
+  enum dom_code code = DOM_OK;
+  hash_update(b->sha, plain.data, plain.len);
+  b->size += plain.len;
+  while (plain.len > 0 && code == DOM_OK) {
+    if (b->frame.len == FRAME_PLAIN) { /* there is more: it was not the last */
+      code = frame_out(b, buf_slice(&b->frame), false, err);
+      buf_reset(&b->frame);
+    } else if (b->frame.len == 0 && plain.len > FRAME_PLAIN) {
+      code = frame_out(b, slice_cut(plain, 0, FRAME_PLAIN), false, err);
+      plain = slice_cut(plain, FRAME_PLAIN, plain.len);
+    } else {
+      size_t room = FRAME_PLAIN - b->frame.len, take = plain.len < room ? plain.len : room;
+      buf_append(&b->frame, plain.data, take);
+      plain = slice_cut(plain, take, plain.len);
+    }
+  }
+  assert(b->frame.len <= FRAME_PLAIN);
+  return code;
+}
+
+static enum dom_code body_finish(struct store_body *b, struct dom_err *err) {
+  char folder[BODY_PATH_MAX];
+  enum dom_code code = DOM_OK;
+  if (b->frame.len > 0) code = frame_out(b, buf_slice(&b->frame), true, err);
+  if (code == DOM_OK) code = out_write(b, err);
+  if (code == DOM_OK) code = disk_sync(b->file, err);
+  body_folder(b->id, folder);
+  if (code == DOM_OK) code = disk_dir_sync(b->store->o.disk, folder, err);
+  return code;
+}
+
+enum dom_code store_body_seal_take(struct store_body *b, struct store_body_ref *out, struct dom_err *err) {
+  struct store_body_ref ref = {.size = b->size};
+  enum dom_code code = body_finish(b, err);
+  if (code != DOM_OK) {
+    store_body_abort_take(b);
+    return code;
+  }
+  memcpy(ref.id, b->id, sizeof ref.id);
+  hash_final(b->sha, ref.sha256);
+  body_free(b);
+  *out = ref;
+  return DOM_OK;
+}
+
+/* A body nobody will name. What fails here is left to the next start: the intent stands. */
+static void body_forget(struct store *s, const uint8_t id[STORE_BODY_ID_SIZE]) {
+  if (body_unlink(s, id, NULL) == DOM_OK) intent_end(s, id, NULL);
+}
+
+void store_body_abort_take(struct store_body *b) {
+  if (!b) return;
+  disk_close(b->file);
+  bool begun = b->file != NULL;
+  b->file = NULL;
+  if (begun) body_forget(b->store, b->id);
+  body_free(b);
+}
+
+void store_body_discard(struct store *s, const struct store_body_ref *ref) {
+  assert(ref != NULL);
+  body_forget(s, ref->id);
+}
+
+enum dom_code body_unlink(struct store *s, const uint8_t id[STORE_BODY_ID_SIZE], struct dom_err *err) {
+  char path[BODY_PATH_MAX], folder[BODY_PATH_MAX];
+  body_path(id, path);
+  body_folder(id, folder);
+  struct dom_err why = {0};
+  enum dom_code code = disk_unlink(s->o.disk, path, &why);
+  if (code == DOM_NOT_FOUND) { /* or a crash undid the folder too */
+    struct disk_info info;
+    return disk_stat(s->o.disk, folder, &info, NULL) == DOM_OK ? disk_dir_sync(s->o.disk, folder, err)
+                                                               : DOM_OK;
+  }
+  if (code != DOM_OK) return dom_fail(err, code, where, "%s", why.text);
+  return disk_dir_sync(s->o.disk, folder, err);
+}
+
+/* ---- reading ---- */
+
+enum dom_code body_open(struct store *s, const uint8_t token[TOKEN_SIZE], uint64_t epoch,
+                        const struct store_body_ref *ref, struct body_reader **out, struct dom_err *err) {
+  char path[BODY_PATH_MAX];
+  uint8_t head[BODY_HEADER];
+  struct body_reader *b = dom_calloc(1, sizeof *b);
+  if (!b) return dom_fail(err, DOM_NO_MEMORY, where, "reader");
+  b->store = s;
+  b->ref = *ref;
+  b->owner.epoch = epoch;
+  memcpy(b->owner.token, token, TOKEN_SIZE);
+  enum dom_code code = vault_key_pin(s->vault, &b->owner, &b->pin, err);
+  if (code != DOM_OK) {
+    dom_free(b);
+    return code;
+  }
+  body_path(ref->id, path);
+  code = disk_open(s->o.disk, path, DISK_READ, &b->file, NULL);
+  if (code == DOM_OK) code = disk_read_full(b->file, 0, head, sizeof head, NULL);
+  bool good = code == DOM_OK && memcmp(head, BODY_MAGIC, 8) == 0 && load_u32le(head + 8) == BODY_VERSION &&
+              memcmp(head + 16, ref->id, STORE_BODY_ID_SIZE) == 0 &&
+              load_u32le(head + BODY_HEADER - 4) == crc32c(0, head, BODY_HEADER - 4);
+  if (!good) {
+    body_close(b);
+    return dom_fail(err, code == DOM_IO ? DOM_IO : DOM_CORRUPT, where, "%s: missing or damaged", path);
+  }
+  *out = b;
+  return DOM_OK;
+}
+
+void body_close(struct body_reader *b) {
+  if (!b) return;
+  disk_close(b->file);
+  vault_key_unpin(b->store->vault, &b->pin);
+  dom_free(b);
+}
+
+static enum dom_code body_source(void *arg, uint64_t offset, uint8_t *out, size_t len, struct dom_err *err) {
+  struct body_reader *b = arg;
+  if (vault_key_dropped(&b->pin)) return dom_fail(err, DOM_NOT_FOUND, where, "its key was dropped");
+  return disk_read_full(b->file, BODY_HEADER + offset, out, len, err);
+}
+
+enum dom_code body_read(struct body_reader *b, uint64_t offset, uint8_t *out, size_t len,
+                        struct dom_err *err) {
+  uint8_t key[KEY_SIZE], aad[8 + STORE_BODY_ID_SIZE];
+  struct frame_source from = {body_source, b};
+  assert(offset + len <= b->ref.size);
+  enum dom_code code = vault_key_derive(b->store->vault, &b->owner, "body", b->ref.id, key, err);
+  if (code != DOM_OK) return code;
+  body_aad(b->ref.id, aad);
+  code = frames_read(key, slice_of(aad, sizeof aad), b->ref.size, from, offset, out, len, err);
+  wipe(key, sizeof key);
+  return code;
+}

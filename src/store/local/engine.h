@@ -1,0 +1,151 @@
+/* Engine: the insides of struct store and its views, for the files of this folder only. */
+#ifndef DOMICILE_STORE_LOCAL_ENGINE_H
+#define DOMICILE_STORE_LOCAL_ENGINE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/arena.h"
+#include "store/local/writer.h"
+#include "store/store.h"
+
+enum {
+  STORE_RESERVE_DEFAULT = 512 << 20,  /* keeps room for deletes, compaction and handoffs: 8 segments */
+  STORE_REPLAY_BYTES_MAX = 256 << 20, /* the index is flushed after so much log: bounds a start */
+  VIEW_MEMORY_MAX = 64 << 20          /* what one view may hand out: uploads' metadata */
+};
+
+/* Somebody reads the state of an LSN: bodies removed after it stay until the mark is gone. */
+struct read_mark {
+  uint64_t lsn;
+  struct read_mark *next, **at; /* at NULL: not set */
+};
+void read_mark_set(struct store *s, struct read_mark *m, uint64_t lsn);
+void read_mark_clear(struct store *s, struct read_mark *m);
+/* The lowest LSN marked; UINT64_MAX when nobody reads. */
+uint64_t read_mark_least(struct store *s);
+
+struct store {
+  struct store_options o; /* disk, clock, kek borrowed */
+  struct disk_file *lock;
+  struct vault *vault;
+  struct index *index;
+  struct log *log;
+  struct apply *apply;
+  struct writer *writer;
+  uint64_t index_birth; /* random, of this index; changes when it is rebuilt */
+  uint64_t open_lsn;    /* intents up to here are of earlier processes */
+  uint64_t flushed_lsn; /* index is durable up to here; upkeep's own */
+  bool intents_done;    /* none of earlier processes is left; upkeep's own */
+  _Atomic uint64_t ledger_lsn;
+  pthread_mutex_t mark_lock;
+  struct read_mark *marks; /* under mark_lock */
+  pthread_mutex_t body_lock;
+  uint8_t body_folders[256]; /* made and synced; under body_lock */
+  /* Upkeep thread. */
+  pthread_t upkeep;
+  bool upkeep_running, stopping;
+  pthread_mutex_t upkeep_lock; /* one step at a time */
+  pthread_mutex_t stop_lock;
+  pthread_cond_t stop_asked;
+};
+
+struct store_view {
+  struct store *store;
+  struct index_view index;
+  uint64_t lsn;
+  struct read_mark mark;
+  struct arena *arena;          /* made at first need */
+  struct buf key, value;        /* scratch */
+  struct store_subject subject; /* the last one looked up */
+  bool subject_known;
+};
+/* Memory that lives until the view is closed; DOM_NO_MEMORY. */
+enum dom_code view_keep(struct store_view *v, struct slice s, struct slice *out, struct dom_err *err);
+
+/* An object's row as found in a view. */
+struct object_at {
+  struct row_object row;
+  struct store_order order;
+  struct buf key; /* the row's */
+};
+/* The row of the place's epoch. DOM_NOT_FOUND. */
+enum dom_code object_row_get(struct store_view *v, const struct store_place *place, struct slice key,
+                             struct object_at *out, struct dom_err *err);
+/* Opens the record that a row names into a found object. */
+enum dom_code found_open(struct store_view *v, const struct object_at *at, struct store_found **out,
+                         struct dom_err *err);
+/* A found object that is one body in a file: the body of a part. */
+enum dom_code found_open_body(struct store_view *v, const uint8_t token[TOKEN_SIZE], uint64_t epoch,
+                              const struct store_body_ref *body, struct store_found **out,
+                              struct dom_err *err);
+
+/* Reads and opens the record that the row `row_key` names, at *at as far as known; follows it
+ * when compaction moved it meanwhile (then *at changes). head > 0: only so many payload bytes
+ * are read. DOM_NOT_FOUND when the row, or the key of the record, is gone. */
+enum dom_code record_fetch(struct store *s, enum change_kind kind, struct slice row_key, uint32_t head,
+                           struct log_locator *at, struct buf *payload, struct record_plain *plain,
+                           struct change *out, struct dom_err *err);
+
+/* The subject must live here under this epoch and take reads (writes: writes). DOM_NOT_FOUND
+ * without a row, DOM_ELSEWHERE, DOM_STALE_EPOCH, for writes DOM_FENCED. */
+enum dom_code subject_check(struct store_view *v, const uint8_t token[TOKEN_SIZE], uint64_t epoch, bool write,
+                            struct dom_err *err);
+bool place_holds(const struct store_place *place, struct slice key);
+
+/* ---- transactions ---- */
+enum { TX_MEMORY_MAX = 64 << 20, TX_ITEMS_MAX = 20000 };
+
+struct store_tx {
+  struct store *store;
+  struct store_view *view;
+  struct arena *arena;
+  struct item *items;
+  uint32_t count, cap;
+  uint64_t *reads, *writes;
+  uint32_t read_count, read_cap, write_count, write_cap;
+  uint32_t entries;
+  bool grows;  /* it stores bytes: refused below the reserve */
+  bool failed; /* a change or guard could not be added */
+};
+enum dom_code tx_new(struct store *s, struct store_view *v, struct store_tx **out, struct dom_err *err);
+/* Adds guards: the hash of a cell the tx read, or changes. DOM_NO_MEMORY. */
+enum dom_code tx_read(struct store_tx *tx, uint64_t hash, struct dom_err *err);
+enum dom_code tx_write(struct store_tx *tx, uint64_t hash, struct dom_err *err);
+uint64_t tx_hash_subject(const uint8_t token[TOKEN_SIZE]);
+uint64_t tx_hash_bucket(const uint8_t bucket[STORE_BUCKET_ID_SIZE]);
+enum { TX_SALT_PARTS = 1 }; /* "the parts of this upload" beside the upload itself */
+/* Looks up what the change meets, guards its cell, seals it and adds it. The change's slices are
+ * copied. DOM_INVALID when the tx changes the cell already. */
+enum dom_code tx_add(struct store_tx *tx, const struct change *c, struct slice inline_body,
+                     struct dom_err *err);
+/* Whether the tx changes this cell already. */
+bool tx_changes(const struct store_tx *tx, uint64_t cell_hash);
+/* Whether the tx deletes this cell already. */
+bool tx_deletes(const struct store_tx *tx, uint64_t cell_hash);
+/* Permit, subject and bucket checks of a client's change, with their guards. */
+enum dom_code tx_place_check(struct store_tx *tx, enum permit_action action, const struct permit *permit,
+                             const struct store_place *place, struct slice key, struct dom_err *err);
+/* Checks common to put, complete and stage; DOM_INVALID or DOM_TOO_LARGE. */
+enum dom_code object_valid(const struct store_object *o, struct dom_err *err);
+/* The change that a put of `o` at the place means. */
+struct change object_change(const struct store_place *place, const struct store_object *o);
+
+/* ---- bodies in files (body.c) ---- */
+struct body_reader;
+enum dom_code body_open(struct store *s, const uint8_t token[TOKEN_SIZE], uint64_t epoch,
+                        const struct store_body_ref *ref, struct body_reader **out, struct dom_err *err);
+enum dom_code body_read(struct body_reader *b, uint64_t offset, uint8_t *out, size_t len,
+                        struct dom_err *err);
+void body_close(struct body_reader *b); /* NULL is allowed */
+/* Unlinks a body's file; DOM_OK when it is gone already. Durable: at return. */
+enum dom_code body_unlink(struct store *s, const uint8_t id[STORE_BODY_ID_SIZE], struct dom_err *err);
+
+/* Logs that a begun body is gone; its file must be unlinked before. */
+enum dom_code intent_end(struct store *s, const uint8_t id[STORE_BODY_ID_SIZE], struct dom_err *err);
+
+/* ---- upkeep (upkeep.c) ---- */
+enum dom_code upkeep_start(struct store *s, struct dom_err *err);
+void upkeep_stop(struct store *s);
+
+#endif

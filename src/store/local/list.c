@@ -1,0 +1,198 @@
+#include <assert.h>
+
+#include "store/local/engine.h"
+
+/* Subjects met lately by one listing; a listing over people meets each many times in a row. */
+enum { SUBJECT_CACHE = 64 };
+struct subject_cached {
+  bool used, live;
+  struct store_subject subject;
+};
+
+struct scan {
+  struct store_view *view;
+  const struct store_listing *listing;
+  struct index_iter it;
+  struct buf name, target; /* unescaped name of the row; where to seek */
+  struct subject_cached cache[SUBJECT_CACHE];
+  uint32_t shown;
+  bool more;
+};
+
+/* ---- where to go on ---- */
+
+/* Seeks to the first row whose name is not below `name`; with `past`, behind all that start so. */
+static enum dom_code seek_name(struct scan *s, struct slice name, bool past, struct dom_err *err) {
+  buf_reset(&s->target);
+  put_u8(&s->target, ROW_OBJECT);
+  buf_append(&s->target, s->listing->bucket, STORE_BUCKET_ID_SIZE);
+  row_name_escape(&s->target, name, false);
+  if (s->target.failed) return buf_check(&s->target, err);
+  bool there = !past || row_successor(&s->target);
+  assert(there); /* a table letter is no 0xff */
+  index_seek(&s->it, buf_slice(&s->target));
+  return DOM_OK;
+}
+
+static enum dom_code seek_start(struct scan *s, struct dom_err *err) {
+  const struct store_listing *l = s->listing;
+  if (l->after.len == 0 || slice_compare(l->after, l->prefix) < 0) return seek_name(s, l->prefix, false, err);
+  enum dom_code code = seek_name(s, l->after, false, err);
+  if (code != DOM_OK) return code;
+  /* Behind the rows of `after` itself, which end in 00 01: its longer names have 00 FF or more. */
+  buf_append(&s->target, "\x00\x02", 2);
+  if (s->target.failed) return buf_check(&s->target, err);
+  index_seek(&s->it, buf_slice(&s->target));
+  return DOM_OK;
+}
+
+/* ---- subjects ---- */
+
+static enum dom_code subject_of(struct scan *s, const uint8_t token[TOKEN_SIZE],
+                                const struct subject_cached **out, struct dom_err *err) {
+  struct subject_cached *c = &s->cache[token[0] % SUBJECT_CACHE];
+  if (!c->used || memcmp(c->subject.token, token, TOKEN_SIZE) != 0) {
+    struct dom_err why = {0};
+    enum dom_code code = store_subject_get(s->view, token, &c->subject, &why);
+    if (code != DOM_OK && code != DOM_NOT_FOUND) return dom_fail(err, code, why.where, "%s", why.text);
+    c->used = true;
+    c->live = code == DOM_OK && c->subject.state != SUBJECT_MOVED;
+    memcpy(c->subject.token, token, TOKEN_SIZE);
+  }
+  *out = c;
+  return DOM_OK;
+}
+
+/* ---- rows ---- */
+
+static void show_object(struct scan *s, const struct row_name *n, const struct row_object *row) {
+  struct store_object o = {.key = n->name,
+                           .order = row_order_load(n->rest),
+                           .size = row->size,
+                           .mtime_ms = row->mtime_ms,
+                           .etag_parts = row->etag_parts};
+  memcpy(o.etag_md5, row->md5, MD5_SIZE);
+  s->listing->show(s->listing->arg, &o, (struct slice){0});
+  s->shown++;
+}
+
+/* Length of the common prefix that the name falls under, or 0. */
+static size_t common_len(const struct store_listing *l, struct slice name) {
+  if (l->delimiter.len == 0) return 0;
+  assert(slice_starts_with(name, l->prefix));
+  struct slice rest = slice_cut(name, l->prefix.len, name.len);
+  const uint8_t *found = rest.len ? memmem(rest.data, rest.len, l->delimiter.data, l->delimiter.len) : NULL;
+  return found ? (size_t)(found - name.data) + l->delimiter.len : 0;
+}
+
+/* A live row greater than `after`. Moves the scan on; *done at the end of the page. */
+static enum dom_code row_take(struct scan *s, const struct row_name *n, const struct row_object *row,
+                              const struct store_subject *subject, bool *done, struct dom_err *err) {
+  const struct store_listing *l = s->listing;
+  struct slice common = slice_cut(n->name, 0, common_len(l, n->name));
+  if (common.len && l->after.len && slice_compare(common, l->after) <= 0)
+    return seek_name(s, common, true, err);
+  enum store_admit admit = l->admit ? l->admit(l->arg, subject, n->name) : STORE_SHOW;
+  if (admit == STORE_STOP) return dom_fail(err, DOM_REFUSED, "store/list", "a name may not be shown here");
+  if (admit == STORE_SKIP) {
+    index_next(&s->it);
+    return DOM_OK;
+  }
+  if (s->shown == l->max) {
+    s->more = *done = true;
+    return DOM_OK;
+  }
+  if (common.len == 0) {
+    show_object(s, n, row);
+    index_next(&s->it);
+    return DOM_OK;
+  }
+  l->show(l->arg, NULL, common);
+  s->shown++;
+  return seek_name(s, common, true, err);
+}
+
+static enum dom_code row_step(struct scan *s, bool *done, struct dom_err *err) {
+  struct row_name n;
+  struct row_object row;
+  const struct subject_cached *subject = NULL;
+  const struct store_listing *l = s->listing;
+  if (!row_name_parse(s->it.key, &s->name, &n) || n.rest.len != ROW_ORDER_SIZE ||
+      !row_object_parse(s->it.value, &row)) {
+    return dom_fail(err, DOM_CORRUPT, "store/list", "bad row");
+  }
+  if (memcmp(n.bucket, l->bucket, STORE_BUCKET_ID_SIZE) != 0 || !slice_starts_with(n.name, l->prefix)) {
+    *done = true;
+    return DOM_OK;
+  }
+  enum dom_code code = subject_of(s, row.token, &subject, err);
+  if (code != DOM_OK) return code;
+  if (!subject->live && row.prefix_len > 0) { /* the whole range is a subject's that is not here */
+    assert(row.prefix_len <= n.name.len);
+    return seek_name(s, slice_cut(n.name, 0, row.prefix_len), true, err);
+  }
+  if (!subject->live || n.epoch != subject->subject.epoch) {
+    index_next(&s->it);
+    return DOM_OK;
+  }
+  return row_take(s, &n, &row, &subject->subject, done, err);
+}
+
+enum dom_code store_list(struct store_view *v, const struct store_listing *listing, bool *out_more,
+                         struct dom_err *err) {
+  struct scan s = {.view = v, .listing = listing};
+  bool done = listing->max == 0;
+  assert(listing->show != NULL);
+  enum dom_code code = index_iter_init(&s.it, &v->index, err);
+  if (code == DOM_OK) code = seek_start(&s, err);
+  while (code == DOM_OK && !done && s.it.valid && s.it.key.data[0] == ROW_OBJECT)
+    code = row_step(&s, &done, err);
+  if (code == DOM_OK) code = index_iter_check(&s.it, err);
+  index_iter_done(&s.it);
+  buf_done(&s.name);
+  buf_done(&s.target);
+  if (code == DOM_OK) *out_more = s.more;
+  return code;
+}
+
+/* ---- is a bucket used ---- */
+
+/* Looks through one table of the bucket for a row whose epoch was not shredded. */
+static enum dom_code table_used(struct store_view *v, enum row_table table,
+                                const uint8_t bucket[STORE_BUCKET_ID_SIZE], bool *out, struct dom_err *err) {
+  BUF_AUTO stem = BUF_INIT;
+  BUF_AUTO name = BUF_INIT;
+  BUF_AUTO shred = BUF_INIT;
+  INDEX_ITER_AUTO it = {0};
+  enum dom_code code = index_iter_init(&it, &v->index, err);
+  if (code != DOM_OK) return code;
+  put_u8(&stem, (uint8_t)table);
+  buf_append(&stem, bucket, STORE_BUCKET_ID_SIZE);
+  if (stem.failed) return buf_check(&stem, err);
+  for (index_seek(&it, buf_slice(&stem)); it.valid && slice_starts_with(it.key, buf_slice(&stem));
+       index_next(&it)) {
+    struct row_name n;
+    if (!row_name_parse(it.key, &name, &n) || it.value.len < TOKEN_SIZE) {
+      return dom_fail(err, DOM_CORRUPT, "store/list: bucket", "bad row");
+    }
+    buf_reset(&shred);
+    row_token_epoch_key(&shred, ROW_SHRED, it.value.data, n.epoch);
+    code = shred.failed ? buf_check(&shred, err) : index_has(&v->index, buf_slice(&shred), err);
+    if (code == DOM_NOT_FOUND) {
+      *out = true;
+      return DOM_OK;
+    }
+    if (code != DOM_OK) return code;
+  }
+  return index_iter_check(&it, err);
+}
+
+enum dom_code store_bucket_used(struct store_view *v, const uint8_t bucket[STORE_BUCKET_ID_SIZE], bool *out,
+                                struct dom_err *err) {
+  bool used = false;
+  assert(out != NULL);
+  enum dom_code code = table_used(v, ROW_OBJECT, bucket, &used, err);
+  if (code == DOM_OK && !used) code = table_used(v, ROW_UPLOAD, bucket, &used, err);
+  if (code == DOM_OK) *out = used;
+  return code;
+}

@@ -1,0 +1,77 @@
+#include <assert.h>
+
+#include "store/local/engine.h"
+
+enum { META_MAX = 64 << 10, CLASSES_MAX = 4096 };
+
+enum dom_code object_valid(const struct store_object *o, struct dom_err *err) {
+  static const char where[] = "store/tx: object";
+  uint64_t size = o->inline_body.len;
+  if (o->meta.len > META_MAX || o->classes.len > CLASSES_MAX)
+    return dom_fail(err, DOM_TOO_LARGE, where, "metadata");
+  if (o->body_count > STORE_PART_MAX) return dom_fail(err, DOM_TOO_LARGE, where, "%u bodies", o->body_count);
+  if (o->inline_body.len > STORE_INLINE_MAX) return dom_fail(err, DOM_TOO_LARGE, where, "inline body");
+  if (o->body_count > 0) {
+    size = 0;
+    assert(o->inline_body.len == 0 && o->bodies != NULL);
+    for (uint32_t i = 0; i < o->body_count; i++) size += o->bodies[i].size;
+  }
+  if (size != o->size) return dom_fail(err, DOM_INVALID, where, "size is not that of its bodies");
+  return DOM_OK;
+}
+
+struct change object_change(const struct store_place *place, const struct store_object *o) {
+  struct change c = {.kind = CHANGE_PUT,
+                     .epoch = place->epoch,
+                     .order = {.epoch = place->epoch},
+                     .size = o->size,
+                     .inlined = o->body_count == 0,
+                     .bodies = o->bodies,
+                     .body_count = o->body_count,
+                     .key = o->key,
+                     .prefix_len = (uint32_t)place->prefix.len,
+                     .mtime_ms = o->mtime_ms,
+                     .etag_parts = o->etag_parts,
+                     .meta = o->meta,
+                     .classes = o->classes};
+  assert(place_holds(place, o->key));
+  memcpy(c.token, place->token, TOKEN_SIZE);
+  memcpy(c.bucket, place->bucket, STORE_BUCKET_ID_SIZE);
+  memcpy(c.md5, o->etag_md5, MD5_SIZE);
+  memcpy(c.sha256, o->sha256, SHA256_SIZE);
+  return c;
+}
+
+enum dom_code store_tx_put(struct store_tx *tx, const struct permit *permit, const struct store_place *place,
+                           const struct store_object *o, struct dom_err *err) {
+  enum dom_code code = tx_place_check(tx, PERMIT_STORE, permit, place, o->key, err);
+  if (code == DOM_OK) code = object_valid(o, err);
+  if (code != DOM_OK) return code;
+  struct change c = object_change(place, o);
+  tx->grows = true;
+  return tx_add(tx, &c, o->inline_body, err);
+}
+
+enum dom_code store_tx_delete(struct store_tx *tx, const struct permit *permit,
+                              const struct store_place *place, struct slice key, struct dom_err *err) {
+  struct object_at at = {0};
+  BUF_AUTO cell = BUF_INIT;
+  enum dom_code code = tx_place_check(tx, PERMIT_DELETE, permit, place, key, err);
+  if (code != DOM_OK) return code;
+  row_cell(&cell, ROW_OBJECT, place->bucket, key, place->epoch);
+  if (cell.failed) return buf_check(&cell, err);
+  uint64_t hash = writer_hash(buf_slice(&cell), 0);
+  if (tx_deletes(tx, hash)) return DOM_OK; /* named twice in one request */
+  code = object_row_get(tx->view, place, key, &at, NULL);
+  buf_done(&at.key);
+  if (code == DOM_NOT_FOUND) return tx_read(tx, hash, err);
+  if (code != DOM_OK) return dom_fail(err, code, "store/tx: delete", "the object's row cannot be read");
+  struct change c = {.kind = CHANGE_DELETE,
+                     .epoch = place->epoch,
+                     .item = STORE_ITEM_OBJECT,
+                     .key = key,
+                     .prefix_len = (uint32_t)place->prefix.len};
+  memcpy(c.token, place->token, TOKEN_SIZE);
+  memcpy(c.bucket, place->bucket, STORE_BUCKET_ID_SIZE);
+  return tx_add(tx, &c, (struct slice){0}, err);
+}
