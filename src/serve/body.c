@@ -145,6 +145,22 @@ enum s3_error spool_seal(struct spool *s, struct store_object *o) {
   return S3_OK;
 }
 
+enum s3_error spool_request(struct spool *s, uint64_t length_max, struct store_object *o,
+                            bool *out_has_digest, struct auth_digest *out_digest) {
+  BODY_AUTO b;
+  enum s3_error error = body_begin(&b, s->c, length_max);
+  struct slice data = {0};
+  do {
+    if (!error) error = body_next(&b, &data);
+    if (!error && data.len) error = spool_append(s, data);
+  } while (!error && data.len > 0);
+  if (!error) error = spool_seal(s, o);
+  if (error) return error;
+  body_md5(&b, o->etag_md5);
+  *out_has_digest = body_digest(&b, out_digest);
+  return S3_OK;
+}
+
 void spool_keep(struct spool *s) {
   s->sealed = false;
 }

@@ -134,11 +134,15 @@ static enum s3_error send_on(struct call *c, bool *out_done) {
   return c->is_forwarded ? call_misdirected(c) : call_forward(c, NULL);
 }
 
+enum s3_error call_enter_local(struct call *c) {
+  enum s3_error error = pass_gate(c);
+  return error ? error : resolve_writer(c);
+}
+
 enum s3_error call_enter(struct call *c, bool *out_done) {
   *out_done = false;
   enum s3_error error = call_bucket(c, c->q.bucket);
-  if (!error) error = pass_gate(c);
-  if (!error) error = resolve_writer(c);
+  if (!error) error = call_enter_local(c);
   if (error) return error;
   if (c->who.where == SUBJECT_UNREGISTERED) {
     error = register_new(c, out_done);

@@ -4,22 +4,20 @@
 
 #include "serve/region.h"
 
-void object_etag(const struct store_object *o, char out[SERVE_ETAG_SIZE]) {
-  for (size_t i = 0; i < MD5_SIZE; i++) snprintf(out + 2 * i, 3, "%02x", o->etag_md5[i]);
-  if (o->etag_parts) snprintf(out + 2 * MD5_SIZE, SERVE_ETAG_SIZE - 2 * MD5_SIZE, "-%u", o->etag_parts);
+void object_etag(const struct store_object *o, char out[S3_ETAG_SIZE]) {
+  s3_etag_print(o->etag_md5, o->etag_parts, out);
 }
 
-static void etag_field(struct call *c, const struct store_object *o) {
-  char etag[SERVE_ETAG_SIZE], quoted[SERVE_ETAG_SIZE + 2];
-  object_etag(o, etag);
-  snprintf(quoted, sizeof quoted, "\"%s\"", etag);
-  wire_reply_field_str(c->x, "ETag", quoted);
+void call_headers(struct call *c, const struct s3_headers *headers) {
+  for (size_t i = 0; i < headers->count; i++)
+    wire_reply_field(c->x, headers->items[i].name, headers->items[i].value);
+  call_fields(c);
 }
 
 /* ---- PUT ----------------------------------------------------------------------------- */
 
 /* What is there now, for conditions and for charters that protect what would be destroyed. */
-static enum s3_error look_before(struct call *c, bool *out_exists, char etag[SERVE_ETAG_SIZE],
+static enum s3_error look_before(struct call *c, bool *out_exists, char etag[S3_ETAG_SIZE],
                                  uint64_t *out_mtime) {
   STORE_VIEW_AUTO *v = NULL;
   struct store_found *found = NULL;
@@ -40,13 +38,12 @@ static enum s3_error look_before(struct call *c, bool *out_exists, char etag[SER
   return S3_OK;
 }
 
-/* A permit to write or delete. Only where the charter protects what goes is the old object looked at. */
-static enum s3_error permit_change(struct call *c, enum permit_action action, struct slice classes,
-                                   struct call_permit *out) {
+enum s3_error object_permit(struct call *c, enum permit_action action, struct slice classes,
+                            struct call_permit *out) {
   enum s3_error error = call_permit(c, action, c->q.key, classes, 0, out);
   if (error != S3_ERR_RESIDENCY_VIOLATION) return error;
   bool exists = false;
-  char etag[SERVE_ETAG_SIZE];
+  char etag[S3_ETAG_SIZE];
   uint64_t mtime = 0;
   char detail[sizeof c->detail];
   memcpy(detail, c->detail, sizeof detail);
@@ -57,22 +54,22 @@ static enum s3_error permit_change(struct call *c, enum permit_action action, st
   return call_permit(c, action, c->q.key, classes, exists ? mtime : CHARTER_DESTROYS_NOTHING, out);
 }
 
-static enum s3_error check_condition(struct call *c) {
+enum s3_error object_condition(struct call *c) {
   if (s3_condition_is_empty(&c->q.condition)) return S3_OK;
   bool exists = false;
-  char etag[SERVE_ETAG_SIZE] = "";
+  char etag[S3_ETAG_SIZE] = "";
   uint64_t mtime = 0;
   enum s3_error error = look_before(c, &exists, etag, &mtime);
   return error ? error : s3_condition_write(&c->q.condition, exists, slice_str(etag));
 }
 
-static enum s3_error commit_put(struct call *c, const struct permit *permit, const struct store_object *o) {
+enum s3_error object_commit(struct call *c, const struct permit *permit, const struct store_object *o) {
   for (int i = 0; i < SERVE_RETRIES_MAX; i++) {
     STORE_VIEW_AUTO *v = NULL;
     STORE_TX_AUTO *tx = NULL;
     struct dom_err err = {0};
     struct store_place place = call_place(c);
-    enum s3_error error = check_condition(c);
+    enum s3_error error = object_condition(c);
     if (error) return error;
     enum dom_code code = store_view_open(c->r->store, &v, &err);
     if (!code) code = store_tx_begin(c->r->store, v, &tx, &err);
@@ -86,28 +83,13 @@ static enum s3_error commit_put(struct call *c, const struct permit *permit, con
   return S3_ERR_SLOW_DOWN;
 }
 
-static enum s3_error read_into(struct call *c, struct spool *s, struct store_object *o,
-                               struct s3_meta *meta) {
-  BODY_AUTO b;
-  enum s3_error error = body_begin(&b, c, S3_PUT_BYTES_MAX);
-  struct slice data = {0};
-  do {
-    if (!error) error = body_next(&b, &data);
-    if (!error && data.len) error = spool_append(s, data);
-  } while (!error && data.len > 0);
-  if (!error) error = spool_seal(s, o);
-  if (!error) body_md5(&b, o->etag_md5);
-  if (!error) meta->has_checksum = body_digest(&b, &meta->checksum);
-  return error;
-}
-
 /* In body.c's order: permit before the first byte, commit after the last promise was kept. */
 enum s3_error object_put(struct call *c) {
   bool done = false;
   enum s3_error error = call_enter(c, &done);
   if (error || done) return error;
   struct call_permit permit;
-  error = permit_change(c, PERMIT_STORE, SLICE_LIT(""), &permit);
+  error = object_permit(c, PERMIT_STORE, SLICE_LIT(""), &permit);
   if (error) return error;
   SPOOL_AUTO s;
   spool_begin(&s, c, PERMIT_STORE, permit.permit, false);
@@ -115,54 +97,22 @@ enum s3_error object_put(struct call *c) {
   struct s3_meta meta = c->q.meta;
   BUF_AUTO encoded = BUF_INIT;
   struct dom_err err = {0};
-  error = read_into(c, &s, &o, &meta);
+  error = spool_request(&s, S3_PUT_BYTES_MAX, &o, &meta.has_checksum, &meta.checksum);
   if (!error) error = call_error_of(c, s3_meta_encode(&meta, &encoded, &err), &err);
   o.meta = buf_slice(&encoded);
-  if (!error) error = commit_put(c, permit.permit, &o);
+  if (!error) error = object_commit(c, permit.permit, &o);
   if (error) return error;
   spool_keep(&s);
   call_leave(c);
-  etag_field(c, &o);
-  return call_reply_empty(c, 200);
-}
-
-/* ---- GET and HEAD ------------------------------------------------------------------------ */
-
-static void field(struct call *c, const char *name, struct slice stored, struct slice override) {
-  struct slice value = override.len ? override : stored;
-  if (value.len) wire_reply_field(c->x, slice_str(name), value);
-}
-
-static enum s3_error meta_fields(struct call *c, const struct store_object *o) {
-  struct s3_meta meta;
-  struct dom_err err = {0};
-  enum dom_code code = s3_meta_decode(o->meta, wire_exchange_arena(c->x), &meta, &err);
-  if (code) return call_error_of(c, code, &err);
-  const struct s3_overrides *w = &c->q.overrides;
-  struct slice type = meta.content_type.len ? meta.content_type : SLICE_LIT("binary/octet-stream");
-  field(c, "Content-Type", type, w->content_type);
-  field(c, "Content-Encoding", meta.content_encoding, w->content_encoding);
-  field(c, "Cache-Control", meta.cache_control, w->cache_control);
-  field(c, "Content-Disposition", meta.content_disposition, w->content_disposition);
-  field(c, "Content-Language", meta.content_language, w->content_language);
-  field(c, "Expires", meta.expires, w->expires);
-  for (size_t i = 0; i < meta.user_count; i++) {
-    char name[128] = "x-amz-meta-";
-    size_t room = sizeof name - 12, len = meta.user[i].name.len < room ? meta.user[i].name.len : room;
-    memcpy(name + 11, meta.user[i].name.data, len);
-    if (len == meta.user[i].name.len) wire_reply_field(c->x, slice_of(name, 11 + len), meta.user[i].value);
-  }
+  struct s3_headers headers = {.arena = wire_exchange_arena(c->x)};
+  s3_headers_etag(&headers, o.etag_md5, 0);
+  if (meta.has_checksum) s3_headers_checksum(&headers, &meta.checksum);
+  call_headers(c, &headers);
+  wire_reply(c->x, 200, SLICE_LIT(""), NULL);
   return S3_OK;
 }
 
-static void object_fields(struct call *c, const struct store_object *o) {
-  char date[30];
-  time_http(o->mtime_ms, date);
-  etag_field(c, o);
-  wire_reply_field_str(c->x, "Last-Modified", date);
-  wire_reply_field_str(c->x, "Accept-Ranges", "bytes");
-  call_fields(c);
-}
+/* ---- GET and HEAD ------------------------------------------------------------------------ */
 
 enum s3_error object_send(struct call *c, struct store_found *f, uint64_t first, uint64_t count) {
   struct dom_err err = {0};
@@ -183,22 +133,25 @@ enum s3_error object_send(struct call *c, struct store_found *f, uint64_t first,
 
 static enum s3_error answer(struct call *c, struct store_found *f) {
   const struct store_object *o = store_found_object(f);
-  char etag[SERVE_ETAG_SIZE];
+  char etag[S3_ETAG_SIZE];
   object_etag(o, etag);
   enum s3_error error = s3_condition_read(&c->q.condition, slice_str(etag), o->mtime_ms);
   if (error) return error;
   uint64_t first = 0, count = o->size;
   bool ranged = c->q.range.kind != S3_RANGE_NONE;
   if (ranged) error = s3_range_resolve(&c->q.range, o->size, &first, &count);
-  if (!error) error = meta_fields(c, o);
   if (error) return error;
-  object_fields(c, o);
-  if (ranged) {
-    char text[80];
-    snprintf(text, sizeof text, "bytes %llu-%llu/%llu", (unsigned long long)first,
-             (unsigned long long)(first + count - 1), (unsigned long long)o->size);
-    wire_reply_field_str(c->x, "Content-Range", text);
-  }
+  struct s3_meta meta;
+  struct dom_err err = {0};
+  struct s3_headers headers = {.arena = wire_exchange_arena(c->x)};
+  enum dom_code code = s3_meta_decode(o->meta, headers.arena, &meta, &err);
+  if (code) return call_error_of(c, code, &err);
+  struct s3_object_view view = {
+      .md5 = o->etag_md5, .part_count = o->etag_parts, .modified_ms = o->mtime_ms, .meta = &meta};
+  s3_headers_object(&headers, &view, &c->q.overrides, c->q.checksum_mode);
+  if (ranged) s3_headers_range(&headers, first, count, o->size);
+  if (headers.failed) return S3_ERR_SLOW_DOWN;
+  call_headers(c, &headers);
   wire_reply_begin(c->x, ranged ? 206 : 200, count);
   if (c->q.op == S3_OP_HEAD_OBJECT) {
     wire_reply_end(c->x, NULL);
@@ -252,7 +205,7 @@ static enum s3_error commit_delete(struct call *c, const struct permit *permit) 
 
 enum s3_error object_delete_here(struct call *c) {
   struct call_permit permit;
-  enum s3_error error = permit_change(c, PERMIT_DELETE, SLICE_LIT(""), &permit);
+  enum s3_error error = object_permit(c, PERMIT_DELETE, SLICE_LIT(""), &permit);
   return error ? error : commit_delete(c, permit.permit);
 }
 
@@ -265,4 +218,24 @@ enum s3_error object_delete(struct call *c) {
   if (error) return error;
   call_leave(c);
   return call_reply_empty(c, 204);
+}
+
+enum s3_error object_acl(struct call *c) {
+  STORE_VIEW_AUTO *v = NULL;
+  bool done = false;
+  enum s3_error error = call_look(c, &v, &done);
+  if (error || done) return error;
+  struct call_permit permit;
+  error = call_permit(c, PERMIT_READ, c->q.key, SLICE_LIT(""), 0, &permit);
+  if (error) return error;
+  struct store_place place = call_place(c);
+  struct store_found *found = NULL;
+  struct dom_err err = {0};
+  enum dom_code code = store_object_get(v, PERMIT_READ, permit.permit, &place, c->q.key, &found, &err);
+  store_found_free(found);
+  if (code == DOM_NOT_FOUND) return S3_ERR_NO_SUCH_KEY;
+  if (code) return call_error_of(c, code, &err);
+  BUF_AUTO xml = BUF_INIT;
+  s3_result_acl(slice_str(c->bucket.owner), &xml);
+  return call_reply_xml(c, 200, &xml);
 }

@@ -120,6 +120,9 @@ enum s3_error call_permit(struct call *c, enum permit_action action, struct slic
  * c->q.key. *out_done: the request was forwarded or answered already. c->in_gate must be left by call_leave.
  */
 enum s3_error call_enter(struct call *c, bool *out_done);
+/* The gate and the resolution alone, for c->bucket and c->q.key: nothing is registered, forwarded or
+ * answered. */
+enum s3_error call_enter_local(struct call *c);
 /* A reader: resolves c->who and leaves the view open in *v. *out_done as above. */
 enum s3_error call_look(struct call *c, struct store_view **v, bool *out_done);
 void call_leave(struct call *c);
@@ -167,6 +170,9 @@ void spool_begin(struct spool *s, struct call *c, enum permit_action action, con
 enum s3_error spool_append(struct spool *s, struct slice bytes);
 /* After it o's size, sha256, inline_body or bodies are set. */
 enum s3_error spool_seal(struct spool *s, struct store_object *o);
+/* The whole request body into the store, checked and sealed; o's MD5 is set too. */
+enum s3_error spool_request(struct spool *s, uint64_t length_max, struct store_object *o,
+                            bool *out_has_digest, struct auth_digest *out_digest);
 /* A commit names the body: it is not discarded by spool_done. */
 void spool_keep(struct spool *s);
 void spool_done(struct spool *s);
@@ -181,6 +187,11 @@ enum s3_error object_delete_here(struct call *c); /* one key, resolved and in th
 enum s3_error object_copy(struct call *c);
 enum s3_error object_delete_many(struct call *c);
 enum s3_error object_acl(struct call *c);
+/* Commits the null version of o->key under c->who; the conditions of the head are checked first. */
+enum s3_error object_commit(struct call *c, const struct permit *permit, const struct store_object *o);
+/* A permit to write or delete c->q.key. Only where the charter protects what goes is it looked at. */
+enum s3_error object_permit(struct call *c, enum permit_action action, struct slice classes,
+                            struct call_permit *out);
 enum s3_error bucket_list_all(struct call *c);
 enum s3_error bucket_create(struct call *c);
 enum s3_error bucket_head(struct call *c);
@@ -189,6 +200,36 @@ enum s3_error bucket_location(struct call *c);
 enum s3_error bucket_versioning(struct call *c);
 enum s3_error bucket_acl(struct call *c);
 enum s3_error list_objects(struct call *c); /* V1 and V2 */
+/* Where a listing of c->q.list.prefix is answered: a view, and whether the prefix fixes one subject.
+ * *out_done: it was forwarded to that subject's home. */
+enum s3_error list_locate(struct call *c, struct store_view **v, bool *out_one, bool *out_done);
+/* The charter's word for one name of a listing, as store_list asks for it. */
+enum store_admit list_admit(struct call *c, const struct store_subject *row, struct slice key,
+                            bool one_subject);
+/* Says that a listing over several subjects shows only those that live here. */
+void list_partial_field(struct call *c, bool one_subject);
+/* The write conditions of the head against what is there now. */
+enum s3_error object_condition(struct call *c);
+
+/* Source of a copy, opened under its own permit. */
+struct copy_source {
+  struct call *c;
+  struct store_place place;
+  struct call_permit permit;
+  struct store_found *found;
+  struct buf classes; /* what the copy inherits */
+};
+enum s3_error copy_source_open(struct call *c, struct copy_source *s);
+void copy_source_done(struct copy_source *s);
+/* Reads (a range of) the source into the spool and seals it. */
+enum s3_error copy_source_spool(struct copy_source *s, const struct s3_range *range, struct spool *to,
+                                struct store_object *o);
+
+/* 32 hex digits. False for anything else. */
+bool upload_id_parse(struct slice text, uint8_t out[STORE_UPLOAD_ID_SIZE]);
+typedef enum dom_code (*upload_step)(void *arg, struct store_tx *tx, const struct store_place *place,
+                                     struct dom_err *err);
+enum s3_error upload_commit(struct call *c, upload_step step, void *arg);
 enum s3_error upload_create(struct call *c);
 enum s3_error upload_part(struct call *c);
 enum s3_error upload_part_copy(struct call *c);
@@ -197,9 +238,10 @@ enum s3_error upload_list_parts(struct call *c);
 enum s3_error upload_complete(struct call *c);
 enum s3_error upload_abort(struct call *c);
 
-/* "md5hex" or "md5hex-N" of an object, into out (S3_ETAG_SIZE with NUL). */
-enum { SERVE_ETAG_SIZE = 2 * MD5_SIZE + 8 };
-void object_etag(const struct store_object *o, char out[SERVE_ETAG_SIZE]);
+/* The entity tag of an object, without quotes. */
+void object_etag(const struct store_object *o, char out[S3_ETAG_SIZE]);
+/* Adds what describes the object, and the fields of every answer. */
+void call_headers(struct call *c, const struct s3_headers *headers);
 /* Streams part of an object out, after the reply has begun. */
 enum s3_error object_send(struct call *c, struct store_found *f, uint64_t first, uint64_t count);
 

@@ -1,0 +1,163 @@
+/* CompleteMultipartUpload: the named parts become one object, in one commit. */
+#include <assert.h>
+#include <stdio.h>
+
+#include "serve/region.h"
+
+struct complete {
+  struct call *c;
+  const struct permit *permit;
+  uint8_t id[STORE_UPLOAD_ID_SIZE];
+  struct s3_part_list want;
+  size_t next; /* of `want`, not yet found */
+  struct store_body_ref *bodies;
+  uint8_t (*md5)[MD5_SIZE];
+  struct store_object object;
+  struct buf meta, classes;
+  enum s3_error error;
+};
+
+static bool match_part(void *arg, const struct store_part *part) {
+  struct complete *u = arg;
+  if (u->next == u->want.count) return false;
+  const struct s3_part_ref *want = &u->want.parts[u->next];
+  if (part->number < want->number) return true; /* uploaded and not named: goes with the upload */
+  if (part->number != want->number || memcmp(part->md5, want->md5, MD5_SIZE) != 0)
+    u->error = S3_ERR_INVALID_PART;
+  else if (u->next + 1 < u->want.count && part->body.size < S3_PART_BYTES_MIN)
+    u->error = S3_ERR_ENTITY_TOO_SMALL;
+  if (u->error) return false;
+  u->bodies[u->next] = part->body;
+  memcpy(u->md5[u->next], part->md5, MD5_SIZE);
+  u->object.size += part->body.size;
+  u->next++;
+  return true;
+}
+
+/* The object as its parts make it. */
+static enum s3_error assemble(struct complete *u, const struct store_upload *upload) {
+  struct store_object *o = &u->object;
+  if (u->error) return u->error;
+  if (u->next < u->want.count) return S3_ERR_INVALID_PART;
+  if (o->size > S3_OBJECT_BYTES_MAX) return S3_ERR_ENTITY_TOO_LARGE;
+  struct hash *hash = hash_new(HASH_SHA256);
+  if (!hash || !s3_etag_combine((const uint8_t(*)[MD5_SIZE])u->md5, u->want.count, o->etag_md5)) {
+    hash_free(hash);
+    return S3_ERR_SLOW_DOWN;
+  }
+  for (size_t i = 0; i < u->want.count; i++) hash_update(hash, u->bodies[i].sha256, SHA256_SIZE);
+  hash_final(hash, o->sha256);
+  hash_free(hash);
+  buf_append_slice(&u->meta, upload->meta);
+  buf_append_slice(&u->classes, upload->classes);
+  if (u->meta.failed || u->classes.failed) return S3_ERR_SLOW_DOWN;
+  o->key = u->c->q.key;
+  o->mtime_ms = clock_wall_ms(u->c->r->clock);
+  o->etag_parts = (uint32_t)u->want.count;
+  o->bodies = u->bodies;
+  o->body_count = (uint32_t)u->want.count;
+  o->meta = buf_slice(&u->meta);
+  o->classes = buf_slice(&u->classes);
+  return S3_OK;
+}
+
+/* Reads upload and parts afresh and publishes. *out_retry: a guard changed. */
+static enum s3_error publish_once(struct complete *u, bool *out_retry) {
+  struct call *c = u->c;
+  STORE_VIEW_AUTO *v = NULL;
+  STORE_TX_AUTO *tx = NULL;
+  struct dom_err err = {0};
+  struct store_upload upload;
+  struct store_place place = call_place(c);
+  *out_retry = false;
+  u->next = 0;
+  u->error = S3_OK;
+  u->object = (struct store_object){0};
+  buf_reset(&u->meta);
+  buf_reset(&u->classes);
+  enum dom_code code = store_view_open(c->r->store, &v, &err);
+  if (!code) code = store_upload_get(v, &place, c->q.key, u->id, &upload, &err);
+  if (!code) code = store_part_scan(v, &place, c->q.key, u->id, 0, match_part, u, &err);
+  if (code == DOM_NOT_FOUND) return S3_ERR_NO_SUCH_UPLOAD;
+  enum s3_error error = code ? call_error_of(c, code, &err) : assemble(u, &upload);
+  if (error) return error;
+  code = store_tx_begin(c->r->store, v, &tx, &err);
+  if (!code) code = store_tx_complete(tx, u->permit, &place, u->id, &u->object, &err);
+  if (code == DOM_NOT_FOUND) return S3_ERR_NO_SUCH_UPLOAD;
+  if (code) return call_error_of(c, code, &err);
+  struct store_tx *taken = tx;
+  tx = NULL;
+  code = store_tx_commit_take(taken, NULL, &err);
+  *out_retry = code == DOM_RETRY;
+  return *out_retry ? S3_OK : call_error_of(c, code, &err);
+}
+
+static enum s3_error publish(struct complete *u) {
+  for (int i = 0; i < SERVE_RETRIES_MAX; i++) {
+    bool retry = false;
+    enum s3_error error = object_condition(u->c);
+    if (!error) error = publish_once(u, &retry);
+    if (error || !retry) return error;
+  }
+  return S3_ERR_SLOW_DOWN;
+}
+
+/* The same complete sent again after it succeeded: the object made of exactly these parts is the answer. */
+static bool is_completed(struct complete *u) {
+  struct call *c = u->c;
+  STORE_VIEW_AUTO *v = NULL;
+  struct store_found *found = NULL;
+  struct call_permit permit;
+  struct store_place place = call_place(c);
+  uint8_t md5[MD5_SIZE];
+  for (size_t i = 0; i < u->want.count; i++) memcpy(u->md5[i], u->want.parts[i].md5, MD5_SIZE);
+  if (!s3_etag_combine((const uint8_t(*)[MD5_SIZE])u->md5, u->want.count, md5) ||
+      call_permit(c, PERMIT_REPAIR, c->q.key, SLICE_LIT(""), 0, &permit) ||
+      store_view_open(c->r->store, &v, NULL) ||
+      store_object_get(v, PERMIT_REPAIR, permit.permit, &place, c->q.key, &found, NULL))
+    return false;
+  const struct store_object *o = store_found_object(found);
+  bool same = o->etag_parts == u->want.count && memcmp(o->etag_md5, md5, MD5_SIZE) == 0;
+  if (same) u->object = (struct store_object){.etag_parts = o->etag_parts};
+  if (same) memcpy(u->object.etag_md5, md5, MD5_SIZE);
+  store_found_free(found);
+  return same;
+}
+
+static enum s3_error answer(struct complete *u) {
+  struct call *c = u->c;
+  BUF_AUTO location = BUF_INIT;
+  BUF_AUTO xml = BUF_INIT;
+  buf_append_str(&location, "http://");
+  buf_append_slice(&location, wire_exchange_head(c->x)->host);
+  buf_append_slice(&location, wire_exchange_head(c->x)->path);
+  s3_result_complete(buf_slice(&location), c->q.bucket, c->q.key, u->object.etag_md5, u->object.etag_parts,
+                     &xml);
+  return call_reply_xml(c, 200, &xml);
+}
+
+enum s3_error upload_complete(struct call *c) {
+  struct complete u = {.c = c};
+  struct arena *arena = wire_exchange_arena(c->x);
+  struct call_permit permit;
+  BUF_AUTO body = BUF_INIT;
+  bool done = false;
+  enum s3_error error = call_enter(c, &done);
+  if (error || done) return error;
+  if (!upload_id_parse(c->q.upload_id, u.id)) return S3_ERR_NO_SUCH_UPLOAD;
+  error = object_permit(c, PERMIT_STORE, SLICE_LIT(""), &permit);
+  if (!error) error = body_all(c, S3_XML_COMPLETE_BYTES_MAX, &body);
+  if (!error) error = s3_complete_parse(buf_slice(&body), arena, &u.want);
+  if (error) return error;
+  u.permit = permit.permit;
+  u.bodies = arena_alloc(arena, u.want.count * sizeof *u.bodies);
+  u.md5 = arena_alloc(arena, u.want.count * sizeof *u.md5);
+  if (!u.bodies || !u.md5) return S3_ERR_SLOW_DOWN;
+  error = publish(&u);
+  if (error == S3_ERR_NO_SUCH_UPLOAD && is_completed(&u)) error = S3_OK;
+  buf_done(&u.meta);
+  buf_done(&u.classes);
+  if (error) return error;
+  call_leave(c);
+  return answer(&u);
+}

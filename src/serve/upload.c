@@ -1,0 +1,301 @@
+/* Multipart uploads: created, filled part by part, listed, aborted. Completion is in complete.c. */
+#include <assert.h>
+#include <stdio.h>
+
+#include "serve/region.h"
+
+bool upload_id_parse(struct slice text, uint8_t out[STORE_UPLOAD_ID_SIZE]) {
+  uint8_t id[STORE_UPLOAD_ID_SIZE];
+  size_t len = 0;
+  if (hex_decode(text, id, sizeof id, &len) || len != sizeof id) return false;
+  memcpy(out, id, sizeof id);
+  return true;
+}
+
+/* A commit of one step, retried while guards change. */
+enum s3_error upload_commit(struct call *c, upload_step step, void *arg) {
+  for (int i = 0; i < SERVE_RETRIES_MAX; i++) {
+    STORE_VIEW_AUTO *v = NULL;
+    STORE_TX_AUTO *tx = NULL;
+    struct dom_err err = {0};
+    struct store_place place = call_place(c);
+    enum dom_code code = store_view_open(c->r->store, &v, &err);
+    if (!code) code = store_tx_begin(c->r->store, v, &tx, &err);
+    if (!code) code = step(arg, tx, &place, &err);
+    if (code == DOM_NOT_FOUND) return S3_ERR_NO_SUCH_UPLOAD;
+    if (code) return call_error_of(c, code, &err);
+    struct store_tx *taken = tx;
+    tx = NULL;
+    code = store_tx_commit_take(taken, NULL, &err);
+    if (code != DOM_RETRY) return call_error_of(c, code, &err);
+  }
+  return S3_ERR_SLOW_DOWN;
+}
+
+/* ---- CreateMultipartUpload ----------------------------------------------------------------- */
+
+struct create {
+  const struct permit *permit;
+  struct store_upload upload;
+};
+
+static enum dom_code create_step(void *arg, struct store_tx *tx, const struct store_place *place,
+                                 struct dom_err *err) {
+  struct create *u = arg;
+  return store_tx_upload_create(tx, u->permit, place, &u->upload, err);
+}
+
+enum s3_error upload_create(struct call *c) {
+  bool done = false;
+  enum s3_error error = call_enter(c, &done);
+  if (error || done) return error;
+  struct call_permit permit;
+  error = call_permit(c, PERMIT_STORE, c->q.key, SLICE_LIT(""), CHARTER_DESTROYS_NOTHING, &permit);
+  if (error) return error;
+  struct create u = {.permit = permit.permit,
+                     .upload = {.key = c->q.key, .mtime_ms = clock_wall_ms(c->r->clock)}};
+  BUF_AUTO meta = BUF_INIT;
+  BUF_AUTO hex = BUF_INIT;
+  BUF_AUTO xml = BUF_INIT;
+  struct dom_err err = {0};
+  error = call_error_of(c, s3_meta_encode(&c->q.meta, &meta, &err), &err);
+  u.upload.meta = buf_slice(&meta);
+  random_bytes(u.upload.id, sizeof u.upload.id);
+  if (!error) error = upload_commit(c, create_step, &u);
+  if (error) return error;
+  call_leave(c);
+  hex_encode(&hex, slice_of(u.upload.id, sizeof u.upload.id));
+  s3_result_initiate(c->q.bucket, c->q.key, buf_slice(&hex), &xml);
+  return call_reply_xml(c, 200, &xml);
+}
+
+/* ---- UploadPart, UploadPartCopy ----------------------------------------------------------------- */
+
+struct part {
+  struct call *c;
+  const struct permit *permit;
+  uint8_t id[STORE_UPLOAD_ID_SIZE];
+  struct store_part part;
+};
+
+static enum dom_code part_step(void *arg, struct store_tx *tx, const struct store_place *place,
+                               struct dom_err *err) {
+  struct part *p = arg;
+  return store_tx_part(tx, p->permit, place, p->c->q.key, p->id, &p->part, err);
+}
+
+/* The upload must be there before its part's body is read. */
+static enum s3_error check_upload(struct call *c, const uint8_t id[STORE_UPLOAD_ID_SIZE]) {
+  STORE_VIEW_AUTO *v = NULL;
+  struct store_upload upload;
+  struct dom_err err = {0};
+  struct store_place place = call_place(c);
+  enum dom_code code = store_view_open(c->r->store, &v, &err);
+  if (!code) code = store_upload_get(v, &place, c->q.key, id, &upload, &err);
+  return code == DOM_NOT_FOUND ? S3_ERR_NO_SUCH_UPLOAD : call_error_of(c, code, &err);
+}
+
+/* From the gate to the permit; what both kinds of part begin with. */
+static enum s3_error part_begin(struct call *c, struct part *p, struct call_permit *permit, bool *out_done) {
+  *p = (struct part){.c = c};
+  enum s3_error error = call_enter(c, out_done);
+  if (error || *out_done) return error;
+  if (!upload_id_parse(c->q.upload_id, p->id)) return S3_ERR_NO_SUCH_UPLOAD;
+  error = call_permit(c, PERMIT_STORE, c->q.key, SLICE_LIT(""), CHARTER_DESTROYS_NOTHING, permit);
+  if (!error) error = check_upload(c, p->id);
+  p->permit = permit->permit;
+  p->part.number = c->q.part_number;
+  return error;
+}
+
+static enum s3_error part_commit(struct part *p, struct spool *s, const struct store_object *o) {
+  assert(o->body_count == 1);
+  p->part.mtime_ms = clock_wall_ms(p->c->r->clock);
+  p->part.body = s->ref;
+  enum s3_error error = upload_commit(p->c, part_step, p);
+  if (error) return error;
+  spool_keep(s);
+  call_leave(p->c);
+  return S3_OK;
+}
+
+enum s3_error upload_part(struct call *c) {
+  struct part p;
+  struct call_permit permit;
+  bool done = false;
+  enum s3_error error = part_begin(c, &p, &permit, &done);
+  if (error || done) return error;
+  SPOOL_AUTO s;
+  spool_begin(&s, c, PERMIT_STORE, permit.permit, true);
+  struct store_object o = {0};
+  struct s3_headers headers = {.arena = wire_exchange_arena(c->x)};
+  struct auth_digest digest;
+  bool has_digest = false;
+  error = spool_request(&s, S3_PUT_BYTES_MAX, &o, &has_digest, &digest);
+  memcpy(p.part.md5, o.etag_md5, MD5_SIZE);
+  if (!error) error = part_commit(&p, &s, &o);
+  if (error) return error;
+  s3_headers_etag(&headers, p.part.md5, 0);
+  if (has_digest) s3_headers_checksum(&headers, &digest);
+  call_headers(c, &headers);
+  wire_reply(c->x, 200, SLICE_LIT(""), NULL);
+  return S3_OK;
+}
+
+enum s3_error upload_part_copy(struct call *c) {
+  struct part p;
+  struct call_permit permit;
+  struct copy_source source = {0};
+  bool done = false;
+  enum s3_error error = part_begin(c, &p, &permit, &done);
+  if (!error && !done) error = copy_source_open(c, &source);
+  if (error || done) {
+    copy_source_done(&source);
+    return error;
+  }
+  SPOOL_AUTO s;
+  spool_begin(&s, c, PERMIT_STORE, permit.permit, true);
+  struct store_object o = {0};
+  error = copy_source_spool(&source, &c->q.copy.range, &s, &o);
+  copy_source_done(&source);
+  memcpy(p.part.md5, o.etag_md5, MD5_SIZE);
+  if (!error) error = part_commit(&p, &s, &o);
+  if (error) return error;
+  BUF_AUTO xml = BUF_INIT;
+  s3_result_copy(true, p.part.md5, 0, p.part.mtime_ms, &xml);
+  return call_reply_xml(c, 200, &xml);
+}
+
+/* ---- AbortMultipartUpload ---------------------------------------------------------------------------- */
+
+static enum dom_code abort_step(void *arg, struct store_tx *tx, const struct store_place *place,
+                                struct dom_err *err) {
+  struct part *p = arg;
+  return store_tx_upload_abort(tx, p->permit, place, p->c->q.key, p->id, err);
+}
+
+enum s3_error upload_abort(struct call *c) {
+  struct part p = {.c = c};
+  struct call_permit permit;
+  bool done = false;
+  enum s3_error error = call_enter(c, &done);
+  if (error || done) return error;
+  if (!upload_id_parse(c->q.upload_id, p.id)) return S3_ERR_NO_SUCH_UPLOAD;
+  error = call_permit(c, PERMIT_DELETE, c->q.key, SLICE_LIT(""), CHARTER_DESTROYS_NOTHING, &permit);
+  p.permit = permit.permit;
+  if (!error) error = upload_commit(c, abort_step, &p);
+  if (error) return error;
+  call_leave(c);
+  return call_reply_empty(c, 204);
+}
+
+/* ---- ListParts, ListMultipartUploads ------------------------------------------------------------------- */
+
+struct parts_page {
+  struct s3_listing listing;
+  uint32_t left;
+  bool more;
+};
+
+static bool show_part(void *arg, const struct store_part *part) {
+  struct parts_page *p = arg;
+  if (p->left == 0) {
+    p->more = true;
+    return false;
+  }
+  p->left--;
+  struct s3_listed_part listed = {
+      .number = part->number, .size = part->body.size, .modified_ms = part->mtime_ms, .md5 = part->md5};
+  s3_listing_part(&p->listing, &listed);
+  return true;
+}
+
+enum s3_error upload_list_parts(struct call *c) {
+  STORE_VIEW_AUTO *v = NULL;
+  uint8_t id[STORE_UPLOAD_ID_SIZE];
+  struct call_permit permit;
+  struct store_upload upload;
+  struct dom_err err = {0};
+  bool done = false;
+  enum s3_error error = call_look(c, &v, &done);
+  if (error || done) return error == S3_ERR_NO_SUCH_KEY ? S3_ERR_NO_SUCH_UPLOAD : error;
+  if (!upload_id_parse(c->q.upload_id, id)) return S3_ERR_NO_SUCH_UPLOAD;
+  error = call_permit(c, PERMIT_LIST, c->q.key, SLICE_LIT(""), 0, &permit);
+  if (error) return error;
+  struct store_place place = call_place(c);
+  enum dom_code code = store_upload_get(v, &place, c->q.key, id, &upload, &err);
+  if (code == DOM_NOT_FOUND) return S3_ERR_NO_SUCH_UPLOAD;
+  BUF_AUTO xml = BUF_INIT;
+  struct parts_page p = {.left = c->q.list.page_max};
+  s3_listing_begin(&p.listing, &c->q, slice_str(c->bucket.owner), &xml);
+  if (!code && p.left)
+    code = store_part_scan(v, &place, c->q.key, id, c->q.list.part_number_marker, show_part, &p, &err);
+  if (!code) code = s3_listing_end(&p.listing, p.more, &err);
+  s3_listing_done(&p.listing);
+  return code ? call_error_of(c, code, &err) : call_reply_xml(c, 200, &xml);
+}
+
+struct uploads_page {
+  struct call *c;
+  struct s3_listing listing;
+  struct buf last_prefix; /* common prefix shown last */
+  uint32_t left;
+  bool one_subject, more, refused;
+};
+
+/* The common prefix a key falls under; empty when the delimiter does not occur behind the prefix. */
+static struct slice common_prefix(const struct s3_list_params *list, struct slice key) {
+  size_t from = list->prefix.len, step = list->delimiter.len;
+  for (size_t i = from; step && i + step <= key.len; i++)
+    if (memcmp(key.data + i, list->delimiter.data, step) == 0) return slice_cut(key, 0, i + step);
+  return slice_of(NULL, 0);
+}
+
+static bool show_upload(void *arg, const struct store_subject *row, const struct store_upload *u) {
+  struct uploads_page *p = arg;
+  enum store_admit admit = list_admit(p->c, row, u->key, p->one_subject);
+  p->refused = admit == STORE_STOP;
+  if (admit != STORE_SHOW) return !p->refused;
+  struct slice prefix = common_prefix(&p->c->q.list, u->key);
+  if (prefix.len && slice_equal(prefix, buf_slice(&p->last_prefix))) return true;
+  if (p->left == 0) {
+    p->more = true;
+    return false;
+  }
+  p->left--;
+  if (prefix.len) {
+    buf_reset(&p->last_prefix);
+    buf_append_slice(&p->last_prefix, prefix);
+    s3_listing_prefix(&p->listing, prefix);
+    return true;
+  }
+  BUF_AUTO hex = BUF_INIT;
+  hex_encode(&hex, slice_of(u->id, sizeof u->id));
+  struct s3_listed_upload listed = {.key = u->key, .upload_id = buf_slice(&hex), .initiated_ms = u->mtime_ms};
+  s3_listing_upload(&p->listing, &listed);
+  return true;
+}
+
+enum s3_error upload_list(struct call *c) {
+  STORE_VIEW_AUTO *v = NULL;
+  struct uploads_page p = {.c = c, .left = c->q.list.page_max};
+  bool done = false;
+  enum s3_error error = list_locate(c, &v, &p.one_subject, &done);
+  if (error || done) return error;
+  uint8_t id[STORE_UPLOAD_ID_SIZE];
+  bool has_id = c->q.list.key_marker.len && upload_id_parse(c->q.list.upload_id_marker, id);
+  BUF_AUTO xml = BUF_INIT;
+  struct dom_err err = {0};
+  s3_listing_begin(&p.listing, &c->q, slice_str(c->bucket.owner), &xml);
+  enum dom_code code = DOM_OK;
+  if (p.left)
+    code = store_upload_scan(v, c->bucket.id, c->q.list.prefix, c->q.list.key_marker, has_id ? id : NULL,
+                             show_upload, &p, &err);
+  if (!code) code = s3_listing_end(&p.listing, p.more, &err);
+  s3_listing_done(&p.listing);
+  buf_done(&p.last_prefix);
+  if (p.refused) return S3_ERR_RESIDENCY_VIOLATION;
+  if (code) return call_error_of(c, code, &err);
+  list_partial_field(c, p.one_subject);
+  return call_reply_xml(c, 200, &xml);
+}
