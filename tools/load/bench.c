@@ -288,6 +288,7 @@ static uint64_t cpu_ns(void) {
 
 /* Connections and heads. Returns: false when it could not be done. */
 static bool prepare(struct bench *b) {
+  assert(b != NULL && b->connections == NULL);
   const struct bench_config *config = b->config;
   b->epoll = epoll_create1(EPOLL_CLOEXEC);
   b->connections = dom_calloc(config->connections, sizeof *b->connections);

@@ -12,29 +12,46 @@
 #define BENCH_OBJECTS_MAX 1000000
 
 struct bench_config {
-  const struct endpoint *endpoint; /* http only */
-  const struct sigv4_key *key;     /* NULL: plain requests without signatures */
-  const char *bucket;              /* NULL: the prefix begins the path */
-  const char *prefix;              /* of the objects' names; the number follows */
-  bool exact;                      /* the prefix is the whole name of the one object */
-  bool put;                        /* else GET */
-  struct slice payload;            /* of PUTs */
-  bool sign_payload;               /* else UNSIGNED-PAYLOAD */
+  /* http only */
+  const struct endpoint *endpoint;
+  /* NULL: plain requests without signatures */
+  const struct sigv4_key *key;
+  /* NULL: the prefix begins the path */
+  const char *bucket;
+  /* of the objects' names; the number follows */
+  const char *prefix;
+  /* the prefix is the whole name of the one object */
+  bool exact;
+  /* else GET */
+  bool put;
+  /* of PUTs */
+  struct slice payload;
+  /* else UNSIGNED-PAYLOAD */
+  bool sign_payload;
   size_t objects;
   size_t connections;
-  uint64_t requests_max; /* 0: no end by number */
-  uint64_t duration_ms;  /* 0: no end by time */
+  /* 0: no end by number */
+  uint64_t requests_max;
+  /* 0: no end by time */
+  uint64_t duration_ms;
 };
 
 struct bench_result {
-  struct histogram latency_ns; /* from the first byte written to the last read */
-  uint64_t requests;           /* answered with 2xx */
-  uint64_t errors;             /* answered otherwise, or broken off */
-  unsigned first_status;       /* of the first error; 0: broken off */
-  uint64_t body_bytes;         /* sent by PUT or received by GET */
-  uint64_t reconnects;         /* connections that the server closed between requests */
+  /* from the first byte written to the last read */
+  struct histogram latency_ns;
+  /* answered with 2xx */
+  uint64_t requests;
+  /* answered otherwise, or broken off */
+  uint64_t errors;
+  /* of the first error; 0: broken off */
+  unsigned first_status;
+  /* sent by PUT or received by GET */
+  uint64_t body_bytes;
+  /* connections that the server closed between requests */
+  uint64_t reconnects;
   uint64_t wall_ns;
-  uint64_t cpu_ns; /* of this process, user and system */
+  /* of this process, user and system */
+  uint64_t cpu_ns;
 };
 
 /* Runs to the config's end or load_stop; requests in flight are finished and counted.

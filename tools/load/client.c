@@ -216,7 +216,7 @@ static void perform(struct client *c, const struct request *r, const char *url, 
   a->end_ns = clock_mono_ns(clock_posix());
   long status = 0;
   if (code == CURLE_OK) curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &status);
-  a->status = (unsigned)status;
+  a->status = code == CURLE_COULDNT_CONNECT ? ANSWER_UNSENT : (unsigned)status;
   if (code != CURLE_OK) {
     snprintf(a->why, sizeof a->why, "%.150s", error[0] != '\0' ? error : curl_easy_strerror(code));
   }

@@ -21,6 +21,7 @@ static void inputs_done(struct inputs *in) {
 
 /* A plan without journals stands for itself: all of it was put. */
 static bool apply_plan(struct inputs *in) {
+  assert(in != NULL && in->oracle.count == 0);
   for (size_t i = 0; i < in->plan.count; i++) {
     const struct plan_item *item = &in->plan.items[i];
     struct record r = {.kind = 'A',
@@ -58,6 +59,7 @@ static int verify_all(struct verify *v, bool with_listings) {
 }
 
 static int parse_rules(const struct flag_set *set, const struct flag_list *texts, struct verify_rule *rules) {
+  assert(texts->count <= FLAGS_LIST_MAX);
   for (size_t i = 0; i < texts->count; i++) {
     if (!verify_rule_parse(texts->values[i], &rules[i])) {
       return flags_complain(set, "'%s' is not LABEL:COUNTRY:PATTERN", texts->values[i]);
@@ -76,8 +78,9 @@ int cmd_check(int argc, char **argv) {
       {"--journal", "FILE", "and what this journal says; repeat in order of writing", FLAG_LIST, false,
        &journals},
       {"--endpoint", "[LABEL=]URL", "a gateway to read through; repeat", FLAG_LIST, true, &endpoints},
-      {"--expect-451", "LABEL:CC:GLOB", "reads the charter refuses; * for any label or country; repeat",
-       FLAG_LIST, false, &refusals},
+      {"--expect-451", "LABEL:CC:GLOB",
+       "reads the charter refuses; LABEL or CC may be *, LABEL !in for all but in; repeat", FLAG_LIST, false,
+       &refusals},
       {"--key", "ACCESS:SECRET", "else DOMICILE_LOAD_KEY", FLAG_STRING, false, &key},
       {"--connections", "N", "parallel connections per gateway (8)", FLAG_NUMBER, false, &workers},
       {"--no-listings", NULL, "only read objects", FLAG_SWITCH, false, &no_listings},
@@ -105,6 +108,7 @@ int cmd_check(int argc, char **argv) {
 
 /* Checks one log against one endpoint and settles what was unknown. */
 static int crash_check(struct session *session, const char *log, bool resolve) {
+  assert(session->endpoint_count == 1 && log != NULL);
   struct inputs in = {0};
   struct journal journal;
   struct flag_list logs = {.values = {log}, .count = 1};

@@ -70,6 +70,7 @@ static void put_parts(struct client *c, const struct upload *u, const struct pla
 
 static void put_whole(struct client *c, const struct upload *u, const struct plan_item *item,
                       struct answer *out) {
+  assert(item->content.size_bytes <= MULTIPART_ABOVE_BYTES);
   size_t len = (size_t)item->content.size_bytes;
   AUTO_FREE uint8_t *body = dom_alloc(len + 1);
   *out = (struct answer){.why = "the source cannot be read"};
@@ -84,6 +85,7 @@ static void put_whole(struct client *c, const struct upload *u, const struct pla
 }
 
 static bool note(struct job *job, const struct plan_item *item, const struct answer *a, size_t index) {
+  assert(item->key.len > 0 && a != NULL);
   char id[32];
   snprintf(id, sizeof id, "load-%zu", index);
   struct record r = {.kind = 'A',
@@ -130,6 +132,7 @@ static bool load_one(void *context, size_t worker, size_t index) {
 /* Creates the plan's buckets with their layouts at the first endpoint; one that is ours already
  * is fine. Returns: the exit code. */
 static int make_buckets(struct job *job, const char *plan_path) {
+  assert(job != NULL && plan_path != NULL);
   BUF_AUTO text = BUF_INIT;
   struct plan_bucket buckets[PLAN_BUCKETS_MAX];
   if (!table_read(plan_path, &text)) return LOAD_FAILED;
@@ -153,6 +156,7 @@ static int make_buckets(struct job *job, const char *plan_path) {
 
 /* Every country of the plan needs an endpoint. */
 static int check_countries(const struct job *job, const struct flag_set *set) {
+  assert(job != NULL && job->session.endpoint_count > 0);
   for (size_t i = 0; i < job->plan.count; i++) {
     const char *country = job->plan.items[i].country;
     if (session_endpoint(&job->session, country) < 0) {
@@ -163,6 +167,7 @@ static int check_countries(const struct job *job, const struct flag_set *set) {
 }
 
 static int run(struct job *job, const char *journal_path) {
+  assert(job->plan.items != NULL || job->plan.count == 0);
   if (!journal_open(&job->journal, journal_path)) return LOAD_FAILED;
   progress_begin(&job->progress, "loading", job->plan.count);
   bool whole = pool_run(job->session.workers, job->plan.count, load_one, job);

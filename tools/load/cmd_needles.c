@@ -58,6 +58,7 @@ static bool add_body(struct needle_writer *w, const struct plan_item *item) {
 }
 
 static bool wanted(const char *country, const char *filter) {
+  assert(country != NULL);
   return filter == NULL || strcmp(country, filter) == 0;
 }
 

@@ -80,6 +80,7 @@ static int check_sources(const struct people_config *config) {
 }
 
 static FILE *create_in(const char *folder, const char *name) {
+  assert(folder != NULL && strchr(name, '/') == NULL);
   BUF_AUTO path = BUF_INIT;
   buf_printf(&path, "%s/%s", folder, name);
   FILE *file = fopen(buf_str(&path), "we");
@@ -113,6 +114,7 @@ static int write_files(const struct people_config *config, FILE *plan, FILE *sub
 }
 
 static int run(struct people_config *config, const char *folder) {
+  assert(config->people > 0 && folder != NULL);
   if (!gather(config)) return load_complain("out of memory");
   int code = check_sources(config);
   if (code != LOAD_OK) return code;

@@ -17,6 +17,7 @@ struct write_flags {
 };
 
 static bool wanted(const struct flag_list *countries, const char *country) {
+  assert(countries != NULL && country != NULL);
   for (size_t i = 0; i < countries->count; i++) {
     if (strcmp(countries->values[i], country) == 0) return true;
   }

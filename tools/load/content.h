@@ -7,8 +7,10 @@
 #include "digest.h"
 
 struct content {
-  const char *path; /* a real file, or NULL for made bytes */
-  uint64_t seed;    /* of made bytes */
+  /* a real file, or NULL for made bytes */
+  const char *path;
+  /* of made bytes */
+  uint64_t seed;
   uint64_t size_bytes;
 };
 

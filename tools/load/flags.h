@@ -16,26 +16,36 @@ struct flag_list {
 };
 
 enum flag_kind {
-  FLAG_SWITCH, /* bool: present or not */
-  FLAG_STRING, /* const char * */
-  FLAG_NUMBER, /* uint64_t, decimal */
-  FLAG_SIZE,   /* uint64_t, decimal with optional KiB, MiB, GiB or K, M, G (powers of 1024) */
-  FLAG_LIST    /* struct flag_list: may be repeated */
+  /* bool: present or not */
+  FLAG_SWITCH,
+  /* const char * */
+  FLAG_STRING,
+  /* uint64_t, decimal */
+  FLAG_NUMBER,
+  /* uint64_t, decimal with optional KiB, MiB, GiB or K, M, G (powers of 1024) */
+  FLAG_SIZE,
+  /* struct flag_list: may be repeated */
+  FLAG_LIST
 };
 
 struct flag {
-  const char *name;     /* with its dashes; NULL ends the table */
-  const char *argument; /* its value's name in --help, or NULL for a switch */
+  /* with its dashes; NULL ends the table */
+  const char *name;
+  /* its value's name in --help, or NULL for a switch */
+  const char *argument;
   const char *help;
   enum flag_kind kind;
   bool required;
-  void *into; /* the variable of the kind's type; holds the default before */
+  /* the variable of the kind's type; holds the default before */
+  void *into;
 };
 
 struct flag_set {
   const char *command;
-  const char *summary;     /* one sentence */
-  const char *positionals; /* e.g. "DIR…", or NULL when none are taken */
+  /* one sentence */
+  const char *summary;
+  /* e.g. "DIR…", or NULL when none are taken */
+  const char *positionals;
   const struct flag *flags;
 };
 

@@ -72,6 +72,7 @@ static void sort_out(struct haystack *h) {
 }
 
 static struct haystack_slot *slot_of(const struct haystack *h, uint64_t head) {
+  assert(h->slots != NULL && (h->slot_mask & (h->slot_mask + 1)) == 0);
   size_t at = (size_t)(hash_of(head) >> 20) & h->slot_mask;
   while (h->slots[at].first != 0 && h->slots[at].head != head) at = (at + 1) & h->slot_mask;
   return &h->slots[at];

@@ -12,9 +12,12 @@
 struct journal {
   int fd;
   pthread_mutex_t lock;
-  unsigned unsynced;  /* records since the last fdatasync */
-  uint64_t synced_ns; /* when that was */
-  bool failed;        /* a write failed; the journal is no longer complete */
+  /* records since the last fdatasync */
+  unsigned unsynced;
+  /* when that was */
+  uint64_t synced_ns;
+  /* a write failed; the journal is no longer complete */
+  bool failed;
 };
 
 /* Opens for appending, creating it with mode 0600. Returns: false after a complaint. */

@@ -33,18 +33,23 @@ struct needle {
 };
 
 struct haystack_slot {
-  uint64_t head;  /* the first eight bytes */
-  uint32_t first; /* index+1 of the first needle that begins so; 0: empty slot */
-  uint32_t count; /* they stand next to each other */
+  /* the first eight bytes */
+  uint64_t head;
+  /* index+1 of the first needle that begins so; 0: empty slot */
+  uint32_t first;
+  /* they stand next to each other */
+  uint32_t count;
 };
 
 /* A set of needles, ready to be searched for. */
 struct haystack {
-  struct needle *needles; /* sorted by their bytes, no doubles */
+  /* sorted by their bytes, no doubles */
+  struct needle *needles;
   size_t count;
   size_t cap;
   size_t longest;
-  uint64_t *filter; /* a bit for each head's hash */
+  /* a bit for each head's hash */
+  uint64_t *filter;
   struct haystack_slot *slots;
   size_t slot_mask;
 };
@@ -54,6 +59,7 @@ struct haystack {
 bool haystack_add(struct haystack *h, const char *path, struct buf *text);
 /* Sorts and builds the tables. Call once, after all adding. Returns: false without memory. */
 bool haystack_build(struct haystack *h);
+/* Frees the tables, not the texts that were added. */
 void haystack_done(struct haystack *h);
 
 /* Called for each occurrence. */

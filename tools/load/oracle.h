@@ -2,9 +2,9 @@
  *
  * Per key it keeps the last certain value and the values of operations whose outcome is unknown
  * since then. An acknowledged operation makes its value certain and settles the unknown ones
- * before it; one refused with a 4xx had no effect; one without an answer, or with a 5xx, may or
- * may not have taken effect, whole. A key has at most one operation in flight at a time, so the
- * records of one key are in its true order. */
+ * before it; one refused with a 4xx, or never sent, had no effect; one without an answer, or with a 5xx, may
+ * or may not have taken effect, whole. A key has at most one operation in flight at a time, so the records of
+ * one key are in its true order. */
 #ifndef DOMICILE_LOAD_ORACLE_H
 #define DOMICILE_LOAD_ORACLE_H
 
@@ -12,7 +12,8 @@
 
 struct oracle_maybe {
   struct value value;
-  const char *id; /* of the operation */
+  /* of the operation */
+  const char *id;
 };
 
 struct oracle_key {
@@ -20,21 +21,27 @@ struct oracle_key {
   const char *country;
   const char *bucket;
   struct slice key;
-  struct value value; /* the last certain one; absent before the first */
+  /* the last certain one; absent before the first */
+  struct value value;
   struct oracle_maybe *maybes;
   size_t maybe_count;
-  uint64_t writes; /* acknowledged operations */
+  /* acknowledged operations */
+  uint64_t writes;
 };
 
 struct oracle {
-  struct oracle_key *keys; /* in order of first mention */
+  /* in order of first mention */
+  struct oracle_key *keys;
   size_t count;
   size_t cap;
-  uint32_t *slots; /* hash table of index+1 into keys; 0 is empty */
+  /* hash table of index+1 into keys; 0 is empty */
+  uint32_t *slots;
   size_t slot_count;
 };
 
+/* An oracle that has heard of no key. */
 void oracle_init(struct oracle *o);
+/* Frees the states; the records' strings were only borrowed. */
 void oracle_done(struct oracle *o);
 /* Takes one record into account; borrows its strings until oracle_done.
  * Returns: false without memory. */

@@ -76,6 +76,7 @@ static struct content pick(struct maker *m, enum people_kind kind) {
 
 /* A moment of 2014 as digits; `with_time` adds _hhmmss. */
 static void append_moment(struct maker *m, bool with_time, struct buf *key) {
+  assert(m != NULL && key != NULL);
   uint64_t r = content_random(&m->random);
   buf_printf(key, "2014%02u%02u", (unsigned)(r % 12) + 1, (unsigned)(r >> 8) % 28 + 1);
   if (!with_time) return;
@@ -107,6 +108,7 @@ static bool emit_backup(struct maker *m) {
 
 /* The first person's extremes: a large, an empty, a UTF-8 and odd names. */
 static bool emit_special(struct maker *m) {
+  assert(m->id[0] == 'u');
   BUF_AUTO key = BUF_INIT;
   buf_printf(&key, "%s/photos/VID_20140818_190000_monsoon.mp4", m->id);
   struct content large = {.seed = m->config->seed ^ UINT64_C(0x766964656f), /* "video" */

@@ -8,6 +8,7 @@
 
 /* Kinds of a phone's data; each is a folder under the person in the bucket "phones". */
 enum people_kind { PEOPLE_PHOTOS, PEOPLE_CONTACTS, PEOPLE_SMS, PEOPLE_NOTES, PEOPLE_KIND_COUNT };
+/* The kind's folder: "photos", "contacts", "sms", "notes". */
 const char *people_kind_name(enum people_kind kind);
 
 #define PEOPLE_BUCKET        "phones"
@@ -20,12 +21,17 @@ const char *people_kind_name(enum people_kind kind);
 
 struct people_config {
   uint64_t seed;
-  size_t people;       /* at least PEOPLE_COUNTRY_COUNT */
-  size_t objects_each; /* of an ordinary person, without the backups */
-  size_t heavy;        /* people who have heavy_objects instead */
+  /* at least PEOPLE_COUNTRY_COUNT */
+  size_t people;
+  /* of an ordinary person, without the backups */
+  size_t objects_each;
+  /* people who have heavy_objects instead */
+  size_t heavy;
   size_t heavy_objects;
-  uint64_t large_bytes;                    /* the one large object of the first person */
-  struct sources kinds[PEOPLE_KIND_COUNT]; /* none may be empty */
+  /* the one large object of the first person */
+  uint64_t large_bytes;
+  /* none may be empty */
+  struct sources kinds[PEOPLE_KIND_COUNT];
 };
 
 #define PEOPLE_COUNTRY_COUNT 5

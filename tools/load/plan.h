@@ -10,21 +10,25 @@
 
 struct plan_item {
   const char *subject;
-  const char *country; /* two letters */
+  /* two letters */
+  const char *country;
   const char *bucket;
-  struct slice key; /* decoded */
+  /* decoded */
+  struct slice key;
   struct content content;
   uint8_t sha256[DIGEST_SIZE];
 };
 
 struct plan {
-  struct buf text; /* items borrow from it */
+  /* items borrow from it */
+  struct buf text;
   struct plan_item *items;
   size_t count;
 };
 
 /* Reads a plan. `plan_done` releases it. Returns: false after a complaint that names the line. */
 bool plan_read(const char *path, struct plan *out);
+/* Frees the items and the text that they borrow from. A zeroed plan is fine. */
 void plan_done(struct plan *p);
 /* One line with its newline, appended to `out`. */
 void plan_print(const struct plan_item *item, struct buf *out);

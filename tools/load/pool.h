@@ -12,13 +12,18 @@
 #define POOL_THREADS_MAX 128
 
 struct progress {
-  const char *what; /* "loading" */
-  uint64_t total;   /* 0: unknown, only a count is shown */
+  /* "loading" */
+  const char *what;
+  /* 0: unknown, only a count is shown */
+  uint64_t total;
   atomic_ullong done;
-  atomic_ullong next_ns; /* when to print again */
+  /* when to print again */
+  atomic_ullong next_ns;
   uint64_t start_ns;
   bool tty;
 };
+/* Starts the clock of a progress. `what` is borrowed until progress_end. Threads: before all
+ * workers. */
 void progress_begin(struct progress *p, const char *what, uint64_t total);
 /* Counts and now and then prints to stderr: a bar on a terminal, else a line every few seconds.
  * Threads: any. */

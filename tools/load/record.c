@@ -52,6 +52,7 @@ static bool parse_op(const char *name, enum record_op *out) {
 }
 
 static const char *undash(const char *text) {
+  assert(text != NULL);
   return strcmp(text, "-") == 0 ? "" : text;
 }
 

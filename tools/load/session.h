@@ -14,7 +14,8 @@ struct session {
   struct sigv4_key key;
   struct endpoint endpoints[SESSION_ENDPOINTS_MAX];
   size_t endpoint_count;
-  struct client *clients; /* [worker * endpoint_count + endpoint] */
+  /* [worker * endpoint_count + endpoint] */
+  struct client *clients;
   size_t workers;
 };
 
@@ -22,6 +23,7 @@ struct session {
  * usage error of `set`. Returns: -1 fine, session_done releases it; else the exit code. */
 int session_init(struct session *s, const struct flag_set *set, const char *key_text,
                  const struct flag_list *endpoints, uint64_t workers);
+/* Closes all clients. Threads: after all workers have ended. */
 void session_done(struct session *s);
 /* The worker's client for an endpoint. Threads: `worker` is the caller's own.
  * Returns: NULL without memory. */
@@ -36,7 +38,8 @@ int session_endpoint(const struct session *s, const char *label);
 struct upload {
   const char *bucket;
   struct slice key;
-  const char *country; /* sent as x-amz-meta-domicile-country; NULL for none */
+  /* sent as x-amz-meta-domicile-country; NULL for none */
+  const char *country;
 };
 
 /* PUT of bytes in memory. The answer is the caller's, as client_do. */

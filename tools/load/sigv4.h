@@ -14,15 +14,18 @@
 struct sigv4_key {
   char access[SIGV4_NAME_MAX];
   char secret[SIGV4_NAME_MAX];
-  char region[64]; /* the credential scope's region name */
+  /* the credential scope's region name */
+  char region[64];
 };
 
 /* "ACCESS:SECRET" to a key with region us-east-1. Returns: false when malformed. */
 bool sigv4_key_parse(const char *text, struct sigv4_key *out);
 
 struct sigv4_header {
-  const char *name;  /* lower case */
-  const char *value; /* no leading or trailing blanks */
+  /* lower case */
+  const char *name;
+  /* no leading or trailing blanks */
+  const char *value;
 };
 
 /* Most headers that one request signs. */
@@ -32,12 +35,17 @@ struct sigv4_header {
 
 struct sigv4_input {
   const char *method;
-  const char *path;                   /* percent-encoded as it is sent, begins with '/' */
-  const char *query;                  /* percent-encoded as it is sent, without '?'; any order; "" for none */
-  const struct sigv4_header *headers; /* all are signed; must hold host and x-amz-date */
+  /* percent-encoded as it is sent, begins with '/' */
+  const char *path;
+  /* percent-encoded as it is sent, without '?'; any order; "" for none */
+  const char *query;
+  /* all are signed; must hold host and x-amz-date */
+  const struct sigv4_header *headers;
   size_t header_count;
-  const char *payload_hash; /* hex SHA-256 or SIGV4_UNSIGNED */
-  const char *stamp;        /* the x-amz-date */
+  /* hex SHA-256 or SIGV4_UNSIGNED */
+  const char *payload_hash;
+  /* the x-amz-date */
+  const char *stamp;
 };
 
 /* Appends the Authorization header's value to `out` (sticky failure as in bytes.h). */

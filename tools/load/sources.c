@@ -17,6 +17,7 @@ static struct {
 } walk;
 
 static bool ends_with(const char *text, const char *suffix) {
+  assert(text != NULL && suffix != NULL);
   size_t len = strlen(text), tail = strlen(suffix);
   return len >= tail && strcmp(text + len - tail, suffix) == 0;
 }

@@ -10,7 +10,8 @@ struct source {
 };
 
 struct sources {
-  struct source *files; /* in bytewise order of their paths, so that runs are alike */
+  /* in bytewise order of their paths, so that runs are alike */
+  struct source *files;
   size_t count;
   size_t cap;
 };
@@ -20,6 +21,7 @@ struct sources {
  * Threads: one at a time, process-wide (nftw has no context).
  * Returns: false without memory. */
 bool sources_add(struct sources *s, const char *root, const char *suffix, uint64_t size_bytes_max);
+/* Frees the paths and the list. */
 void sources_done(struct sources *s);
 
 #endif

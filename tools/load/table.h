@@ -16,7 +16,8 @@ bool table_read(const char *path, struct buf *out_text);
 struct table_cursor {
   char *at;
   char *end;
-  uint64_t line; /* number of the row last returned, from 1 */
+  /* number of the row last returned, from 1 */
+  uint64_t line;
 };
 struct table_cursor table_begin(struct buf *text);
 /* Splits the next row; columns[0..*out_count) are NUL-terminated, within the text.

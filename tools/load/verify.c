@@ -42,7 +42,15 @@ bool verify_glob(const char *pattern, struct slice key) {
   return key.len == 0;
 }
 
+/* Labels may be negated: rules name the jurisdictions that may read, refusals are all others. */
+static bool label_matches(const char *rule, const char *label) {
+  assert(rule[0] != '\0');
+  if (rule[0] == '!') return strcmp(rule + 1, label) != 0;
+  return strcmp(rule, "*") == 0 || strcmp(rule, label) == 0;
+}
+
 static bool same_or_any(const char *rule, const char *value) {
+  assert(rule != NULL && value != NULL);
   return strcmp(rule, "*") == 0 || strcmp(rule, value) == 0;
 }
 
@@ -50,7 +58,7 @@ bool verify_refused(const struct verify *v, const struct endpoint *endpoint, con
   assert(v != NULL && endpoint != NULL && k != NULL);
   for (size_t i = 0; i < v->rule_count; i++) {
     const struct verify_rule *rule = &v->rules[i];
-    if (same_or_any(rule->label, endpoint->label) && same_or_any(rule->country, k->country) &&
+    if (label_matches(rule->label, endpoint->label) && same_or_any(rule->country, k->country) &&
         verify_glob(rule->pattern, k->key)) {
       return true;
     }
@@ -82,6 +90,7 @@ static bool seen_value(const struct answer *a, struct value *out) {
 
 static void name_difference(struct verify *v, const struct endpoint *endpoint, const struct oracle_key *k,
                             const struct answer *a) {
+  assert(endpoint != NULL && k != NULL);
   char what[320], hex[DIGEST_HEX], expected[DIGEST_HEX];
   digest_hex(a->sha256, hex);
   digest_hex(k->value.sha256, expected);
@@ -112,6 +121,7 @@ static bool append_seen(struct verify *v, const struct oracle_key *k, const stru
 /* Returns: false when the run must stop. */
 static bool judge(struct verify *v, const struct endpoint *endpoint, const struct oracle_key *k,
                   const struct answer *a) {
+  assert(k->bucket != NULL && a != NULL);
   struct value seen;
   bool refuses = verify_refused(v, endpoint, k);
   if (refuses && a->status == 451) {

@@ -10,9 +10,12 @@
 /* What the charter refuses: reads through the gateway `label`, of keys of a country's people
  * that match the pattern. */
 struct verify_rule {
-  char label[32];      /* "*": any gateway */
-  char country[8];     /* "*": any */
-  const char *pattern; /* as in charters: * within a segment, ** across */
+  /* "*": any gateway; "!in": any but "in" */
+  char label[32];
+  /* "*": any */
+  char country[8];
+  /* as in charters: * within a segment, ** across */
+  const char *pattern;
 };
 /* "LABEL:COUNTRY:PATTERN"; borrows the pattern. Returns: false when malformed. */
 bool verify_rule_parse(const char *text, struct verify_rule *out);
@@ -20,17 +23,25 @@ bool verify_rule_parse(const char *text, struct verify_rule *out);
 bool verify_glob(const char *pattern, struct slice key);
 
 struct verify {
-  struct session *session;     /* borrowed */
-  const struct oracle *oracle; /* borrowed, not changed while tasks run */
+  /* borrowed */
+  struct session *session;
+  /* borrowed, not changed while tasks run */
+  const struct oracle *oracle;
   const struct verify_rule *rules;
   size_t rule_count;
-  struct journal *resolve; /* NULL, or where the seen values of uncertain keys are appended */
+  /* NULL, or where the seen values of uncertain keys are appended */
+  struct journal *resolve;
   struct progress progress;
-  atomic_ullong identical; /* reads that gave an allowed value */
-  atomic_ullong absent;    /* reads that gave the 404 they should */
-  atomic_ullong refused;   /* reads and listings that gave the 451 they should */
-  atomic_ullong unsettled; /* reads of keys with operations of unknown outcome, all allowed */
-  atomic_ullong listings;  /* listings equal to the expectation */
+  /* reads that gave an allowed value */
+  atomic_ullong identical;
+  /* reads that gave the 404 they should */
+  atomic_ullong absent;
+  /* reads and listings that gave the 451 they should */
+  atomic_ullong refused;
+  /* reads of keys with operations of unknown outcome, all allowed */
+  atomic_ullong unsettled;
+  /* listings equal to the expectation */
+  atomic_ullong listings;
   atomic_ullong mismatches;
 };
 

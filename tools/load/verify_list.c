@@ -32,6 +32,7 @@ struct listing {
 };
 
 static int key_order(const void *a, const void *b) {
+  assert(a != NULL && b != NULL);
   const struct oracle_key *x = *(const struct oracle_key *const *)a;
   const struct oracle_key *y = *(const struct oracle_key *const *)b;
   int bucket = strcmp(x->bucket, y->bucket);
@@ -57,6 +58,7 @@ static void differ(struct listing *l, struct slice key, const char *what) {
 }
 
 static bool size_allowed(const struct oracle_key *k, uint64_t size_bytes) {
+  assert(k != NULL && (k->maybes != NULL || k->maybe_count == 0));
   if (k->value.present && k->value.size_bytes == size_bytes) return true;
   for (size_t i = 0; i < k->maybe_count; i++) {
     if (k->maybes[i].value.present && k->maybes[i].value.size_bytes == size_bytes) return true;
@@ -65,6 +67,7 @@ static bool size_allowed(const struct oracle_key *k, uint64_t size_bytes) {
 }
 
 static bool may_be_present(const struct oracle_key *k) {
+  assert(k != NULL && (k->maybes != NULL || k->maybe_count == 0));
   for (size_t i = 0; i < k->maybe_count; i++) {
     if (k->maybes[i].value.present) return true;
   }
@@ -93,6 +96,7 @@ static void judge_entry(struct listing *l, struct slice key, uint64_t size_bytes
 /* Judges one page. Returns: true when another follows; its token, percent-encoded, is put into
  * `token`. */
 static bool take_page(struct listing *l, struct slice page, struct buf *token) {
+  assert(l->bucket != NULL && token != NULL);
   struct slice entry, inner;
   struct slice rest = page;
   while (xml_next(&rest, "Contents", &entry)) {

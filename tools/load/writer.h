@@ -9,45 +9,69 @@
 
 /* Whose data is written, and where. */
 struct writer_subject {
-  const char *subject; /* "" when the bucket has none */
-  const char *country; /* "" when none is sent */
+  /* "" when the bucket has none */
+  const char *subject;
+  /* "" when none is sent */
+  const char *country;
   const char *bucket;
-  const char *prefix; /* keys begin with it */
+  /* keys begin with it */
+  const char *prefix;
 };
 
 /* States in which an operation can meet its subject, by the answer's x-domicile-met. */
 enum writer_met {
-  WRITER_HOME,      /* no move in sight */
-  WRITER_COPYING,   /* journaled during COPYING */
-  WRITER_HELD,      /* held at the fence, then done */
-  WRITER_FORWARDED, /* sent on to the new home, or to the home by a gateway */
-  WRITER_UNSAID,    /* the answer said nothing */
+  /* no move in sight */
+  WRITER_HOME,
+  /* journaled during COPYING */
+  WRITER_COPYING,
+  /* held at the fence, then done */
+  WRITER_HELD,
+  /* sent on to the new home, or to the home by a gateway */
+  WRITER_FORWARDED,
+  /* the answer said nothing */
+  WRITER_UNSAID,
   WRITER_MET_COUNT
 };
+/* The header's word for a state; "unsaid" for none. */
 const char *writer_met_name(enum writer_met met);
+/* The state that an answer's header names; WRITER_UNSAID for an empty or unknown word. */
 enum writer_met writer_met_of(const char *header);
 
 struct writer_config {
-  struct session *session; /* workers use its first endpoint; borrowed, as all below */
+  /* workers use its first endpoint; borrowed, as all below */
+  struct session *session;
   struct journal *journal;
   const struct writer_subject *subjects;
   size_t subject_count;
-  const struct flag_list *kinds; /* folders under the prefix, e.g. "notes"; may be empty */
-  size_t keys_each;              /* keys of one worker under one subject */
-  bool tolerant;                 /* log intents before; outlive lost connections and refusals */
-  uint64_t rate;                 /* operations a second of all workers; 0: as fast as it goes */
-  uint64_t duration_ms;          /* 0: no end by time */
-  uint64_t ops_max;              /* 0: no end by number */
-  const char *stop_file;         /* ends when this exists; NULL: none */
-  const char *status_file;       /* counts are kept here, one line; NULL: none */
-  uint64_t run_id;               /* makes ids and values of this run unlike all others' */
+  /* folders under the prefix, e.g. "notes"; may be empty */
+  const struct flag_list *kinds;
+  /* keys of one worker under one subject */
+  size_t keys_each;
+  /* log intents before; outlive lost connections and refusals */
+  bool tolerant;
+  /* operations a second of all workers; 0: as fast as it goes */
+  uint64_t rate;
+  /* 0: no end by time */
+  uint64_t duration_ms;
+  /* 0: no end by number */
+  uint64_t ops_max;
+  /* ends when this exists; NULL: none */
+  const char *stop_file;
+  /* counts are kept here, one line; NULL: none */
+  const char *status_file;
+  /* makes ids and values of this run unlike all others' */
+  uint64_t run_id;
 };
 
 struct writer_counts {
-  atomic_ullong done[RECORD_OP_COUNT]; /* acknowledged */
-  atomic_ullong met[WRITER_MET_COUNT]; /* acknowledged, by the state they met */
-  atomic_ullong failed;                /* 5xx or no answer */
-  atomic_ullong refused;               /* 4xx */
+  /* acknowledged */
+  atomic_ullong done[RECORD_OP_COUNT];
+  /* acknowledged, by the state they met */
+  atomic_ullong met[WRITER_MET_COUNT];
+  /* 5xx or no answer */
+  atomic_ullong failed;
+  /* 4xx */
+  atomic_ullong refused;
 };
 
 /* Runs until an end of the config or load_stop. Uploads still open are completed at the end.

@@ -14,7 +14,8 @@
 
 /* An upload whose parts are there and that waits for its completion. */
 struct writer_upload {
-  struct buf id; /* percent-encoded */
+  /* percent-encoded */
+  struct buf id;
   char etags[WRITER_PARTS_MAX][96];
   unsigned parts;
   struct value value;
@@ -22,9 +23,11 @@ struct writer_upload {
 
 /* One key of a worker. */
 struct writer_slot {
-  bool certain; /* `value` is what the key holds; false also before the first write */
+  /* `value` is what the key holds; false also before the first write */
+  bool certain;
   struct value value;
-  struct writer_upload *upload; /* open, or NULL */
+  /* open, or NULL */
+  struct writer_upload *upload;
 };
 
 struct writer_run {
@@ -32,10 +35,13 @@ struct writer_run {
   struct writer_counts *counts;
   uint64_t start_ns;
   atomic_ullong tickets;
-  atomic_ullong status_ns; /* when the status file is due */
+  /* when the status file is due */
+  atomic_ullong status_ns;
   atomic_uint named;
-  int status_fd;      /* -1: none */
-  atomic_bool broken; /* journal or memory failed */
+  /* -1: none */
+  int status_fd;
+  /* journal or memory failed */
+  atomic_bool broken;
 };
 
 struct writer_worker {
@@ -43,25 +49,33 @@ struct writer_worker {
   struct client *client;
   unsigned number;
   uint64_t random;
-  uint64_t serial;              /* of its operations */
-  struct writer_slot *slots;    /* [subject * keys_each + key] */
-  size_t open[WRITER_OPEN_MAX]; /* slots with open uploads, in order of their beginning */
+  /* of its operations */
+  uint64_t serial;
+  /* [subject * keys_each + key] */
+  struct writer_slot *slots;
+  /* slots with open uploads, in order of their beginning */
+  size_t open[WRITER_OPEN_MAX];
   size_t open_count;
   size_t last_subject;
-  bool stay;     /* the last answer met a move: its subject is worth more operations */
-  uint8_t *body; /* room for the largest body */
+  /* the last answer met a move: its subject is worth more operations */
+  bool stay;
+  /* room for the largest body */
+  uint8_t *body;
 };
 
 /* Largest body: one whole part and a tail. */
 #define WRITER_BODY_MAX (WRITER_PART_BYTES + ((size_t)64 << 10))
 
 /* Operations on the slot `at`. Each records itself. Returns: false when the run must end. */
+/* PUT of a body that no other operation ever writes. */
 bool writer_put(struct writer_worker *w, size_t at);
+/* DELETE, of a present or an absent key alike. */
 bool writer_delete(struct writer_worker *w, size_t at);
 /* From a key of the same person whose value is certain; a put when there is none. */
 bool writer_copy(struct writer_worker *w, size_t at);
 /* Creates an upload and sends its parts; it stays open. */
 bool writer_begin_upload(struct writer_worker *w, size_t at);
+/* Completes the slot's open upload and forgets it, whatever the answer. */
 bool writer_complete_upload(struct writer_worker *w, size_t at);
 /* Frees the slot's upload and takes it off the open list. */
 void writer_forget_upload(struct writer_worker *w, size_t at);

@@ -48,6 +48,7 @@ static bool append(struct writer_worker *w, size_t at, const struct upload *u, c
 
 static void name_failure(struct writer_worker *w, const struct upload *u, enum record_op op,
                          const struct answer *a) {
+  assert(!answer_ok(a));
   if (w->run->config->tolerant || atomic_fetch_add(&w->run->named, 1) >= NAMED_MAX) return;
   BUF_AUTO key = BUF_INIT;
   percent_encode(&key, u->key, true);
@@ -81,7 +82,8 @@ static bool conclude(struct writer_worker *w, size_t at, const struct upload *u,
   } else {
     bool refused = a->status >= 400 && a->status < 500;
     atomic_fetch_add(refused ? &counts->refused : &counts->failed, 1);
-    if (changes && !refused) w->slots[at].certain = false;
+    bool unknown = a->status == 0 || a->status >= 500;
+    if (changes && unknown) w->slots[at].certain = false;
     name_failure(w, u, op, a);
   }
   return append(w, at, u, 'A', op, a, value);
@@ -100,6 +102,7 @@ static struct value make_body(struct writer_worker *w, size_t len) {
 
 /* Mostly small, now and then larger than any buffer on the way. */
 static size_t some_size(struct writer_worker *w) {
+  assert(w != NULL);
   uint64_t r = content_random(&w->random);
   return r % 64 == 0 ? 300000 + (size_t)(r >> 8) % 65536 : 16 + (size_t)(r >> 8) % 16384;
 }
@@ -132,6 +135,7 @@ bool writer_delete(struct writer_worker *w, size_t at) {
 
 /* Another key of the same person and bucket that certainly holds something; `at` when none does. */
 static size_t copy_source(const struct writer_worker *w, size_t at) {
+  assert(at / w->run->config->keys_each < w->run->config->subject_count);
   size_t each = w->run->config->keys_each;
   size_t first = at - at % each;
   for (size_t i = first; i < first + each; i++) {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 static const uint8_t *find_text(struct slice in, const char *what) {
+  assert(what[0] != '\0');
   return in.len == 0 ? NULL : memmem(in.data, in.len, what, strlen(what));
 }
 
@@ -39,6 +40,7 @@ bool xml_find(struct slice doc, const char *name, struct slice *out_inner) {
 
 /* Appends what the entity `name` (without & and ;) stands for; nothing if unknown. */
 static void append_entity(struct slice name, struct buf *out) {
+  assert(out != NULL);
   static const struct {
     const char *name;
     char c;

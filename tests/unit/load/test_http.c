@@ -168,6 +168,11 @@ static void test_expected_refusals(void **state) {
   fake_s3_set_fault(f.fake, FAKE_REFUSES);
   assert_int_equal(verify_now(&f, true, &v), 0);
   assert_true(v.refused > 0 && v.identical == 0);
+  struct verify_rule others;
+  assert_true(verify_rule_parse("!fake:*:**", &others));
+  struct verify elsewhere = {.rules = &others, .rule_count = 1};
+  fake_s3_set_fault(f.fake, FAKE_HONEST);
+  assert_int_equal(verify_now(&f, true, &elsewhere), 0);
   struct verify served = {.rules = &rule, .rule_count = 1};
   fake_s3_set_fault(f.fake, FAKE_HONEST);
   assert_true(verify_now(&f, false, &served) > 0);
@@ -191,7 +196,7 @@ static void test_client_reports_errors(void **state) {
   c = session_client(&gone.session, 0, 0);
   fake_s3_stop(gone.fake);
   client_do(c, &(struct request){.method = "GET", .bucket = "b", .key = SLICE_LIT("k")}, &a);
-  assert_int_equal(a.status, 0);
+  assert_int_equal(a.status, ANSWER_UNSENT);
   assert_true(a.why[0] != '\0');
   answer_done(&a);
   session_done(&gone.session);

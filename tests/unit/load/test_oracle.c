@@ -116,6 +116,11 @@ static void test_refused_has_no_effect(void **state) {
   apply(&o, 'I', "2", RECORD_PUT, 0, value_of('b'));
   apply(&o, 'A', "2", RECORD_PUT, 451, value_of('b'));
   assert_false(allows(&o, value_of('b')));
+  /* Nobody took the connection. */
+  apply(&o, 'I', "2b", RECORD_DELETE, 0, absent);
+  apply(&o, 'A', "2b", RECORD_DELETE, RECORD_UNSENT, absent);
+  assert_false(allows(&o, absent));
+  assert_true(oracle_certain(oracle_find(&o, "b", SLICE_LIT("k"))));
   /* Parts and creations change no key. */
   apply(&o, 'A', "3", RECORD_PART, 200, value_of('c'));
   apply(&o, 'A', "4", RECORD_CREATE, 200, absent);
