@@ -34,9 +34,11 @@ static enum dom_code read_more(struct wire_exchange *x, void *out, size_t cap, s
                                struct dom_err *err) {
   size_t n;
   enum dom_code c = wire_io_read(&x->conn->io, &x->read_pace, out, cap, &n);
-  if (c == DOM_TIMEOUT) {
+  if (c == DOM_TIMEOUT || c == DOM_BUSY) {
     server_count_slow(x->worker->server);
-    return dom_fail(err, c, "wire/body: read", "the client sends its body too slowly");
+    return dom_fail(err, c, "wire/body: read", "%s",
+                    c == DOM_BUSY ? "too many clients send their bodies slowly"
+                                  : "the client sends its body too slowly");
   }
   if (c != DOM_OK) return dom_fail(err, c, "wire/body: read", "the connection broke inside a request body");
   if (n == 0) return dom_fail(err, DOM_IO, "wire/body: read", "the client closed inside a request body");

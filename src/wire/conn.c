@@ -10,6 +10,11 @@ uint64_t conn_now(const struct wire_server *s) {
   return clock_mono_ns(s->options.clock);
 }
 
+static pthread_mutex_t *park_lock(struct wire_server *s, int fd) {
+  assert(fd >= 0);
+  return &s->park_locks[fd % CONN_PARK_LOCKS];
+}
+
 static void list_add(struct wire_server *s, struct wire_conn *c) {
   c->next = s->conns;
   if (s->conns != NULL) s->conns->prev = c;
@@ -83,7 +88,10 @@ void conn_close(struct wire_server *s, struct wire_conn *c, bool reset) {
   pthread_mutex_lock(&s->lock);
   list_remove(s, c);
   if (c->counted) caps_give(&s->caps, &c->address);
+  pthread_mutex_t *order = park_lock(s, c->io.fd);
+  pthread_mutex_lock(order); /* whoever parked it last may not have come back from the kernel yet */
   c->io.ops->close(&c->io, reset);
+  pthread_mutex_unlock(order);
   pthread_mutex_unlock(&s->lock);
   dom_free(c->partial);
   dom_free(c);
@@ -96,7 +104,10 @@ void conn_park(struct wire_server *s, struct wire_conn *c, bool idle, uint64_t d
   atomic_store(&c->deadline_ns, deadline_ns);
   atomic_store(&c->idle, idle);
   atomic_store(&c->state, CONN_PARKED);
+  pthread_mutex_t *order = park_lock(s, fd);
+  pthread_mutex_lock(order);
   int rc = epoll_ctl(s->epoll_fd, EPOLL_CTL_MOD, fd, &e);
+  pthread_mutex_unlock(order);
   assert(rc == 0); /* the descriptor is ours and registered: this cannot fail */
   (void)rc;
 }

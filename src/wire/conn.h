@@ -25,6 +25,8 @@ enum {
   CONN_DRAIN_BYTES_MAX = 256 * 1024,
   /* Connections over a cap that may wait for their 503 at a time; more are closed without words. */
   CONN_REFUSED_MAX = 256,
+  /* Locks that order the last use of a descriptor by one thread before its close by another. */
+  CONN_PARK_LOCKS = 64,
   /* While lingering we take at most this much; who sends on regardless is cut. */
   CONN_LINGER_BYTES_MAX = 16 << 20
 };
@@ -71,9 +73,11 @@ struct wire_server {
   bool started; /* the accepting thread runs */
   _Atomic bool draining, stopping;
   _Atomic unsigned idle_workers;
+  struct wire_slow slow;
   _Atomic uint64_t accepted, requests, refused_heads, refused_full, slow_aborts;
-  pthread_mutex_t lock; /* guards what follows */
-  pthread_cond_t empty; /* conn_count fell to 0 */
+  pthread_mutex_t park_locks[CONN_PARK_LOCKS]; /* by descriptor; see conn_park */
+  pthread_mutex_t lock;                        /* guards what follows */
+  pthread_cond_t empty;                        /* conn_count fell to 0 */
   struct wire_conn *conns;
   unsigned conn_count;    /* all in the list */
   unsigned refused_count; /* of them, those over a cap that wait for their 503 */

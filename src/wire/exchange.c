@@ -50,8 +50,8 @@ static void reset(struct wire_worker *w, struct wire_conn *c) {
   x->reply = (struct exchange_reply){.phase = REPLY_NONE};
   x->keep = false;
   x->peer[0] = '\0';
-  wire_pace_init(&x->read_pace, o->rate_min, o->grace_ms);
-  wire_pace_init(&x->write_pace, o->rate_min, o->grace_ms);
+  wire_pace_init(&x->read_pace, o->rate_min, o->grace_ms, &w->server->slow);
+  wire_pace_init(&x->write_pace, o->rate_min, o->grace_ms, &w->server->slow);
   buf_reset(&w->fields);
 }
 
@@ -61,7 +61,7 @@ void exchange_begin(struct wire_worker *w, struct wire_conn *c) {
   assert(w->in_pos == w->in_floor);
 }
 
-enum exchange_end exchange_finish(struct wire_exchange *x) {
+static enum exchange_end finish(struct wire_exchange *x) {
   if (wire_reply_is_open(x)) { /* a handler that forgot: the client must not wait for ever */
     wire_reply_restart(x);
     reply_error(x, 500, "The request was not answered.");
@@ -70,6 +70,19 @@ enum exchange_end exchange_finish(struct wire_exchange *x) {
   if (x->reply.phase != REPLY_DONE) return EXCHANGE_RESET;
   if (!x->keep) return EXCHANGE_LINGER;
   return body_drain(x) ? EXCHANGE_KEEP : EXCHANGE_LINGER;
+}
+
+static void give_back(struct wire_exchange *x) {
+  assert(x->worker != NULL);
+  wire_pace_done(&x->read_pace);
+  wire_pace_done(&x->write_pace);
+}
+
+enum exchange_end exchange_finish(struct wire_exchange *x) {
+  enum exchange_end end = finish(x);
+  give_back(x);
+  assert(end != EXCHANGE_KEEP || x->body.done);
+  return end;
 }
 
 void exchange_refuse(struct wire_worker *w, struct wire_conn *c, unsigned status, const char *why) {
@@ -81,4 +94,5 @@ void exchange_refuse(struct wire_worker *w, struct wire_conn *c, unsigned status
   body_begin(x);
   x->reply.close = true;
   reply_error(x, status, why);
+  give_back(x);
 }

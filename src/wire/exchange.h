@@ -52,7 +52,8 @@ bool wire_body_length(const struct wire_exchange *x, uint64_t *out_length);
  * Sends `100 Continue` first, where the client asked for it and a body is to come.
  *   cap  at least 1 byte; 64 KiB and more read large bodies best
  * Returns: DOM_IO the client went away before the end; DOM_TIMEOUT it was slower than the least
- * rate; DOM_INVALID malformed chunks. After a failure every later read fails alike, and the
+ * rate (408); DOM_BUSY slow clients hold too many workers (503 SlowDown); DOM_INVALID malformed
+ * chunks (400). After a failure every later read fails alike, and the
  * connection closes after the reply. Source: RFC 9112 §6, §7.1. */
 enum dom_code wire_body_read(struct wire_exchange *x, void *out, size_t cap, size_t *out_len,
                              struct dom_err *err);
@@ -79,7 +80,8 @@ bool wire_reply_field_is_own(struct slice name);
 
 /* The whole reply at once, with the fields added before; one system call. With HEAD, 204 and 304
  * the body is not sent; HEAD and 304 still tell its length.
- * Returns: DOM_IO, DOM_TIMEOUT when the client did not take it; the connection is then closed. */
+ * Returns: DOM_IO, DOM_TIMEOUT, DOM_BUSY when the client did not take it, or not fast enough; the
+ * connection is then reset, and there is nobody left to tell. */
 enum dom_code wire_reply(struct wire_exchange *x, unsigned status, struct slice body, struct dom_err *err);
 
 /* Begins a streamed reply of `length` bytes, or WIRE_LENGTH_UNKNOWN. Sends nothing yet. */

@@ -10,6 +10,8 @@
 
 #include "base/clock.h"
 
+enum { SLOW_CHECK_MS = 250 }; /* how often a waiting worker looks whether it has to give way */
+
 static ssize_t socket_read(struct wire_io *io, void *out, size_t cap, bool brief) {
   ssize_t n;
   do n = recv(io->fd, out, cap, brief ? 0 : MSG_DONTWAIT);
@@ -60,10 +62,18 @@ int wire_io_wait(const struct wire_io *io, short events, uint64_t timeout_ms) {
   return n == 0 ? 0 : 1; /* an interrupted poll counts as ready: the caller tries and comes back */
 }
 
-void wire_pace_init(struct wire_pace *p, uint32_t rate_min, uint32_t grace_ms) {
-  assert(rate_min > 0 && grace_ms > 0);
-  *p = (struct wire_pace){
-      .patience_us = 1000ull * grace_ms, .grace_us = 1000ull * grace_ms, .rate_min = rate_min};
+void wire_pace_init(struct wire_pace *p, uint32_t rate_min, uint32_t grace_ms, struct wire_slow *slow) {
+  assert(rate_min > 0 && grace_ms > 0 && slow != NULL);
+  uint64_t grace_us = 1000ull * grace_ms;
+  *p = (struct wire_pace){.patience_us = grace_us, .grace_us = grace_us, .rate_min = rate_min, .slow = slow};
+}
+
+void wire_pace_done(struct wire_pace *p) {
+  if (!p->counted) return;
+  unsigned before = atomic_fetch_sub(&p->slow->held, 1);
+  assert(before > 0);
+  (void)before;
+  p->counted = false;
 }
 
 void wire_pace_earn(struct wire_pace *p, size_t bytes) {
@@ -72,14 +82,45 @@ void wire_pace_earn(struct wire_pace *p, size_t bytes) {
   assert(p->patience_us <= p->grace_us);
 }
 
-enum dom_code wire_pace_wait(struct wire_pace *p, const struct wire_io *io, short events) {
-  if (p->patience_us == 0) return DOM_TIMEOUT;
+/* Waits once, for a slice of the patience, and pays for it. */
+static bool wait_slice(struct wire_pace *p, const struct wire_io *io, short events) {
+  uint64_t slice_us = 1000ull * (p->slow->after_ms < SLOW_CHECK_MS ? p->slow->after_ms : SLOW_CHECK_MS);
+  if (slice_us > p->patience_us) slice_us = p->patience_us;
   struct clock *clock = clock_posix();
   uint64_t from = clock_mono_ns(clock);
-  int ready = wire_io_wait(io, events, p->patience_us / 1000 + 1);
+  int ready = wire_io_wait(io, events, slice_us / 1000 + 1);
   uint64_t spent = (clock_mono_ns(clock) - from) / 1000;
+  p->waited_us += spent;
   p->patience_us = spent < p->patience_us ? p->patience_us - spent : 0;
-  return ready ? DOM_OK : DOM_TIMEOUT;
+  assert(p->patience_us <= p->grace_us);
+  return ready != 0;
+}
+
+/* Joins the slow ones after a while. True: there are too many, and this one has to go. */
+static bool is_one_too_many(struct wire_pace *p) {
+  struct wire_slow *s = p->slow;
+  assert(s->max > 0);
+  if (p->waited_us < 1000ull * s->after_ms) return false;
+  if (!p->counted) atomic_fetch_add(&s->held, 1);
+  p->counted = true;
+  if (atomic_load(s->idle_workers) > 0) return false;
+  /* Leave one by one: who takes a place off the count first is the one that goes. */
+  unsigned held = atomic_load(&s->held);
+  while (held > s->max)
+    if (atomic_compare_exchange_weak(&s->held, &held, held - 1)) {
+      p->counted = false;
+      return true;
+    }
+  return false;
+}
+
+enum dom_code wire_pace_wait(struct wire_pace *p, const struct wire_io *io, short events) {
+  while (p->patience_us > 0) {
+    if (wait_slice(p, io, events)) return DOM_OK;
+    if (is_one_too_many(p)) return DOM_BUSY;
+  }
+  assert(p->patience_us == 0);
+  return DOM_TIMEOUT;
 }
 
 enum dom_code wire_io_read(struct wire_io *io, struct wire_pace *pace, void *out, size_t cap,

@@ -3,6 +3,7 @@
 #ifndef DOMICILE_WIRE_IO_H
 #define DOMICILE_WIRE_IO_H
 
+#include <stdatomic.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 
@@ -38,22 +39,36 @@ bool wire_io_init_socket(struct wire_io *io, int fd, bool tcp);
  * Returns: 1 ready (or broken: the next call tells), 0 time is up. */
 int wire_io_wait(const struct wire_io *io, short events, uint64_t timeout_ms);
 
-/* Pace: how patient we are with a client. Patience is milliseconds; waiting spends it, bytes
- * that moved earn it back at the least rate, up to the grace. Spent: the client is too slow. */
+/* Slow clients, all together: each holds a worker while it is waited for. Past `max` of them, and
+ * with no worker idle, one is cut, so that they never hold all. */
+struct wire_slow {
+  _Atomic unsigned held;
+  _Atomic unsigned *idle_workers;
+  unsigned max;
+  uint32_t after_ms; /* waited for so long in one exchange, a client counts as slow */
+};
+
+/* Pace: how patient we are with a client. Patience is time; waiting spends it, bytes that moved
+ * earn it back at the least rate, up to the grace. Spent: the client is too slow. */
 struct wire_pace {
   uint64_t patience_us;
   uint64_t grace_us;
-  uint32_t rate_min; /* bytes per second */
+  uint64_t waited_us; /* in all */
+  uint32_t rate_min;  /* bytes per second */
+  struct wire_slow *slow;
+  bool counted; /* in slow->held, until wire_pace_done */
 };
-void wire_pace_init(struct wire_pace *p, uint32_t rate_min, uint32_t grace_ms);
+void wire_pace_init(struct wire_pace *p, uint32_t rate_min, uint32_t grace_ms, struct wire_slow *slow);
+void wire_pace_done(struct wire_pace *p);
 void wire_pace_earn(struct wire_pace *p, size_t bytes);
-/* Waits for `events` as long as patience lasts. Returns: DOM_TIMEOUT when it is spent. */
+/* Waits for `events` as long as patience lasts. Returns: DOM_TIMEOUT when it is spent, DOM_BUSY
+ * when slow clients hold too many workers. */
 enum dom_code wire_pace_wait(struct wire_pace *p, const struct wire_io *io, short events);
 
-/* Reads at least one byte, *out_len 0 at the end. DOM_IO, DOM_TIMEOUT. */
+/* Reads at least one byte, *out_len 0 at the end. DOM_IO, DOM_TIMEOUT, DOM_BUSY. */
 enum dom_code wire_io_read(struct wire_io *io, struct wire_pace *pace, void *out, size_t cap,
                            size_t *out_len);
-/* Writes all parts; changes them as it goes. DOM_IO, DOM_TIMEOUT. */
+/* Writes all parts; changes them as it goes. DOM_IO, DOM_TIMEOUT, DOM_BUSY. */
 enum dom_code wire_io_write(struct wire_io *io, struct wire_pace *pace, struct iovec *parts, size_t count);
 
 #endif

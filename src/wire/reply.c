@@ -133,11 +133,11 @@ static enum dom_code send_parts(struct wire_exchange *x, struct parts *p, struct
   if (p->count == 0) return DOM_OK;
   enum dom_code c = wire_io_write(&x->conn->io, &x->write_pace, p->v, p->count);
   if (c == DOM_OK) return DOM_OK;
-  assert(c == DOM_IO || c == DOM_TIMEOUT);
+  assert(c == DOM_IO || c == DOM_TIMEOUT || c == DOM_BUSY);
   x->reply.phase = REPLY_FAILED;
-  if (c == DOM_TIMEOUT) server_count_slow(x->worker->server);
+  if (c != DOM_IO) server_count_slow(x->worker->server);
   return dom_fail(err, c, "wire/reply: write", "%s",
-                  c == DOM_TIMEOUT ? "the client takes the reply too slowly" : "the client is gone");
+                  c == DOM_IO ? "the client is gone" : "the client takes the reply too slowly");
 }
 
 /* Sends `len` bytes of body, with the head before the first and the end mark after the last. */

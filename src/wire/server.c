@@ -36,10 +36,12 @@ static struct wire_server_options filled(const struct wire_server_options *o) {
       .idle_timeout_ms = or_default(o->idle_timeout_ms, WIRE_IDLE_TIMEOUT_MS_DEFAULT),
       .rate_min = or_default(o->rate_min, WIRE_RATE_MIN_DEFAULT),
       .grace_ms = or_default(o->grace_ms, WIRE_GRACE_MS_DEFAULT),
+      .slow_after_ms = or_default(o->slow_after_ms, WIRE_SLOW_AFTER_MS_DEFAULT),
       .linger_ms = or_default(o->linger_ms, WIRE_LINGER_MS_DEFAULT),
       .arena_bytes_max = o->arena_bytes_max != 0 ? o->arena_bytes_max : WIRE_ARENA_BYTES_DEFAULT,
       .clock = o->clock != NULL ? o->clock : clock_posix()};
   assert(r.workers <= WIRE_WORKERS_MAX);
+  r.slow_workers_max = or_default(o->slow_workers_max, r.workers > 1 ? r.workers * 3 / 4 : 1);
   return r;
 }
 
@@ -50,6 +52,7 @@ static void init_sync(struct wire_server *s) {
   rc |= pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
   rc |= pthread_cond_init(&s->empty, &attr);
   rc |= pthread_mutex_init(&s->lock, NULL);
+  for (size_t i = 0; i < CONN_PARK_LOCKS; i++) rc |= pthread_mutex_init(&s->park_locks[i], NULL);
   assert(rc == 0);
   (void)rc;
   pthread_condattr_destroy(&attr);
@@ -71,6 +74,9 @@ enum dom_code wire_server_new(const struct wire_server_options *options, wire_ha
   struct wire_server *s = dom_calloc(1, sizeof *s);
   if (s == NULL) return dom_fail(err, DOM_NO_MEMORY, "wire/server: new", "no memory");
   s->options = filled(options);
+  s->slow.idle_workers = &s->idle_workers;
+  s->slow.max = s->options.slow_workers_max;
+  s->slow.after_ms = s->options.slow_after_ms;
   s->handler = handler;
   s->arg = arg;
   init_sync(s);
@@ -273,6 +279,7 @@ void wire_server_close(struct wire_server *s) {
   if (s->stop_fd >= 0) close(s->stop_fd);
   pthread_cond_destroy(&s->empty);
   pthread_mutex_destroy(&s->lock);
+  for (size_t i = 0; i < CONN_PARK_LOCKS; i++) pthread_mutex_destroy(&s->park_locks[i]);
   dom_free(s);
 }
 

@@ -30,6 +30,8 @@ enum {
   WIRE_RATE_MIN_DEFAULT = 1024,
   /* A client may be this far behind the least rate, and may pause this long, before it is cut. */
   WIRE_GRACE_MS_DEFAULT = 30000,
+  /* A client that was waited for this long within one exchange counts as slow. */
+  WIRE_SLOW_AFTER_MS_DEFAULT = 1000,
   /* After a last reply we read on for this long, so that the reply is not lost to a reset. */
   WIRE_LINGER_MS_DEFAULT = 2000,
   /* Request memory of one exchange (wire_exchange_arena). */
@@ -49,6 +51,10 @@ struct wire_server_options {
   uint32_t idle_timeout_ms;
   uint32_t rate_min; /* bytes per second, request bodies and replies */
   uint32_t grace_ms;
+  /* When no worker is idle and more than this many wait for slow clients, some of those are cut
+   * (DOM_BUSY in the handler). Default: three quarters of the workers, at least one. */
+  unsigned slow_workers_max;
+  uint32_t slow_after_ms;
   uint32_t linger_ms;
   size_t arena_bytes_max;
   struct clock *clock; /* NULL: clock_posix() */
@@ -64,7 +70,7 @@ struct wire_server_stats {
   uint64_t requests;
   uint64_t refused_heads; /* malformed, too large, too late */
   uint64_t refused_full;  /* answered 503 for a connection cap */
-  uint64_t slow_aborts;   /* bodies or replies below the least rate */
+  uint64_t slow_aborts;   /* bodies or replies below the least rate, or over the quota */
 };
 
 struct wire_server;

@@ -156,6 +156,29 @@ static void test_slow_reader(void **state) {
   rig_close(&rig);
 }
 
+/* Four bodies that never come hold all four workers: some are cut long before their own patience
+ * ends, the others stay. */
+static void test_slow_quota(void **state) {
+  (void)state;
+  struct rig rig;
+  struct heard h;
+  struct wire_server_stats stats;
+  int slow[4];
+  rig_open(&rig, &(struct wire_server_options){.workers = 4, .slow_workers_max = 2, .slow_after_ms = 20},
+           handle, NULL);
+  for (int i = 0; i < 4; i++) {
+    slow[i] = dial(rig.port);
+    say(slow[i], HEAD("PUT /", "Content-Length: 100\r\n") "begin");
+  }
+  talk(&rig, HEAD("GET /", "Connection: close\r\n"), &h); /* hangs without the quota */
+  expect_part(&h, "200 OK");
+  heard_done(&h);
+  wire_server_stats(rig.server, &stats);
+  assert_in_range(stats.slow_aborts, 1, 2);
+  for (int i = 0; i < 4; i++) close(slow[i]);
+  rig_close(&rig);
+}
+
 static void test_client_gone_inside_body(void **state) {
   (void)state;
   struct rig rig;
@@ -302,12 +325,17 @@ static void test_close_at_once(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_slow_head),    cmocka_unit_test(test_dripped_head),
-      cmocka_unit_test(test_idle),         cmocka_unit_test(test_slow_body),
-      cmocka_unit_test(test_slow_reader),  cmocka_unit_test(test_client_gone_inside_body),
-      cmocka_unit_test(test_global_cap),   cmocka_unit_test(test_address_cap),
-      cmocka_unit_test(test_drain),        cmocka_unit_test(test_drain_deadline),
-      cmocka_unit_test(test_close_at_once)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_slow_head),
+                                     cmocka_unit_test(test_dripped_head),
+                                     cmocka_unit_test(test_idle),
+                                     cmocka_unit_test(test_slow_body),
+                                     cmocka_unit_test(test_slow_reader),
+                                     cmocka_unit_test(test_slow_quota),
+                                     cmocka_unit_test(test_client_gone_inside_body),
+                                     cmocka_unit_test(test_global_cap),
+                                     cmocka_unit_test(test_address_cap),
+                                     cmocka_unit_test(test_drain),
+                                     cmocka_unit_test(test_drain_deadline),
+                                     cmocka_unit_test(test_close_at_once)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
