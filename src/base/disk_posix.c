@@ -214,7 +214,7 @@ static enum dom_code posix_mkdir(struct disk *d, const char *path, struct dom_er
   assert(path[0]);
   if (mkdirat(of_disk(d)->root_fd, path, 0700) == 0) return DOM_OK;
   int why = errno;
-  struct disk_info info;
+  struct disk_info info = {0};
   if (why == EEXIST && posix_stat(d, path, &info, NULL) == DOM_OK && info.is_dir) return DOM_OK;
   return dom_fail_errno(err, why, "base/disk: mkdir", path);
 }

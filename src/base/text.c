@@ -34,7 +34,10 @@ enum dom_code hex_decode(struct slice in, uint8_t *out, size_t out_cap, size_t *
   }
   if (in.len / 2 > out_cap) return DOM_TOO_LARGE;
   for (size_t i = 0; i < in.len / 2; i++) {
-    out[i] = (uint8_t)(hex_value(in.data[2 * i]) << 4 | hex_value(in.data[2 * i + 1]));
+    unsigned high = (unsigned)hex_value(in.data[2 * i]), low = (unsigned)hex_value(in.data[2 * i + 1]);
+    assert(high < 16);
+    assert(low < 16);
+    out[i] = (uint8_t)(high << 4 | low);
   }
   *out_len = in.len / 2;
   return DOM_OK;
