@@ -1,5 +1,10 @@
 /* Bench engine: one thread, epoll, raw sockets, requests signed beforehand, so that the client
- * costs little beside the server. */
+ * costs little beside the server.
+ *
+ * A request's latency runs from its first byte written to its answer's last byte read. Answers'
+ * bodies are thrown away in the kernel, not copied. A run has one request in flight on each
+ * connection, so it is a closed loop: it shows throughput at a given concurrency, and its
+ * latencies leave out what an open loop's queue would add. */
 #ifndef DOMICILE_LOAD_BENCH_H
 #define DOMICILE_LOAD_BENCH_H
 

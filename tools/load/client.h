@@ -1,4 +1,8 @@
-/* Client: one S3 connection by libcurl, requests signed by sigv4.h. Path-style addressing. */
+/* Client: one S3 connection by libcurl, requests signed by sigv4.h. Path-style addressing.
+ *
+ * It says exactly what it means: keys are percent-encoded once and sent as they are (no dot
+ * segments resolved), the payload's SHA-256 is always signed, proxies of the environment are
+ * ignored, "Expect: 100-continue" is not used, and no body is sent a second time. */
 #ifndef DOMICILE_LOAD_CLIENT_H
 #define DOMICILE_LOAD_CLIENT_H
 

@@ -4,7 +4,13 @@
  * since then. An acknowledged operation makes its value certain and settles the unknown ones
  * before it; one refused with a 4xx, or never sent, had no effect; one without an answer, or with a 5xx, may
  * or may not have taken effect, whole. A key has at most one operation in flight at a time, so the records of
- * one key are in its true order. */
+ * one key are in its true order.
+ *
+ * Why a check settles what it saw: of two possible values the store holds one; if it answers with
+ * the other later, without a write between, that is a fault which a check of each moment alone
+ * would miss. Hence the records of kind O.
+ *
+ * Threads: apply from one thread; find, allows and certain from any number while nobody applies. */
 #ifndef DOMICILE_LOAD_ORACLE_H
 #define DOMICILE_LOAD_ORACLE_H
 

@@ -1,5 +1,8 @@
 /* Session: what every subcommand that talks to servers needs: the key, the endpoints, and one
- * client per worker and endpoint, opened when first used. */
+ * client per worker and endpoint, opened when first used.
+ *
+ * Labels choose endpoints: load names them by country, check by region. Multipart uploads are
+ * spelled out here once for load and the writers. */
 #ifndef DOMICILE_LOAD_SESSION_H
 #define DOMICILE_LOAD_SESSION_H
 

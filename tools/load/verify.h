@@ -1,5 +1,9 @@
 /* Verification: compares what gateways serve with what the oracle allows, object by object and
- * listing by listing. */
+ * listing by listing.
+ *
+ * A listing must hold each key that is certainly there, exactly once, in byte order, with an
+ * allowed size, and none that is certainly absent or was never written. Where the charter refuses
+ * a name that may be there, the whole listing must be refused. */
 #ifndef DOMICILE_LOAD_VERIFY_H
 #define DOMICILE_LOAD_VERIFY_H
 

@@ -1,6 +1,13 @@
 /* Writers: several workers that put, overwrite, delete, copy and complete multipart uploads, each
  * on keys of its own, and record every operation. Shared by write (any failure counts) and
- * crash-writer (failures are expected). */
+ * crash-writer (failures are expected).
+ *
+ * A worker owns its keys, so that no two operations on a key overlap and the journal's order is
+ * the key's order. Uploads are left open over later operations, so that some are older than a
+ * move or a crash. A worker whose answer met a moving person stays with that person for a while,
+ * because a fence is short and would be missed by chance alone.
+ *
+ * Threads: writer_run starts and joins its own; the counts may be read meanwhile. */
 #ifndef DOMICILE_LOAD_WRITER_H
 #define DOMICILE_LOAD_WRITER_H
 

@@ -1,0 +1,14 @@
+# Unit tests under AddressSanitizer with UndefinedBehaviorSanitizer, and under ThreadSanitizer.
+layer_begin sanitizers
+export ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+export TSAN_OPTIONS=halt_on_error=0:suppressions=$ROOT/tools/tsan.supp:second_deadlock_stack=1
+for kind in address,undefined thread; do
+  dir=build/$(echo $kind | tr -d ,)
+  if configure "$dir" -Db_sanitize=$kind -Db_lundef=false && ninja -C "$dir" >"build/check/$kind.log" 2>&1; then
+    tally "unit-$kind" "$dir" --suite unit --timeout-multiplier 10
+  else
+    tail -n 40 "build/check/$kind.log"
+    bad "build with $kind"
+  fi
+done
+layer_end
