@@ -57,6 +57,8 @@ static void handle(struct wire_exchange *x, void *arg) {
   (void)arg;
   if (slice_equal(path, SLICE_LIT("/refuse"))) {
     (void)wire_reply(x, 403, SLICE_LIT("refused"), NULL);
+  } else if (slice_equal(path, SLICE_LIT("/ignore"))) {
+    (void)wire_reply(x, 200, SLICE_LIT("ignored"), NULL);
   } else if (slice_equal(path, SLICE_LIT("/redirect"))) {
     (void)wire_reply_field_str(x, "Location", "/elsewhere");
     (void)wire_reply(x, 307, (struct slice){0}, NULL);
@@ -244,6 +246,20 @@ static void test_early_refusal(void **state) {
     assert_int_equal(t.given, 0);
     assert_int_equal(t.answers, 1);
   }
+}
+
+/* A success that did not want the body: it is final all the same. */
+static void test_early_success(void **state) {
+  (void)state;
+  TRAFFIC_AUTO t = {.to_give = 5 << 20};
+  struct dom_err err = {0};
+  struct wire_outcome o;
+  struct wire_request r = request_to(origin, "PUT", "/ignore", &t);
+  r.body_length = t.to_give;
+  r.expect_continue = r.once = true;
+  assert_int_equal(wire_client_send(client, &r, &o, &err), DOM_OK);
+  assert_int_equal(o.pulled, 0);
+  assert_int_equal(o.status, 200);
 }
 
 static void test_head(void **state) {
@@ -495,14 +511,22 @@ static void test_connection_is_kept(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_as_given),       cmocka_unit_test(test_uploads),
-      cmocka_unit_test(test_empty_put),      cmocka_unit_test(test_early_refusal),
-      cmocka_unit_test(test_head),           cmocka_unit_test(test_no_redirect),
-      cmocka_unit_test(test_unix),           cmocka_unit_test(test_truncated_answer),
-      cmocka_unit_test(test_nobody_there),   cmocka_unit_test(test_failing_callbacks),
-      cmocka_unit_test(test_short_body),     cmocka_unit_test(test_cancel),
-      cmocka_unit_test(test_timeouts),       cmocka_unit_test(test_once),
-      cmocka_unit_test(test_once_with_body), cmocka_unit_test(test_connection_is_kept)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_as_given),
+                                     cmocka_unit_test(test_uploads),
+                                     cmocka_unit_test(test_empty_put),
+                                     cmocka_unit_test(test_early_refusal),
+                                     cmocka_unit_test(test_head),
+                                     cmocka_unit_test(test_early_success),
+                                     cmocka_unit_test(test_no_redirect),
+                                     cmocka_unit_test(test_unix),
+                                     cmocka_unit_test(test_truncated_answer),
+                                     cmocka_unit_test(test_nobody_there),
+                                     cmocka_unit_test(test_failing_callbacks),
+                                     cmocka_unit_test(test_short_body),
+                                     cmocka_unit_test(test_cancel),
+                                     cmocka_unit_test(test_timeouts),
+                                     cmocka_unit_test(test_once),
+                                     cmocka_unit_test(test_once_with_body),
+                                     cmocka_unit_test(test_connection_is_kept)};
   return cmocka_run_group_tests(tests, open_rig, close_rig);
 }
