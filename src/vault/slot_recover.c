@@ -18,7 +18,7 @@ static enum dom_code window_read(const struct slot_files *f, struct window *w, s
   assert(w->count <= SLOT_CHUNK);
   for (int i = 0; i < SLOT_COPIES; i++) {
     size_t want = (size_t)w->count * SLOT_SIZE, len = 0;
-    memset(w->bytes[i], 0, SLOT_CHUNK * SLOT_SIZE);
+    memset(w->bytes[i], 0, (size_t)SLOT_CHUNK * SLOT_SIZE);
     enum dom_code code = disk_read(f->file[i], window_offset(w), w->bytes[i], want, &len, err);
     if (code != DOM_OK) return code;
     memset(w->bytes[i] + len, 0, want - len);

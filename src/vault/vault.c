@@ -51,18 +51,18 @@ enum dom_code vault_key_derive(struct vault *v, const struct vault_key *key, con
                                const uint8_t id[VAULT_ID_SIZE], uint8_t out_key[KEY_SIZE],
                                struct dom_err *err) {
   assert(v && key && kind && id && out_key);
-  size_t kind_len = strlen(kind);
-  assert(kind_len > 0 && kind_len <= DERIVE_KIND_MAX);
+  struct slice word = slice_str(kind);
+  assert(word.len > 0 && word.len <= DERIVE_KIND_MAX);
   uint8_t info[DERIVE_KIND_MAX + VAULT_ID_SIZE], data_key[KEY_SIZE];
-  memcpy(info, kind, kind_len);
-  memcpy(info + kind_len, id, VAULT_ID_SIZE);
+  memcpy(info, word.data, word.len);
+  memcpy(info + word.len, id, VAULT_ID_SIZE);
   uint32_t number = 0;
-  struct slot s;
+  struct slot s = {0};
   pthread_rwlock_rdlock(&v->lock);
   enum dom_code code = vault_slot_find(v, key, &number, &s, err);
   if (code == DOM_OK) code = vault_slot_open(v, &s, data_key, err);
   pthread_rwlock_unlock(&v->lock);
-  if (code == DOM_OK) hkdf_sha256(data_key, slice_of(info, kind_len + VAULT_ID_SIZE), out_key);
+  if (code == DOM_OK) hkdf_sha256(data_key, slice_of(info, word.len + VAULT_ID_SIZE), out_key);
   wipe(data_key, sizeof data_key);
   if (code == DOM_OK) atomic_fetch_add(&v->counters.derives, 1);
   return code;
