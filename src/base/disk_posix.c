@@ -58,6 +58,13 @@ static int open_flags(unsigned flags) {
   return mode;
 }
 
+/* A folder opens for reading, and fails only at the first read: refuse it here. */
+static bool is_folder(int fd) {
+  assert(fd >= 0);
+  struct stat st;
+  return fstat(fd, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
 /* O_DIRECT is asked for after opening: an open that fails with it may have created the file. */
 static void ask_direct(struct posix_file *f) {
   assert(f->fd >= 0);
@@ -82,8 +89,12 @@ static enum dom_code posix_open(struct disk *d, const char *path, unsigned flags
   f->base.disk = d;
   f->flags = flags;
   f->fd = open_at(d, path, open_flags(flags));
-  if (f->fd < 0) {
-    int why = errno;
+  int why = f->fd < 0 ? errno : 0;
+  if (!why && is_folder(f->fd)) {
+    why = EISDIR;
+    (void)close(f->fd);
+  }
+  if (why) {
     dom_free(f);
     return dom_fail_errno(err, why, "base/disk: open", path);
   }

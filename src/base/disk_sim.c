@@ -122,6 +122,18 @@ static struct inode *walk(struct sim_disk *s, const char *path, const char **out
   return at;
 }
 
+/* Why walk or find came to nothing. */
+static int missing_errno(struct sim_disk *s, const char *path) {
+  const struct inode *at = s->root;
+  assert(disk_path_valid(path));
+  for (const char *slash; (slash = strchr(path, '/')) != NULL; path = slash + 1) {
+    at = folder_find(&at->now_names, path, (size_t)(slash - path));
+    if (!at) return ENOENT;
+    if (!at->is_dir) return ENOTDIR;
+  }
+  return ENOENT;
+}
+
 /* What the path names now; NULL for nothing. "" is the root. */
 static struct inode *find(struct sim_disk *s, const char *path) {
   assert(disk_path_valid(path));
@@ -159,7 +171,7 @@ static int find_or_create(struct sim_disk *s, const char *path, unsigned flags, 
                           enum verdict *out_verdict) {
   const char *name = NULL;
   struct inode *dir = walk(s, path, &name);
-  if (!dir) return ENOENT;
+  if (!dir) return missing_errno(s, path);
   struct inode *i = folder_find(&dir->now_names, name, strlen(name));
   if (!i && !(flags & DISK_CREATE)) return ENOENT;
   if (i && flags & DISK_EXCLUSIVE) return EEXIST;
@@ -356,7 +368,9 @@ static enum dom_code sim_rename(struct disk *d, const char *from, const char *to
   const char *from_name = NULL, *to_name = NULL;
   struct inode *from_dir = walk(s, from, &from_name), *to_dir = walk(s, to, &to_name);
   struct inode *moved = from_dir ? find(s, from) : NULL, *replaced = to_dir ? find(s, to) : NULL;
-  int why = to_dir ? rename_refusal(moved, replaced) : ENOENT;
+  int why = !from_dir ? missing_errno(s, from)
+            : !to_dir ? missing_errno(s, to)
+                      : rename_refusal(moved, replaced);
   if (!why && is_below(to, from)) why = EINVAL;
   if (why) return dom_fail_errno(err, why, "base/disk_sim: rename", from);
   enum verdict verdict = count_operation(s);
@@ -379,10 +393,14 @@ static enum dom_code remove_name(struct disk *d, const char *path, bool is_dir, 
   if (s->off) return fail_verdict(s, OFF, err);
   const char *name = NULL;
   struct inode *dir = walk(s, path, &name), *i = dir ? find(s, path) : NULL;
-  int why = !i                       ? ENOENT
-            : i->is_dir != is_dir    ? (is_dir ? ENOTDIR : EISDIR)
-            : i->now_names.count > 0 ? ENOTEMPTY
-                                     : 0;
+  int why = 0;
+  if (!i) {
+    why = missing_errno(s, path);
+  } else if (i->is_dir != is_dir) {
+    why = is_dir ? ENOTDIR : EISDIR;
+  } else if (i->now_names.count > 0) {
+    why = ENOTEMPTY;
+  }
   if (why) return dom_fail_errno(err, why, is_dir ? "base/disk_sim: rmdir" : "base/disk_sim: unlink", path);
   enum verdict verdict = count_operation(s);
   if (verdict == FAIL) return fail_verdict(s, verdict, err);
@@ -409,7 +427,8 @@ static enum dom_code sim_mkdir(struct disk *d, const char *path, struct dom_err 
   const char *name = NULL;
   struct inode *dir = walk(s, path, &name), *there = dir ? find(s, path) : NULL;
   if (there && there->is_dir) return DOM_OK;
-  if (!dir || there) return dom_fail_errno(err, dir ? EEXIST : ENOENT, "base/disk_sim: mkdir", path);
+  if (!dir || there)
+    return dom_fail_errno(err, dir ? EEXIST : missing_errno(s, path), "base/disk_sim: mkdir", path);
   enum verdict verdict = count_operation(s);
   if (verdict == FAIL) return fail_verdict(s, verdict, err);
   struct inode *made = inode_new(true, &s->used);
@@ -424,7 +443,7 @@ static struct inode *find_folder(struct sim_disk *s, const char *path, struct do
                                  enum dom_code *out_code) {
   struct inode *i = find(s, path);
   if (i && i->is_dir) return i;
-  *out_code = dom_fail_errno(err, i ? ENOTDIR : ENOENT, "base/disk_sim: folder", path);
+  *out_code = dom_fail_errno(err, i ? ENOTDIR : missing_errno(s, path), "base/disk_sim: folder", path);
   return NULL;
 }
 
@@ -466,7 +485,7 @@ static enum dom_code sim_stat(struct disk *d, const char *path, struct disk_info
   LOCKED(s, d);
   if (s->off) return fail_verdict(s, OFF, err);
   const struct inode *i = find(s, path);
-  if (!i) return dom_fail_errno(err, ENOENT, "base/disk_sim: stat", path);
+  if (!i) return dom_fail_errno(err, missing_errno(s, path), "base/disk_sim: stat", path);
   *out = (struct disk_info){.size = i->now.size, .mtime_s = i->mtime_s, .is_dir = i->is_dir};
   return DOM_OK;
 }
