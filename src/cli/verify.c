@@ -69,11 +69,15 @@ static int add_keys(struct command *c, const char *argument) {
   assert(c && argument);
   if (strchr(argument, '+')) return add_key(c, argument);
   BUF_AUTO text = BUF_INIT;
-  int status = read_small(argument, &text) ? 0 : EXIT_FAILED;
-  char *state = NULL, *all = (char *)(uintptr_t)buf_str(&text);
-  if (text.len == 0) return status;
-  for (char *line = strtok_r(all, "\r\n", &state); line && !status; line = strtok_r(NULL, "\r\n", &state))
-    if (line[0] != '#') status = add_key(c, line);
+  if (!read_small(argument, &text)) return EXIT_FAILED;
+  int status = 0;
+  for (struct slice rest = buf_slice(&text); rest.len > 0 && !status;) {
+    size_t end = slice_find(rest, '\n');
+    BUF_AUTO line = BUF_INIT;
+    buf_append_slice(&line, slice_cut(rest, 0, end));
+    rest = slice_cut(rest, end < rest.len ? end + 1 : end, rest.len);
+    if (line.len > 0 && line.data[0] != '#') status = add_key(c, buf_str(&line));
+  }
   return status;
 }
 

@@ -13,6 +13,8 @@ enum {
   FILES_KNOWN_MAX = 32   /* folders known to be durable; older ones are synced again */
 };
 
+/* The group under way: staged[i] lies in tmp/<i>. `known` is a ring of folders whose names are
+ * durable, so that the same few need not be synced for every batch. */
 struct files {
   struct disk *disk;
   char folder[FILES_FOLDER_MAX + 1];
@@ -26,12 +28,13 @@ struct files {
  * crash left in tmp. Returns: DOM_IO, DOM_NO_SPACE, DOM_NO_MEMORY. */
 enum dom_code files_init(struct files *files, struct disk *disk, const char *folder, struct dom_err *err);
 
-/* "<folder>/<path>". */
+/* Writes "<folder>/<path>", the name below the disk's root. */
 void files_path(const struct files *files, const char *path, char out[FILES_PATH_MAX]);
 
 /* Writes and syncs `content` beside; it becomes `path` with the next commit.
  * Returns: DOM_IO, DOM_NO_SPACE, DOM_NO_MEMORY; the group is then given up by dropping it. */
 enum dom_code files_stage(struct files *files, const char *path, struct slice content, struct dom_err *err);
+/* True when the next stage needs a commit first. */
 bool files_group_full(const struct files *files);
 
 /* Renames the group into place and syncs the folders. Durable: at return.

@@ -179,8 +179,8 @@ enum dom_code ledger_open(struct disk *disk, const char *folder, const char *ori
 void ledger_close(struct ledger *ledger); /* NULL is allowed */
 
 /* Appends 1..LEDGER_BATCH_MAX entries, all or none: journal (synced), bundles and tiles, then
- * the signed checkpoint. Cursors must not fall, and the first must lie above ledger_cursor():
- * so a batch sent twice is refused and each entry is taken up exactly once.
+ * the signed checkpoint. Cursors must not fall, and the first must lie above ledger_cursor()
+ * (so 0 is no cursor): a batch sent twice is refused and each entry is taken up exactly once.
  * Durable: entries, cursor, tiles and checkpoint, at return.
  * Threads: one appender; readers go on meanwhile.
  * Returns: DOM_INVALID (an entry does not decode, a cursor falls; nothing is written);

@@ -11,13 +11,15 @@ enum {
   NOTE_SIGNATURES_MAX = 16 /* signed-note asks for at least 16 */
 };
 
+/* What a checkpoint says; who says it is the signature's matter. */
 struct checkpoint {
   char origin[LEDGER_ORIGIN_MAX + 1];
   uint64_t size;
   struct merkle_hash root;
 };
 
-/* A key that is trusted to sign for `origin`. */
+/* A key that is trusted to sign for `origin`, and for no other: the same key under another
+ * name is another signer. */
 struct note_key {
   char origin[LEDGER_ORIGIN_MAX + 1];
   uint8_t public_key[ED25519_KEY_SIZE];
@@ -38,10 +40,12 @@ bool note_base64_exact(struct slice text, uint8_t *out, size_t len);
 /* The next line of *text without its newline; advances. False when no newline is left. */
 bool note_line(struct slice *text, struct slice *out_line);
 
-/* A decimal without leading zeroes. */
+/* A decimal without sign, blanks and leading zeroes: each number has one text.
+ * False otherwise, or past 64 bits. */
 bool note_decimal(struct slice text, uint64_t *out_value);
 
-/* Appends the signed checkpoint; `seed`'s key signs under the name `origin`. */
+/* Appends the signed checkpoint; `seed`'s key signs under the name `origin`. Asserts a valid
+ * origin. Without memory `out` is failed. Deterministic: the same head, the same bytes. */
 void checkpoint_sign(const struct checkpoint *checkpoint, const uint8_t seed[ED25519_KEY_SIZE],
                      const uint8_t public_key[ED25519_KEY_SIZE], struct buf *out);
 

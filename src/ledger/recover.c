@@ -19,6 +19,7 @@ static enum dom_code load_checkpoint(struct ledger *l, struct checkpoint *out, b
   enum dom_code code = disk_read_file(l->disk, path, NOTE_BYTES_MAX, text, NULL);
   *out_found = code != DOM_NOT_FOUND;
   if (code == DOM_NOT_FOUND) return DOM_OK;
+  if (code == DOM_TOO_LARGE) return dom_fail(err, DOM_CORRUPT, where, "longer than any checkpoint");
   if (code != DOM_OK) return dom_fail(err, code, where, "cannot be read");
   if (checkpoint_parse(buf_slice(text), out, &body, &signatures, err) != DOM_OK) {
     if (err) err->code = DOM_CORRUPT;

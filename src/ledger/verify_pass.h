@@ -7,8 +7,9 @@
 
 enum { PASS_FILE_MAX = TILE_WIDTH * BUNDLE_UNIT /* the longest tile or bundle */ };
 
-/* One verification under way. Every function below records what it finds wrong in `result`
- * and then returns false. */
+/* One verification under way. It goes through the bundles in order, growing the same edge as
+ * the writer does, so that memory stays the same for any size. Every function below records what it finds
+ * wrong in `result` and then returns false. */
 struct pass {
   const struct domicile_verifier *verifier;
   const struct domicile_source *source;
@@ -29,7 +30,8 @@ struct pass {
  * full one, as tlog-tiles allows. `out` has room for PASS_FILE_MAX + 1 bytes. */
 bool pass_read_tile(struct pass *p, struct tile_id id, uint8_t *out);
 
-/* No file is there that does not belong: tiles of this tree, their older partial versions
+/* Goes through the source's listing (where it has one) after all else was verified.
+ * No file is there that does not belong: tiles of this tree, their older partial versions
  * (which must be their beginnings), the journal, and scratch of a batch under way. */
 bool pass_check_listing(struct pass *p);
 
@@ -38,7 +40,8 @@ bool pass_check_listing(struct pass *p);
 bool pass_open_journal(struct pass *p);
 bool pass_check_journal(struct pass *p, uint64_t first, unsigned count);
 bool pass_check_journal_end(struct pass *p);
-/* True when the journal holds a good slot for entry `index`. */
+/* True when the journal holds a good slot for entry `index`: then a file beyond the checkpoint
+ * may be of a batch that is being published. */
 bool pass_journal_has(struct pass *p, uint64_t index);
 
 #endif

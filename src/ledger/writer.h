@@ -32,20 +32,29 @@ struct ledger {
   struct buf checkpoint;
 };
 
-/* Takes `count` entries after edge.size up into bundles and tiles, writes those files, and
+/* The whole of an append after its journal write.
+ * Takes `count` entries after edge.size up into bundles and tiles, writes those files, and
  * publishes a checkpoint for the new size. Entries must be durable in the journal.
  * Returns: DOM_IO, DOM_NO_SPACE, DOM_NO_MEMORY. */
 enum dom_code writer_publish(struct ledger *ledger, const struct journal_slot *slots, size_t count,
                              struct dom_err *err);
-/* Signs edge.size and its root, replaces the checkpoint file, then shows it to readers. */
+/* Signs edge.size and its root, replaces the checkpoint file, then shows it to readers. Asserts
+ * that the journal holds all of it: nothing volatile is ever signed.
+ * @cursor  LSN of the last entry. Durable: at return, before any reader sees it.
+ * Returns: DOM_IO, DOM_NO_SPACE, DOM_NO_MEMORY. */
 enum dom_code writer_sign(struct ledger *ledger, uint64_t cursor, struct dom_err *err);
-/* Takes entries up; writes files only with `keep`. */
+/* Takes entries into the edge and the unfinished bundle; stages full tiles and bundles only
+ * with `keep` (without, the root alone is wanted). Groups that fill up are committed.
+ * Returns: DOM_IO, DOM_NO_SPACE. */
 enum dom_code writer_take(struct ledger *ledger, const struct journal_slot *slots, size_t count, bool keep,
                           struct dom_err *err);
-/* Stages the unfinished tiles and bundle that differ from those of `old_size`, and commits. */
+/* Stages the unfinished tiles and bundle that differ from those of `old_size`, once for the
+ * whole batch, and commits. Durable: all tiles and bundles, at return.
+ * Returns: DOM_IO, DOM_NO_SPACE. */
 enum dom_code writer_keep_partials(struct ledger *ledger, uint64_t old_size, struct dom_err *err);
 
-/* Brings edge, bundle, cursor and files in line with checkpoint and journal (see ledger_open). */
+/* Brings edge, bundle, cursor and files in line with checkpoint and journal; called once, by
+ * ledger_open, before anybody else has the ledger. Returns: as ledger_open. */
 enum dom_code recover(struct ledger *ledger, struct dom_err *err);
 
 /* Reads a tile or bundle of a tree of at least that width; one that was never published at
