@@ -104,4 +104,42 @@ static inline enum auth_error bench_verify(struct bench *b, const struct auth_re
   return auth_verify_head(b->verifier, request, b->arena, out);
 }
 
+/* Signs with the example credential as another program would: over exactly the named headers.
+ * Computes the canonical request afresh, without the room's own code; the path and query must
+ * need no encoding. */
+static inline void sign_by_hand(const struct draft *d, const char *names, const char *payload_hash, char *out,
+                                size_t size) {
+  BUF_AUTO text = BUF_INIT;
+  BUF_AUTO hex = BUF_INIT;
+  uint8_t digest[SHA256_SIZE], key[SHA256_SIZE];
+  buf_append_slice(&text, d->request.method);
+  buf_append_str(&text, "\n");
+  buf_append_slice(&text, d->request.raw_path);
+  buf_append_str(&text, "\n");
+  buf_append_slice(&text, d->request.raw_query);
+  buf_append_str(&text, "\n");
+  char list[256];
+  snprintf(list, sizeof list, "%s", names);
+  for (char *save = NULL, *name = strtok_r(list, ";", &save); name != NULL;
+       name = strtok_r(NULL, ";", &save)) {
+    struct slice value = {0};
+    assert_int_equal(auth_header_find(&d->request, slice_str(name), &value), 1);
+    buf_printf(&text, "%s:%.*s\n", name, (int)value.len, (const char *)value.data);
+  }
+  buf_printf(&text, "\n%s\n%s", names, payload_hash);
+  sha256(text.data, text.len, digest);
+  hex_encode(&hex, slice_of(digest, sizeof digest));
+  buf_reset(&text);
+  buf_printf(&text, "AWS4-HMAC-SHA256\n" EXAMPLE_DATE "\n20130524/us-east-1/s3/aws4_request\n%s",
+             buf_str(&hex));
+  static const char *const steps[] = {"20130524", "us-east-1", "s3", "aws4_request"};
+  hmac_sha256(SLICE_LIT("AWS4" EXAMPLE_SECRET), slice_str(steps[0]), key);
+  for (size_t i = 1; i < 4; i++) hmac_sha256(slice_of(key, sizeof key), slice_str(steps[i]), key);
+  hmac_sha256(slice_of(key, sizeof key), buf_slice(&text), digest);
+  buf_reset(&hex);
+  hex_encode(&hex, slice_of(digest, sizeof digest));
+  snprintf(out, size, "AWS4-HMAC-SHA256 Credential=" EXAMPLE_SCOPE ", SignedHeaders=%s, Signature=%s", names,
+           buf_str(&hex));
+}
+
 #endif
