@@ -13,6 +13,8 @@
 
 #define OBJECTS_MAX     4096
 #define CONNECTIONS_MAX 64
+/* Keys of a listing's page: few, so that tests turn pages. */
+#define PAGE_KEYS 5
 
 struct object {
   char path[1100]; /* "/bucket/key", percent-encoded as it came; parts: with their query */
@@ -78,24 +80,41 @@ static int path_order(const void *a, const void *b) {
   return strcmp((*(struct object *const *)a)->path, (*(struct object *const *)b)->path);
 }
 
-/* The listing of one bucket, all on one page; the prefix's encoding is taken as the paths'. */
+/* The decoded value of a query's parameter ("&name="), "" when it is absent. */
+static void parameter(const struct exchange *x, const char *name, struct buf *out) {
+  const char *at = strstr(x->query, name);
+  if (at == NULL) return;
+  at += strlen(name);
+  percent_decode(slice_of(at, strcspn(at, "&")), false, out);
+}
+
+/* One page of a bucket's listing; the token is the last path of the page before. */
 static void list(struct fake_s3 *f, struct exchange *x) {
-  const char *prefix = strstr(x->query, "&prefix=");
   BUF_AUTO plain = BUF_INIT;
+  BUF_AUTO token = BUF_INIT;
   BUF_AUTO full = BUF_INIT;
   BUF_AUTO xml = BUF_INIT;
-  percent_decode(slice_str(prefix == NULL ? "" : prefix + 8), false, &plain);
+  parameter(x, "&prefix=", &plain);
+  if (strncmp(x->query, "continuation-token=", 19) == 0) {
+    percent_decode(slice_of(x->query + 19, strcspn(x->query + 19, "&")), false, &token);
+  }
   buf_printf(&full, "%s/", x->path);
   percent_encode(&full, buf_slice(&plain), true);
   struct object *found[OBJECTS_MAX];
   size_t count = 0;
   for (size_t i = 0; i < f->count; i++) {
-    bool part = strchr(f->objects[i].path, '?') != NULL;
-    if (!part && strncmp(f->objects[i].path, buf_str(&full), full.len) == 0) found[count++] = &f->objects[i];
+    const char *path = f->objects[i].path;
+    bool part = strchr(path, '?') != NULL;
+    bool after = strcmp(path, buf_str(&token)) > 0;
+    if (!part && after && strncmp(path, buf_str(&full), full.len) == 0) found[count++] = &f->objects[i];
   }
   qsort(found, count, sizeof *found, path_order);
-  buf_append_str(&xml, "<ListBucketResult><IsTruncated>false</IsTruncated>");
-  for (size_t i = atomic_load(&f->fault) == FAKE_HIDES; i < count; i++) {
+  bool truncated = count > PAGE_KEYS;
+  if (truncated) count = PAGE_KEYS;
+  buf_printf(&xml, "<ListBucketResult><IsTruncated>%s</IsTruncated>", truncated ? "true" : "false");
+  if (truncated)
+    buf_printf(&xml, "<NextContinuationToken>%s</NextContinuationToken>", found[count - 1]->path);
+  for (size_t i = atomic_load(&f->fault) == FAKE_HIDES && token.len == 0; i < count; i++) {
     buf_printf(&xml, "<Contents><Key>%s</Key><Size>%zu</Size></Contents>",
                found[i]->path + strlen(x->path) + 1, found[i]->body.len);
   }
