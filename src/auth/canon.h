@@ -1,4 +1,10 @@
 /* Canonical forms of SigV4: what both sides hash. Internal to the room.
+ *
+ * Path and query are taken as received, decoded, and encoded again in the one canonical way, so
+ * that a client may escape more or less than it must. No dot segment is removed and no slash
+ * merged: S3 differs from other AWS services there. Header values lose blanks at their ends and
+ * have one blank for each run inside; lines of one name are joined by commas in their order.
+ * Functions are pure. Threads: any.
  * Source: AWS S3 API reference, "Create a canonical request" and the tasks after it. */
 #ifndef DOMICILE_AUTH_CANON_H
 #define DOMICILE_AUTH_CANON_H

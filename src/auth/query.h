@@ -1,5 +1,6 @@
-/* The query of a request, split and decoded once, so that what was signed and what is acted upon
- * can never be read differently. */
+/* The query of a request, split and decoded by one function for all, so that what was signed and
+ * what is acted upon can never be read differently: a presigned URL whose parameters meant one thing
+ * to the verifier and another to the dialect would be a way around the signature. */
 #ifndef DOMICILE_AUTH_QUERY_H
 #define DOMICILE_AUTH_QUERY_H
 

@@ -1,4 +1,7 @@
-/* Conditional requests, evaluated by pure functions. */
+/* Conditional requests, evaluated by pure functions: the caller looks up what is there, these say
+ * what follows. An entity tag is compared as text without quotes; "W/" is dropped, since every tag
+ * of S3 is strong. For a write the look-up and the write must be one atomic step, or the answer is
+ * worth nothing: that is the store's guard. Threads: any. */
 #ifndef DOMICILE_S3_CONDITION_H
 #define DOMICILE_S3_CONDITION_H
 

@@ -1,12 +1,21 @@
 /* The five listings as XML, written entry by entry, so that a page need not be held twice:
- * begin, then entries in order, then end. */
+ * begin, then entries in order, then end, then done.
+ *
+ * The writer echoes the parameters, percent-encodes names when encoding-type=url was asked, puts
+ * common prefixes after all entries, and at the end tells where the next page begins. It does not
+ * fold keys into common prefixes: whoever scans does, and says so by s3_listing_prefix.
+ *
+ * An entry given twice, out of order or beyond S3_PAGE_MAX is the caller's mistake. Slices are
+ * borrowed for the call. Threads: one listing belongs to one at a time.
+ * Source: AWS S3 API reference, ListObjects, ListObjectsV2, ListObjectVersions,
+ * ListMultipartUploads, ListParts. */
 #ifndef DOMICILE_S3_LISTING_H
 #define DOMICILE_S3_LISTING_H
 
 #include "s3/etag.h"
 #include "s3/request.h"
 
-/* One object of a listing. */
+/* One object of a listing. Times are milliseconds since 1970 UTC, sizes bytes. */
 struct s3_listed_object {
   struct slice key;
   uint64_t size;
@@ -46,11 +55,14 @@ struct s3_listing {
  * `out` are borrowed until s3_listing_done. */
 void s3_listing_begin(struct s3_listing *listing, const struct s3_request *request, struct slice owner,
                       struct buf *out);
-/* ListObjects V1, V2 and ListObjectVersions (version "null", the latest). */
+/* One object: ListObjects V1 and V2, and ListObjectVersions, where it is version "null" and the
+ * latest. Owner is shown in V1 and versions always, in V2 when fetch-owner was asked. */
 void s3_listing_object(struct s3_listing *listing, const struct s3_listed_object *object);
-/* All but ListParts. */
+/* One common prefix, delimiter included: all listings but ListParts. */
 void s3_listing_prefix(struct s3_listing *listing, struct slice prefix);
+/* One upload of ListMultipartUploads; several of one key in the order they were initiated. */
 void s3_listing_upload(struct s3_listing *listing, const struct s3_listed_upload *upload);
+/* One part of ListParts, numbers ascending. */
 void s3_listing_part(struct s3_listing *listing, const struct s3_listed_part *part);
 /* Writes the rest; `truncated`: something greater than the last entry was left out, and a marker
  * or token for the next page is given. Returns: DOM_OK; DOM_NO_MEMORY. */
@@ -64,7 +76,8 @@ void s3_listing_done(struct s3_listing *listing);
 enum s3_error s3_listing_after(const struct s3_request *request, struct arena *arena,
                                struct slice *out_after);
 
-/* Appends the opaque token for "greater than `after`". */
+/* Appends the opaque token for "greater than `after`": base64 with the URL alphabet (RFC 4648 §5)
+ * over a kind byte and the key. A token carries no secret and no right: it is a place. */
 void s3_token_encode(struct slice after, struct buf *out);
 /* Reads it back; in the arena. Returns: as s3_listing_after. */
 enum s3_error s3_token_decode(struct slice token, struct arena *arena, struct slice *out_after);

@@ -1,4 +1,9 @@
-/* Names of buckets and keys, and which of them a request's Host and path name. */
+/* Names of buckets and keys, and which of them a request's Host and path name.
+ *
+ * Two ways to address (AWS S3 user guide, "Virtual hosting of buckets"): path style, where the
+ * first segment of the path is the bucket and all after its slash the key; and virtual-host style,
+ * where what stands before a known domain in Host is the bucket and the whole path the key. A key
+ * may begin with a slash, hold empty segments, and dots mean nothing. Threads: any; pure. */
 #ifndef DOMICILE_S3_NAME_H
 #define DOMICILE_S3_NAME_H
 

@@ -1,4 +1,7 @@
-/* Byte ranges: of a read (Range) and of a part copied (x-amz-copy-source-range). */
+/* Byte ranges: of a read (Range) and of a part copied (x-amz-copy-source-range).
+ *
+ * Two steps, because the head is read before the object is found: parse what was asked, resolve it
+ * once the size is known. A read of S3_RANGE_NONE answers 200, any other 206. Threads: any; pure. */
 #ifndef DOMICILE_S3_RANGE_H
 #define DOMICILE_S3_RANGE_H
 

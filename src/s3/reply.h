@@ -1,4 +1,6 @@
-/* Headers of answers that describe an object. */
+/* Headers of answers that describe an object: what was stored comes back as it was sent, unless a
+ * presigned or signed query overrides it. Status, lengths, request ids and everything of the
+ * connection are the caller's. Threads: one list belongs to one at a time. */
 #ifndef DOMICILE_S3_REPLY_H
 #define DOMICILE_S3_REPLY_H
 
@@ -28,7 +30,8 @@ struct s3_object_view {
   const struct s3_meta *meta;
 };
 
-/* ETag, quoted: for PUT, UploadPart and every read. */
+/* ETag, quoted: for PutObject, UploadPart and every read of an object. `part_count` 0 for what
+ * was put in one piece. */
 void s3_headers_etag(struct s3_headers *headers, const uint8_t md5[MD5_SIZE], uint32_t part_count);
 /* Everything a GET or HEAD says of an object, length and range excepted: ETag, Last-Modified,
  * Accept-Ranges, Content-Type (binary/octet-stream when none was stored), the other stored
@@ -36,7 +39,8 @@ void s3_headers_etag(struct s3_headers *headers, const uint8_t md5[MD5_SIZE], ui
  * stored headers. */
 void s3_headers_object(struct s3_headers *headers, const struct s3_object_view *object,
                        const struct s3_overrides *overrides, bool checksum_mode);
-/* Content-Range of a 206 (RFC 9110 §14.4). */
+/* Content-Range of a 206 (RFC 9110 §14.4): `count` bytes from `first` of `size`, as
+ * s3_range_resolve gave them; count is not 0. */
 void s3_headers_range(struct s3_headers *headers, uint64_t first, uint64_t count, uint64_t size);
 /* x-amz-checksum-…: answer to a write that was checked by one. */
 void s3_headers_checksum(struct s3_headers *headers, const struct auth_digest *digest);

@@ -1,6 +1,12 @@
 /* Requests: from a head to an operation with all its parameters. Pure; the body is not touched.
  *
- * The sender is not checked here: auth_verify_head comes first. */
+ * The sender is not checked here: auth_verify_head comes first, over the same head, and its query
+ * is decoded by the same function. What the body alone shows is left to who reads it: its length
+ * against content_length, its MD5 against content_md5, its checksum (auth_body_expect), the least
+ * size of a part (S3_PART_BYTES_MIN), the documents (document.h).
+ *
+ * Headers and parameters that S3 knows and this program cannot honour are refused, by name, with
+ * S3_ERR_NOT_IMPLEMENTED; those that nobody knows are ignored, as S3 does. */
 #ifndef DOMICILE_S3_REQUEST_H
 #define DOMICILE_S3_REQUEST_H
 
@@ -48,7 +54,8 @@ const char *s3_op_name(enum s3_op op);
 /* Whether the operation changes what is stored. */
 bool s3_op_is_write(enum s3_op op);
 
-/* Parameters of the five listings; each uses those that S3 gives it. */
+/* Parameters of the five listings; each uses those that S3 gives it, the rest is zero. All are
+ * decoded, and bytes: not necessarily UTF-8. */
 struct s3_list_params {
   struct slice prefix;
   struct slice delimiter;
@@ -68,7 +75,8 @@ struct s3_list_params {
   uint32_t page_max; /* max-keys, -uploads, -parts: 0..S3_PAGE_MAX */
 };
 
-/* The source of a copy. */
+/* The source of a copy, from x-amz-copy-source and the headers that go with it. The bucket is a
+ * valid name; whether the sender may read there is the caller's to ask. */
 struct s3_copy_source {
   struct slice bucket;
   struct slice key;
@@ -76,7 +84,8 @@ struct s3_copy_source {
   struct s3_range range; /* S3_RANGE_NONE or S3_RANGE_BOUNDS */
 };
 
-/* Headers a GET may override in its answer; empty slices where not asked. */
+/* Headers a GET or HEAD may override in its answer (response-content-type and so on); empty slices
+ * where not asked. They hold no control characters. S3 takes them from signed requests only. */
 struct s3_overrides {
   struct slice content_type;
   struct slice content_encoding;
