@@ -244,5 +244,7 @@ enum dom_code subject_tx_entry(struct subjects *s, struct store_tx *tx, struct l
  * contract. DOM_NOT_FOUND for another path. */
 enum dom_code subject_message(struct subjects *s, uint16_t from, const char *path, struct slice body,
                               struct buf *reply, struct dom_err *err);
+/* To be called now and then: rolls back what a crash of the registrar left half done. Codes as the store's. */
+enum dom_code subject_upkeep(struct subjects *s, struct dom_err *err);
 
 #endif

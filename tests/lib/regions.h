@@ -1,0 +1,60 @@
+/* Several whole regions in one process and one thread: real store, index, vault, subjects and mover over a
+ * simulated disk, clock and net. For unit tests and for the simulator. */
+#ifndef DOMICILE_TESTS_REGIONS_H
+#define DOMICILE_TESTS_REGIONS_H
+
+#include "base/alloc.h"
+#include "base/codec.h"
+#include "base/net.h"
+#include "move/move.h"
+#include "store/store.h"
+#include "subject/subject.h"
+
+enum { REGIONS_MAX = 4 };
+
+struct test_region {
+  struct disk *disk, *keys;
+  struct vault_kek *kek;
+  struct store *store;
+  struct subjects *subjects;
+  struct mover *mover;
+  struct net *net;
+  uint16_t number;
+  uint8_t seed[ED25519_KEY_SIZE];
+};
+
+struct test_regions {
+  struct clock *clock;
+  struct net_sim *net;
+  uint8_t charter_seed[ED25519_KEY_SIZE], charter_key[ED25519_KEY_SIZE], route_key[KEY_SIZE], deployment[16];
+  struct test_region region[REGIONS_MAX + 1]; /* by number, from 1: cn, sg, us, in */
+  unsigned count;
+  void (*fault_point)(void *arg, const char *step);
+  void *fault_arg;
+};
+
+/* Opens `count` regions on fresh disks and puts charter `which` (1, 2, 3 of the story) in force. Asserts. */
+void regions_open(struct test_regions *t, unsigned count, uint64_t seed, int which);
+void regions_close(struct test_regions *t);
+/* One region's process ends (with what is durable) and starts again. */
+enum dom_code region_start(struct test_regions *t, uint16_t number, struct dom_err *err);
+void region_stop(struct test_regions *t, uint16_t number);
+/* The text of the story's charter 1, 2 or 3 for these regions. */
+void regions_charter(struct test_regions *t, int which, struct buf *out);
+enum dom_code regions_force(struct test_regions *t, int which, bool force);
+/* Creates bucket "phones" with layout {subject}/ at region 1. */
+void regions_bucket(struct test_regions *t);
+
+/* One object through one region, as a gateway that is home would do it: no forwarding. */
+enum dom_code region_put(struct test_regions *t, uint16_t number, const char *subject, const char *name,
+                         const char *value);
+enum dom_code region_get(struct test_regions *t, uint16_t number, const char *subject, const char *name,
+                         struct buf *out);
+enum dom_code region_delete(struct test_regions *t, uint16_t number, const char *subject, const char *name);
+enum dom_code region_who(struct test_regions *t, uint16_t number, const char *subject,
+                         struct subject_who *out);
+/* A body in a file of its own: `size` bytes made from `seed`. */
+enum dom_code region_put_large(struct test_regions *t, uint16_t number, const char *subject, const char *name,
+                               uint64_t size, uint8_t seed);
+
+#endif

@@ -1,0 +1,414 @@
+/* Whole handoffs between regions: contents, writes meanwhile, crashes at each durable step on each side. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "lib/regions.h"
+#include "move/handoff.h"
+
+static const struct slice TENANT = {(const uint8_t *)"phones-inc", 10};
+enum { CN = 1, SG = 2, US = 3, IN = 4, ASHA_OBJECTS = 30 };
+
+struct world {
+  struct test_regions t;
+  uint8_t token[TOKEN_SIZE];
+  /* the fault point to die at */
+  const char *die_at;
+  uint16_t victim;
+  bool died;
+};
+
+static void fault(void *arg, const char *step) {
+  struct world *w = arg;
+  if (!w->die_at || w->died || strcmp(step, w->die_at) != 0) return;
+  w->died = true;
+  disk_sim_cut_after(w->t.region[w->victim].disk, 1); /* from here on its disk answers nothing */
+  net_sim_leave(w->t.net, w->victim);
+}
+
+static struct world *world_new(uint64_t seed) {
+  struct world *w = dom_calloc(1, sizeof *w);
+  assert_non_null(w);
+  w->t.fault_point = fault;
+  w->t.fault_arg = w;
+  regions_open(&w->t, 4, seed, 1);
+  regions_bucket(&w->t);
+  struct subject_who who;
+  assert_int_equal(subject_register(w->t.region[CN].subjects, TENANT, SLICE_LIT("asha"), "IN", &who, NULL),
+                   DOM_OK);
+  memcpy(w->token, who.token, TOKEN_SIZE);
+  for (int i = 0; i < ASHA_OBJECTS; i++) {
+    char name[32], value[32];
+    snprintf(name, sizeof name, "photos/%d", i);
+    snprintf(value, sizeof value, "picture %d", i);
+    assert_int_equal(region_put(&w->t, CN, "asha", name, value), DOM_OK);
+  }
+  assert_int_equal(region_put(&w->t, CN, "asha", "empty", ""), DOM_OK);
+  assert_int_equal(region_put_large(&w->t, CN, "asha", "large", (3u << 20) + 17, 5), DOM_OK);
+  return w;
+}
+
+static void world_free(struct world *w) {
+  regions_close(&w->t);
+  dom_free(w);
+}
+
+static void assert_value(struct world *w, uint16_t at, const char *name, const char *want) {
+  BUF_AUTO out = BUF_INIT;
+  assert_int_equal(region_get(&w->t, at, "asha", name, &out), DOM_OK);
+  assert_true(slice_equal(buf_slice(&out), slice_str(want)));
+}
+
+static void assert_all_at(struct world *w, uint16_t at) {
+  for (int i = 0; i < ASHA_OBJECTS; i++) {
+    char name[32], value[32];
+    snprintf(name, sizeof name, "photos/%d", i);
+    snprintf(value, sizeof value, "picture %d", i);
+    assert_value(w, at, name, value);
+  }
+  assert_value(w, at, "empty", "");
+  BUF_AUTO out = BUF_INIT;
+  assert_int_equal(region_get(&w->t, at, "asha", "large", &out), DOM_OK);
+  assert_int_equal(out.len, (3u << 20) + 17);
+  assert_int_equal(out.data[(3u << 20) + 16], 5);
+}
+
+/* The region that serves the subject, by its own word; exactly one. */
+static uint16_t home_of(struct world *w) {
+  uint16_t home = 0;
+  for (uint16_t i = 1; i <= 4; i++) {
+    STORE_VIEW_AUTO *v = NULL;
+    struct store_subject row;
+    assert_int_equal(store_view_open(w->t.region[i].store, &v, NULL), DOM_OK);
+    if (store_subject_get(v, w->token, &row, NULL) || row.state == SUBJECT_MOVED) continue;
+    assert_int_equal(home, 0);
+    home = i;
+  }
+  return home;
+}
+
+/* Nothing of (token, epoch) is left: no row, no key. */
+static void assert_gone(struct world *w, uint16_t at, uint64_t epoch) {
+  STORE_VIEW_AUTO *v = NULL;
+  bool present = true;
+  struct vault_key key = {.epoch = epoch};
+  memcpy(key.token, w->token, TOKEN_SIZE);
+  assert_int_equal(store_view_open(w->t.region[at].store, &v, NULL), DOM_OK);
+  assert_int_equal(store_epoch_present(v, w->token, epoch, &present, NULL), DOM_OK);
+  assert_false(present);
+  assert_int_equal(vault_key_exists(store_vault(w->t.region[at].store), &key, NULL), DOM_NOT_FOUND);
+}
+
+static void settle(struct world *w) {
+  for (int round = 0; round < 6; round++) {
+    clock_sim_advance(w->t.clock, 60000);
+    for (uint16_t i = 1; i <= 4; i++) {
+      bool did = false;
+      mover_upkeep(w->t.region[i].mover, &did, NULL);
+      store_upkeep(w->t.region[i].store, &did, NULL);
+    }
+  }
+}
+
+/* No handoff is left that still waits for something, but for KEK rotation. */
+static bool is_settled(void *arg, const struct handoff *h) {
+  bool done = h->state == HANDOFF_DROPPED || h->state == HANDOFF_ERASED || h->state == HANDOFF_PURGED ||
+              h->state == HANDOFF_ABORTED || h->state == HANDOFF_ACTIVE || h->state == HANDOFF_DISCARDED;
+  if (!done) *(enum handoff_state *)arg = h->state;
+  return done;
+}
+
+static void assert_settled(struct world *w) {
+  for (uint16_t i = 1; i <= 4; i++) {
+    STORE_VIEW_AUTO *v = NULL;
+    enum handoff_state stuck = HANDOFF_NONE;
+    assert_int_equal(store_view_open(w->t.region[i].store, &v, NULL), DOM_OK);
+    assert_int_equal(handoff_scan(v, NULL, is_settled, &stuck, NULL), DOM_OK);
+    if (stuck != HANDOFF_NONE) fail_msg("region %u: a handoff is stuck: %s", i, handoff_state_name(stuck));
+  }
+}
+
+static void test_there_and_on(void **state) {
+  (void)state;
+  struct world *w = world_new(1);
+  struct dom_err err = {0};
+  struct subject_who who;
+  enum dom_code code = mover_move_subject(w->t.region[CN].mover, w->token, SG, &err);
+  if (code) fail_msg("%s: %s", err.where, err.text);
+  assert_int_equal(home_of(w), SG);
+  assert_all_at(w, SG);
+  assert_gone(w, CN, 1);
+  assert_int_equal(region_put(&w->t, CN, "asha", "x", "y"), DOM_ELSEWHERE);
+  assert_int_equal(region_who(&w->t, US, "asha", &who), DOM_OK); /* the registrar knows */
+  assert_int_equal(who.home, SG);
+  assert_int_equal(region_put(&w->t, SG, "asha", "photos/0", "new"), DOM_OK);
+  assert_int_equal(mover_move_subject(w->t.region[CN].mover, w->token, US, NULL), DOM_ELSEWHERE);
+  assert_int_equal(mover_move_subject(w->t.region[SG].mover, w->token, US, NULL), DOM_OK);
+  assert_value(w, US, "photos/0", "new");
+  /* and back to where it once was */
+  assert_int_equal(mover_move_subject(w->t.region[US].mover, w->token, CN, &err), DOM_OK);
+  assert_int_equal(home_of(w), CN);
+  assert_value(w, CN, "photos/0", "new");
+  assert_value(w, CN, "photos/1", "picture 1");
+  assert_settled(w);
+  world_free(w);
+}
+
+static void test_refused(void **state) {
+  (void)state;
+  struct world *w = world_new(2);
+  struct dom_err err = {0};
+  assert_int_equal(regions_force(&w->t, 2, false), DOM_OK);
+  assert_int_equal(mover_move_subject(w->t.region[CN].mover, w->token, IN, &err), DOM_REFUSED);
+  assert_non_null(strstr(err.text, "rules.IN"));
+  assert_int_equal(home_of(w), CN);
+  assert_int_equal(mover_move_subject(w->t.region[CN].mover, w->token, CN, NULL), DOM_INVALID);
+  uint8_t nobody[TOKEN_SIZE] = {9};
+  assert_int_equal(mover_move_subject(w->t.region[CN].mover, nobody, SG, NULL), DOM_NOT_FOUND);
+  net_sim_cut(w->t.net, CN, US, true);
+  assert_int_equal(mover_move_subject(w->t.region[CN].mover, w->token, US, NULL), DOM_UNAVAILABLE);
+  net_sim_cut(w->t.net, CN, US, false);
+  assert_int_equal(region_put(&w->t, CN, "asha", "after", "1"), DOM_OK); /* it never left */
+  settle(w);
+  assert_settled(w);
+  assert_int_equal(mover_move_subject(w->t.region[CN].mover, w->token, US, NULL), DOM_OK);
+  assert_value(w, US, "after", "1");
+  world_free(w);
+}
+
+/* Writes fall between snapshot and journal: the hook sits in the net, at the first message with items. */
+struct meddler {
+  struct world *w;
+  int message;
+};
+static void meddle(void *arg, const char *step) {
+  struct meddler *m = arg;
+  if (strcmp(step, "+copying") != 0 && strcmp(step, "-fenced") != 0) return;
+  m->message++;
+  char name[32];
+  snprintf(name, sizeof name, "during/%d", m->message);
+  assert_int_equal(region_put(&m->w->t, CN, "asha", name, step), DOM_OK);
+  assert_int_equal(region_put(&m->w->t, CN, "asha", "photos/3", step), DOM_OK);
+  if (m->message == 1) assert_int_equal(region_delete(&m->w->t, CN, "asha", "photos/4"), DOM_OK);
+  if (m->message == 2)
+    assert_int_equal(region_put_large(&m->w->t, CN, "asha", "photos/5", 2u << 20, 9), DOM_OK);
+}
+
+static void test_writes_meanwhile(void **state) {
+  (void)state;
+  struct world *w = world_new(3);
+  struct meddler m = {.w = w};
+  /* the mover of cn was opened with the world's hook: open it anew with the meddler's */
+  region_stop(&w->t, CN);
+  w->t.fault_point = meddle;
+  w->t.fault_arg = &m;
+  assert_int_equal(region_start(&w->t, CN, NULL), DOM_OK);
+  struct dom_err err = {0};
+  enum dom_code code = mover_move_subject(w->t.region[CN].mover, w->token, SG, &err);
+  if (code) fail_msg("%s: %s", err.where, err.text);
+  assert_int_equal(m.message, 2);
+  BUF_AUTO out = BUF_INIT;
+  assert_value(w, SG, "during/1", "+copying");
+  assert_value(w, SG, "during/2", "-fenced");
+  assert_value(w, SG, "photos/3", "-fenced");
+  assert_int_equal(region_get(&w->t, SG, "asha", "photos/4", &out), DOM_NOT_FOUND);
+  assert_int_equal(region_get(&w->t, SG, "asha", "photos/5", &out), DOM_OK);
+  assert_int_equal(out.len, 2u << 20);
+  assert_gone(w, CN, 1);
+  world_free(w);
+}
+
+/* One crash at one durable step of one side; afterwards exactly one home, everything there, nothing stuck,
+ * and a second move succeeds. */
+static void crash_at(const char *step, uint16_t victim) {
+  struct world *w = world_new(4);
+  w->die_at = step;
+  w->victim = victim;
+  mover_move_subject(w->t.region[CN].mover, w->token, SG, NULL);
+  if (!w->died) fail_msg("the step %s was never reached", step);
+  w->die_at = NULL;
+  region_stop(&w->t, victim);
+  disk_sim_power_on(w->t.region[victim].disk);
+  struct dom_err err = {0};
+  enum dom_code code = region_start(&w->t, victim, &err);
+  if (code) fail_msg("%s at %u: %s: %s", step, victim, err.where, err.text);
+  settle(w);
+  assert_settled(w);
+  uint16_t home = home_of(w);
+  assert_true(home == CN || home == SG);
+  assert_all_at(w, home);
+  if (home == SG)
+    assert_gone(w, CN, 1);
+  else
+    assert_gone(w, SG, 2);
+  if (home == CN) assert_int_equal(mover_move_subject(w->t.region[CN].mover, w->token, SG, &err), DOM_OK);
+  assert_all_at(w, SG);
+  assert_int_equal(region_put(&w->t, SG, "asha", "photos/0", "later"), DOM_OK);
+  assert_value(w, SG, "photos/0", "later");
+  world_free(w);
+}
+
+static void test_source_crashes(void **state) {
+  (void)state;
+  static const char *const STEPS[] = {"-copying",       "+copying",          "-fenced",       "+fenced",
+                                      "+peer-prepared", "-committed",        "+committed",    "-erasing",
+                                      "+erasing",       "+slot-overwritten", "+rows-removed", "-key-dropped",
+                                      "+key-dropped"};
+  for (size_t i = 0; i < sizeof STEPS / sizeof *STEPS; i++) crash_at(STEPS[i], CN);
+}
+
+static void test_target_crashes(void **state) {
+  (void)state;
+  static const char *const STEPS[] = {"-staging", "+staging", "-prepared", "+prepared", "-active", "+active"};
+  for (size_t i = 0; i < sizeof STEPS / sizeof *STEPS; i++) crash_at(STEPS[i], SG);
+}
+
+/* The abort is lost: the target asks, and shreds. */
+static void test_lost_abort(void **state) {
+  (void)state;
+  struct world *w = world_new(5);
+  w->die_at = "+prepared";
+  w->victim = CN;
+  mover_move_subject(w->t.region[CN].mover, w->token, SG, NULL);
+  assert_true(w->died);
+  w->die_at = NULL;
+  region_stop(&w->t, CN);
+  disk_sim_power_on(w->t.region[CN].disk);
+  assert_int_equal(region_start(&w->t, CN, NULL), DOM_OK);
+  net_sim_cut(w->t.net, CN, SG, true); /* the source aborts alone and its message is lost */
+  bool did = false;
+  mover_upkeep(w->t.region[CN].mover, &did, NULL);
+  assert_int_equal(home_of(w), CN);
+  net_sim_cut(w->t.net, CN, SG, false);
+  settle(w);
+  assert_settled(w);
+  assert_gone(w, SG, 2);
+  assert_all_at(w, CN);
+  world_free(w);
+}
+
+/* Old, forged and misdirected messages change nothing. */
+static void test_bad_messages(void **state) {
+  (void)state;
+  struct world *w = world_new(6);
+  assert_int_equal(mover_move_subject(w->t.region[CN].mover, w->token, SG, NULL), DOM_OK);
+  BUF_AUTO head = BUF_INIT;
+  BUF_AUTO reply = BUF_INIT;
+  buf_append(&head, w->token, TOKEN_SIZE);
+  put_u64be(&head, 2);
+  static const char *const PATHS[] = {"move/items", "move/body", "move/prepare", "move/abort"};
+  for (size_t i = 0; i < sizeof PATHS / sizeof *PATHS; i++) {
+    assert_int_equal(mover_message(w->t.region[SG].mover, CN, PATHS[i], buf_slice(&head), &reply, NULL),
+                     DOM_STALE_EPOCH);
+    assert_int_equal(mover_message(w->t.region[SG].mover, US, PATHS[i], buf_slice(&head), &reply, NULL),
+                     DOM_STALE_EPOCH);
+    assert_int_equal(mover_message(w->t.region[SG].mover, CN, PATHS[i], SLICE_LIT("short"), &reply, NULL),
+                     DOM_INVALID);
+  }
+  assert_int_equal(mover_message(w->t.region[SG].mover, CN, "move/other", buf_slice(&head), &reply, NULL),
+                   DOM_NOT_FOUND);
+  assert_int_equal(mover_message(w->t.region[SG].mover, CN, "move/commit", SLICE_LIT("\0\0"), &reply, NULL),
+                   DOM_DENIED);
+  /* a begin with an epoch that is not above all seen, and one for a subject at home here */
+  put_u64be(&head, 1);
+  buf_append_str(&head, "IN");
+  put_u64be(&head, 1);
+  assert_int_not_equal(mover_message(w->t.region[SG].mover, CN, "move/begin", buf_slice(&head), &reply, NULL),
+                       DOM_OK);
+  /* asking about an epoch that never was: aborted */
+  buf_reset(&head);
+  buf_append(&head, w->token, TOKEN_SIZE);
+  put_u64be(&head, 77);
+  buf_reset(&reply);
+  assert_int_equal(mover_message(w->t.region[CN].mover, SG, "move/ask", buf_slice(&head), &reply, NULL),
+                   DOM_OK);
+  assert_int_equal(reply.data[0], 'a');
+  assert_int_equal(home_of(w), SG);
+  assert_all_at(w, SG);
+  world_free(w);
+}
+
+/* Messages are lost, doubled and late; every move ends whole, here or there. */
+static void test_rough_net(void **state) {
+  (void)state;
+  for (uint64_t seed = 100; seed < 130; seed++) {
+    struct world *w = world_new(seed);
+    net_sim_chances(w->t.net, 60, 60, 60);
+    for (int i = 0; i < 3; i++) {
+      uint16_t home = home_of(w);
+      if (!home) {
+        settle(w);
+        continue;
+      }
+      mover_move_subject(w->t.region[home].mover, w->token, home == SG ? US : SG, NULL);
+    }
+    net_sim_chances(w->t.net, 0, 0, 0);
+    net_sim_deliver_late(w->t.net);
+    settle(w);
+    assert_settled(w);
+    uint16_t home = home_of(w);
+    assert_true(home != 0);
+    assert_all_at(w, home);
+    world_free(w);
+  }
+}
+
+static void test_job(void **state) {
+  (void)state;
+  struct world *w = world_new(8);
+  struct subject_who who;
+  char id[16];
+  for (int i = 0; i < 20; i++) {
+    snprintf(id, sizeof id, "u%d", i);
+    assert_int_equal(subject_register(w->t.region[CN].subjects, TENANT, slice_str(id), "IN", &who, NULL),
+                     DOM_OK);
+    assert_int_equal(region_put(&w->t, CN, id, "note", id), DOM_OK);
+  }
+  assert_int_equal(regions_force(&w->t, 2, false), DOM_OK);
+  struct move_spec spec = {.country = "IN", .share = {{SG, 50}, {US, 50}}, .share_count = 2};
+  struct move_job_status plan, job, again;
+  struct dom_err err = {0};
+  assert_int_equal(mover_job_plan(w->t.region[CN].mover, &spec, &plan, NULL), DOM_OK);
+  assert_int_equal(plan.subjects, 21);
+  assert_int_equal(home_of(w), CN);
+  assert_int_equal(mover_job_start(w->t.region[CN].mover, &spec, &job, &err), DOM_OK);
+  assert_int_equal(mover_job_start(w->t.region[CN].mover, &spec, &again, NULL), DOM_OK);
+  assert_int_equal(job.id, again.id); /* attaches, never a second job */
+  bool did = false;
+  assert_int_equal(mover_upkeep(w->t.region[CN].mover, &did, NULL), DOM_OK);
+  assert_int_equal(mover_job_status(w->t.region[CN].mover, job.id, &job, NULL), DOM_OK);
+  assert_int_equal(job.state, JOB_DONE);
+  assert_int_equal(job.subjects_done, 21);
+  assert_int_equal(job.subjects_failed, 0);
+  for (int i = 0; i < 20; i++) {
+    BUF_AUTO out = BUF_INIT;
+    snprintf(id, sizeof id, "u%d", i);
+    bool sg = region_get(&w->t, SG, id, "note", &out) == DOM_OK,
+         us = region_get(&w->t, US, id, "note", &out) == DOM_OK;
+    assert_true(sg != us);
+    assert_true(slice_equal(buf_slice(&out), slice_str(id)));
+  }
+  struct move_spec bad = spec;
+  bad.share[0].percent = 10;
+  assert_int_equal(mover_job_start(w->t.region[CN].mover, &bad, &job, NULL), DOM_INVALID);
+  bad.share[0] = (__typeof__(bad.share[0])){IN, 50};
+  assert_int_equal(mover_job_start(w->t.region[CN].mover, &bad, &job, NULL), DOM_REFUSED);
+  world_free(w);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_there_and_on),
+      cmocka_unit_test(test_refused),
+      cmocka_unit_test(test_writes_meanwhile),
+      cmocka_unit_test(test_source_crashes),
+      cmocka_unit_test(test_target_crashes),
+      cmocka_unit_test(test_lost_abort),
+      cmocka_unit_test(test_bad_messages),
+      cmocka_unit_test(test_rough_net),
+      cmocka_unit_test(test_job),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
