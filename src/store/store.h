@@ -74,6 +74,10 @@ uint16_t store_region(const struct store *s);
 /* False once a write or sync failed: no more writes until restart; reads go on. */
 bool store_writable(const struct store *s);
 
+/* A random number that this region's index was born with: another one means that the index was
+ * rebuilt from the log meanwhile, so journal rows of a copy in progress may be missing (04: abort). */
+uint64_t store_index_birth(const struct store *s);
+
 struct store_stats {
   uint64_t applied_lsn, batches, commits, retries, log_bytes, log_live_bytes, segments, free_bytes;
   bool writable;
@@ -178,8 +182,9 @@ struct store_object {
 
 struct store_found; /* owns a store_object read from a view, and pins what it needs to read the body */
 
-/* The live version of the key at the place. Checks `permit` for READ, COPY or MOVE (`action`).
- * DOM_NOT_FOUND; DOM_CORRUPT; DOM_REFUSED. */
+/* The live version of the key at the place. Checks `permit` for READ, COPY or MOVE (`action`); but
+ * for MOVE the subject must live here under place->epoch: DOM_ELSEWHERE, DOM_STALE_EPOCH,
+ * DOM_NOT_FOUND otherwise. DOM_NOT_FOUND; DOM_CORRUPT; DOM_REFUSED. */
 enum dom_code store_object_get(struct store_view *v, enum permit_action action, const struct permit *permit,
                                const struct store_place *place, struct slice key,
                                struct store_found **out, struct dom_err *err);
@@ -231,7 +236,7 @@ struct store_part {
   uint8_t md5[MD5_SIZE];
   struct store_body_ref body;
 };
-/* DOM_NOT_FOUND; slices live until the view is closed. */
+/* DOM_NOT_FOUND; subject checks as store_object_get. Slices live until the view is closed. */
 enum dom_code store_upload_get(struct store_view *v, const struct store_place *place, struct slice key,
                                const uint8_t id[STORE_UPLOAD_ID_SIZE], struct store_upload *out,
                                struct dom_err *err);
@@ -242,7 +247,8 @@ enum dom_code store_part_scan(struct store_view *v, const struct store_place *pl
                               store_part_fn fn, void *arg, struct dom_err *err);
 /* Uploads of live epochs in a bucket, by key then by (initiated order, id), strictly after
  * (after_key, after_id) (after_id NULL: after all uploads of after_key; after_key empty: from the
- * first); admit as in store_listing; fn returns false to stop. */
+ * first); fn gets the subject whose live epoch it lies under, for admission, and returns false to
+ * stop. Of the upload only id, key and mtime are set. */
 typedef bool (*store_upload_fn)(void *arg, const struct store_subject *subject, const struct store_upload *upload);
 enum dom_code store_upload_scan(struct store_view *v, const uint8_t bucket[STORE_BUCKET_ID_SIZE],
                                 struct slice prefix, struct slice after_key, const uint8_t *after_id,
@@ -278,6 +284,10 @@ static inline void store_tx_cleanup(struct store_tx **tx) { store_tx_abort_take(
 void store_tx_guard_row(struct store_tx *tx, enum store_table table, struct slice key);
 void store_tx_guard_subject(struct store_tx *tx, const uint8_t token[TOKEN_SIZE]);
 
+/* A tx changes a thing once: the same key, row or subject a second time is DOM_INVALID (a second
+ * delete of a key is DOM_OK). After a change was refused with an error the tx can only be aborted;
+ * commit then says DOM_INVALID. */
+
 /* Writes the null version of o->key, replacing the one there. Needs PERMIT_STORE (or COPY for a
  * server-side copy's target: pass the STORE permit of the target). The subject row in the view
  * must be HOME or COPYING with epoch == place->epoch: DOM_FENCED, DOM_STALE_EPOCH, DOM_ELSEWHERE
@@ -294,8 +304,8 @@ enum dom_code store_tx_upload_create(struct store_tx *tx, const struct permit *p
 enum dom_code store_tx_part(struct store_tx *tx, const struct permit *permit, const struct store_place *place,
                             struct slice key, const uint8_t id[STORE_UPLOAD_ID_SIZE],
                             const struct store_part *part, struct dom_err *err);
-/* Publishes the object from the named parts (o->bodies must be theirs, in order) and ends the
- * upload; parts not named are removed. DOM_NOT_FOUND when the upload is gone. */
+/* Publishes the object from the named parts (o->bodies must be theirs, in order: DOM_INVALID) and
+ * ends the upload; parts not named are removed. DOM_NOT_FOUND when the upload is gone. */
 enum dom_code store_tx_complete(struct store_tx *tx, const struct permit *permit, const struct store_place *place,
                                 const uint8_t id[STORE_UPLOAD_ID_SIZE], const struct store_object *o,
                                 struct dom_err *err);
@@ -365,14 +375,16 @@ enum dom_code store_journal_scan(struct store_view *v, const struct permit *perm
 /* Staging at the target: as put / upload / part, but under an epoch that is not live, with the
  * given order kept, replacing whatever this epoch has there unless that is newer in order
  * (never happens in a right handoff). An absent item removes. Needs PERMIT_MOVE for this region. A body
- * must have been stored first (inline_body or store_body_*). The key (token, epoch) is in the vault. */
+ * must have been stored first (inline_body or store_body_*). The key (token, epoch) is in the vault.
+ * DOM_STALE_EPOCH when the subject lives here under this epoch or a later one; DOM_NOT_FOUND for a
+ * part whose upload is neither staged nor earlier in this tx. */
 enum dom_code store_tx_stage(struct store_tx *tx, const struct permit *permit, const uint8_t token[TOKEN_SIZE],
                              uint64_t epoch, const struct store_item *item, struct dom_err *err);
 
-/* Erasure bookkeeping, to be called after vault_key_drop of (token, epoch): logs the shred (with the
- * entries of `tx`, which it commits), then removes every index row of that epoch, its journal and
- * its body files, in bounded batches. Idempotent: call again after a crash (tx NULL then, if the shred
- * was already logged). Durable: the shred record; the rest is repeated by calling again. */
+/* Erasure bookkeeping, to be called after vault_key_drop of (token, epoch): logs the shred, then
+ * removes every index row of that epoch and its body files, in bounded batches. Needs
+ * PERMIT_REPAIR. Idempotent: call again after a crash. Durable: the shred record; the rest is
+ * repeated by calling again. Returns: DOM_INVALID when the key is still in the vault. */
 enum dom_code store_epoch_erase(struct store *s, const struct permit *permit, const uint8_t token[TOKEN_SIZE],
                                 uint64_t epoch, struct dom_err *err);
 /* True in *out when any index row of (token, epoch) is left. */

@@ -252,6 +252,7 @@ static void tomb_put(struct step *s, bool there) {
   change_cell(s->c, &s->a->key);
   if (there) {
     row_state_put(value_new(s->a), &row);
+    buf_append(&s->a->value, s->c->token, TOKEN_SIZE);
     row_put(s);
   } else {
     index_delete(s->b, buf_slice(&s->a->key));

@@ -123,11 +123,26 @@ enum dom_code tx_add(struct store_tx *tx, const struct change *c, struct slice i
 bool tx_changes(const struct store_tx *tx, uint64_t cell_hash);
 /* Whether the tx deletes this cell already. */
 bool tx_deletes(const struct store_tx *tx, uint64_t cell_hash);
+/* Whether the tx makes this upload. */
+bool tx_stages_upload(const struct store_tx *tx, const struct store_place *place, struct slice key,
+                      const uint8_t id[STORE_UPLOAD_ID_SIZE]);
 /* Permit, subject and bucket checks of a client's change, with their guards. */
 enum dom_code tx_place_check(struct store_tx *tx, enum permit_action action, const struct permit *permit,
                              const struct store_place *place, struct slice key, struct dom_err *err);
 /* Checks common to put, complete and stage; DOM_INVALID or DOM_TOO_LARGE. */
 enum dom_code object_valid(const struct store_object *o, struct dom_err *err);
+/* Rows of uploads and parts; DOM_NOT_FOUND. The row's key is left in v->key. */
+enum dom_code upload_row_get(struct store_view *v, const struct store_place *place, struct slice key,
+                             const uint8_t id[STORE_UPLOAD_ID_SIZE], struct row_upload *out,
+                             struct dom_err *err);
+enum dom_code part_row_get(struct store_view *v, const struct store_place *place, struct slice key,
+                           const uint8_t id[STORE_UPLOAD_ID_SIZE], uint32_t part, struct row_part *out,
+                           struct dom_err *err);
+/* The change (UPLOAD, PART or DELETE) of an upload, without what is the kind's own. */
+struct change upload_change(enum change_kind kind, const struct store_place *place, struct slice key,
+                            const uint8_t id[STORE_UPLOAD_ID_SIZE]);
+struct change part_change(const struct store_place *place, struct slice key,
+                          const uint8_t id[STORE_UPLOAD_ID_SIZE], const struct store_part *part);
 /* The change that a put of `o` at the place means. */
 struct change object_change(const struct store_place *place, const struct store_object *o);
 
@@ -147,5 +162,7 @@ enum dom_code intent_end(struct store *s, const uint8_t id[STORE_BODY_ID_SIZE], 
 /* ---- upkeep (upkeep.c) ---- */
 enum dom_code upkeep_start(struct store *s, struct dom_err *err);
 void upkeep_stop(struct store *s);
+/* Unlinks bodies that are due; *out_did: there were some. */
+enum dom_code upkeep_collect(struct store *s, bool *out_did, struct dom_err *err);
 
 #endif

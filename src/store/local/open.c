@@ -256,6 +256,10 @@ uint16_t store_region(const struct store *s) {
   return s->o.region;
 }
 
+uint64_t store_index_birth(const struct store *s) {
+  return s->index_birth;
+}
+
 bool store_writable(const struct store *s) {
   return writer_ok(s->writer);
 }

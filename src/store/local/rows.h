@@ -16,7 +16,7 @@ enum row_table {                     /* on disk; never reuse a letter */
                  ROW_BODIES = 'B',   /* same suffix → ids of an object's bodies */
                  ROW_UPLOAD = 'U',   /* bucket, name, epoch, upload id → struct row_upload */
                  ROW_PART = 'P',     /* …, part number → struct row_part */
-                 ROW_TOMB = 'D',     /* cell key → first LSN and locator of the delete */
+                 ROW_TOMB = 'D',     /* cell key → row_state of the delete, token */
                  ROW_STATE = 'R',    /* store_table, key → row_state, value */
                  ROW_SUBJECT = 'S',  /* token → row_state, subject */
                  ROW_COPYING = 'C',  /* token → epoch; of COPYING and FENCED subjects */

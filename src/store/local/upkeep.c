@@ -58,6 +58,16 @@ static enum dom_code removals_collect(struct store *s, bool *did, struct dom_err
   return writer_commit(s->writer, &job);
 }
 
+enum dom_code upkeep_collect(struct store *s, bool *out_did, struct dom_err *err) {
+  bool did = false;
+  assert(out_did != NULL);
+  pthread_mutex_lock(&s->upkeep_lock);
+  enum dom_code code = removals_collect(s, &did, err);
+  pthread_mutex_unlock(&s->upkeep_lock);
+  if (code == DOM_OK) *out_did = did;
+  return code;
+}
+
 /* Intents of processes before this one: their bodies were never named. */
 static enum dom_code intents_find(struct store *s, struct collection *out, struct dom_err *err) {
   INDEX_VIEW_AUTO v = {0};
