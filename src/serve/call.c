@@ -117,6 +117,12 @@ static void take_statement(struct call *c) {
     mover_take_statement(c->r->mover, buf_slice(&statement), NULL);
 }
 
+/* What regions say to each other in a head; no client's signature covers it. */
+static bool between_regions(struct slice name) {
+  return wire_field_is_internal(name) || slice_equal_nocase(name, SLICE_LIT("x-domicile-request")) ||
+         slice_equal_nocase(name, SLICE_LIT("x-domicile-statement"));
+}
+
 /* Whether a peer sent this on. False: refused and answered. */
 static bool check_peer(struct call *c) {
   struct wire_envelope_proof proof;
@@ -125,7 +131,7 @@ static bool check_peer(struct call *c) {
                            : DOM_NOT_FOUND;
   c->gateway = c->r->number;
   if (code == DOM_NOT_FOUND) {
-    wire_exchange_strip_internal(c->x);
+    wire_exchange_drop(c->x, between_regions);
     make_id(c, SLICE_LIT(""));
     return true;
   }
@@ -134,6 +140,7 @@ static bool check_peer(struct call *c) {
     c->is_forwarded = true;
     c->gateway = proof.from;
     take_statement(c);
+    wire_exchange_drop(c->x, between_regions);
     return true;
   }
   copy_head(c);
