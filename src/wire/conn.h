@@ -13,6 +13,7 @@
 
 #include "wire/caps.h"
 #include "wire/chunk.h"
+#include "wire/crew.h"
 #include "wire/io.h"
 #include "wire/server.h"
 
@@ -74,6 +75,7 @@ struct wire_server {
   _Atomic bool draining, stopping;
   _Atomic unsigned idle_workers;
   struct wire_slow slow;
+  struct crew crew;
   _Atomic uint64_t accepted, requests, refused_heads, refused_full, slow_aborts;
   pthread_mutex_t park_locks[CONN_PARK_LOCKS]; /* by descriptor; see conn_park */
   pthread_mutex_t lock;                        /* guards what follows */

@@ -12,9 +12,9 @@
 
 enum { SLOW_CHECK_MS = 250 }; /* how often a waiting worker looks whether it has to give way */
 
-static ssize_t socket_read(struct wire_io *io, void *out, size_t cap, bool brief) {
+static ssize_t socket_read(struct wire_io *io, void *out, size_t cap) {
   ssize_t n;
-  do n = recv(io->fd, out, cap, brief ? 0 : MSG_DONTWAIT);
+  do n = recv(io->fd, out, cap, MSG_DONTWAIT);
   while (n < 0 && errno == EINTR);
   return n;
 }
@@ -49,8 +49,6 @@ bool wire_io_init_socket(struct wire_io *io, int fd, bool tcp) {
   assert(io != NULL && fd >= 0);
   *io = (struct wire_io){.ops = &socket_ops, .fd = fd};
   int on = 1;
-  struct timeval brief = {.tv_sec = 0, .tv_usec = WIRE_BRIEF_WAIT_MS * 1000};
-  if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &brief, sizeof brief) != 0) return false;
   /* Without TCP_NODELAY small replies wait 40 ms for an acknowledgement. */
   return !tcp || setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0;
 }
@@ -127,7 +125,7 @@ enum dom_code wire_io_read(struct wire_io *io, struct wire_pace *pace, void *out
                            size_t *out_len) {
   assert(cap > 0);
   for (;;) {
-    ssize_t n = io->ops->read(io, out, cap, false);
+    ssize_t n = io->ops->read(io, out, cap);
     if (n >= 0) {
       *out_len = (size_t)n;
       wire_pace_earn(pace, (size_t)n);

@@ -9,15 +9,10 @@
 
 #include "base/bytes.h"
 
-/* How long a brief read waits for the next request of a connection that was just served: about
- * a client's turnaround on a local network. Set once per socket (SO_RCVTIMEO). */
-enum { WIRE_BRIEF_WAIT_MS = 4 };
-
 struct wire_io;
 struct wire_io_ops {
-  /* As recv: bytes read, 0 at the end, -1 with errno. EAGAIN: nothing there now, or nothing came
-   * within WIRE_BRIEF_WAIT_MS when `brief`. */
-  ssize_t (*read)(struct wire_io *io, void *out, size_t cap, bool brief);
+  /* As recv: bytes read, 0 at the end, -1 with errno. EAGAIN: nothing there now. */
+  ssize_t (*read)(struct wire_io *io, void *out, size_t cap);
   /* As writev without SIGPIPE; -1 with EAGAIN when the peer does not take more now. */
   ssize_t (*write)(struct wire_io *io, const struct iovec *parts, size_t count);
   /* Says that nothing more will be written. */

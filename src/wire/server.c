@@ -80,6 +80,7 @@ enum dom_code wire_server_new(const struct wire_server_options *options, wire_ha
   s->handler = handler;
   s->arg = arg;
   init_sync(s);
+  crew_init(&s->crew, s->options.workers);
   s->epoll_fd = s->wake_fd = s->stop_fd = -1;
   bool opened = open_descriptors(s);
   if (opened && caps_init(&s->caps, s->options.connections_max)) {
@@ -109,8 +110,7 @@ static bool accept_some(struct wire_server *s, unsigned listener) {
   for (int i = 0; i < ACCEPT_BATCH; i++) {
     struct sockaddr_storage from = {0};
     socklen_t len = sizeof from;
-    /* The accepted socket blocks: brief reads rely on it, all others say MSG_DONTWAIT. */
-    int fd = accept4(s->listeners[listener].fd, (struct sockaddr *)&from, &len, SOCK_CLOEXEC);
+    int fd = accept4(s->listeners[listener].fd, (struct sockaddr *)&from, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0) return errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM;
     if (!s->listeners[listener].tcp) from.ss_family = AF_UNIX;
     (void)conn_accept(s, listener, fd, &from); /* what is refused is counted there */
@@ -201,7 +201,7 @@ enum dom_code wire_server_start(struct wire_server *s, struct dom_err *err) {
   pthread_attr_init(&attr);
   pthread_attr_setstacksize(&attr, WORKER_STACK_BYTES);
   pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are for the main thread */
-  bool ok = start_workers(s, &attr);
+  bool ok = crew_start(&s->crew) && start_workers(s, &attr);
   if (ok) ok = s->started = pthread_create(&s->accept_thread, NULL, accept_main, s) == 0;
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   pthread_attr_destroy(&attr);
@@ -258,6 +258,7 @@ static void stop_threads(struct wire_server *s) {
     pthread_join(s->accept_thread, NULL);
   }
   cut_all(s);
+  crew_dismiss(&s->crew);
   if (s->workers_started > 0) signal_fd(s->stop_fd);
   for (unsigned i = 0; i < s->workers_started; i++) {
     pthread_join(s->workers[i].thread, NULL);
@@ -273,6 +274,7 @@ void wire_server_close(struct wire_server *s) {
   assert(s->conn_count == 0);
   close_listeners(s);
   caps_done(&s->caps);
+  crew_done(&s->crew);
   dom_free(s->workers);
   if (s->epoll_fd >= 0) close(s->epoll_fd);
   if (s->wake_fd >= 0) close(s->wake_fd);

@@ -2,8 +2,8 @@
  *
  * A connection that waits for its next request is parked: it holds a file descriptor and some
  * 200 bytes, no thread and no buffer. When bytes arrive, a worker takes it, reads the head, runs
- * the handler, and serves the next request of the same connection while one is there or comes at
- * once. A head that arrives slowly is parked too, so slow heads never hold workers. */
+ * the handler, and serves the next request of the same connection while one is there. A head that
+ * arrives slowly is parked too, so slow heads never hold workers. */
 #ifndef DOMICILE_WIRE_SERVER_H
 #define DOMICILE_WIRE_SERVER_H
 

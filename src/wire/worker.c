@@ -16,7 +16,7 @@ enum collect {
 static void linger_step(struct wire_worker *w, struct wire_conn *c) {
   assert(c->lingering);
   for (;;) {
-    ssize_t n = c->io.ops->read(&c->io, w->input, CONN_INPUT_BYTES, false);
+    ssize_t n = c->io.ops->read(&c->io, w->input, CONN_INPUT_BYTES);
     if (n > 0) {
       c->lingered += (size_t)n;
       if (c->lingered <= CONN_LINGER_BYTES_MAX) continue;
@@ -113,16 +113,15 @@ static enum collect give_up(const struct wire_worker *w, const struct wire_conn 
   return half && c->doomed ? COLLECT_REFUSE : COLLECT_GONE;
 }
 
-/* Brings a whole head into the input buffer. `brief`: the connection was just served, and its
- * next request is probably on its way; waiting a moment costs less than parking. */
-static enum collect collect(struct wire_worker *w, struct wire_conn *c, bool brief, size_t *out_len,
+/* Brings a whole head into the input buffer, as far as it has arrived. */
+static enum collect collect(struct wire_worker *w, struct wire_conn *c, size_t *out_len,
                             unsigned *out_status) {
   for (;;) {
     enum collect r = scan(w, c, out_len, out_status);
     if (r != COLLECT_PARK) return r;
     bool empty = w->in_len == w->in_pos;
     assert(w->in_len < CONN_INPUT_BYTES);
-    ssize_t n = c->io.ops->read(&c->io, w->input + w->in_len, CONN_INPUT_BYTES - w->in_len, brief && empty);
+    ssize_t n = c->io.ops->read(&c->io, w->input + w->in_len, CONN_INPUT_BYTES - w->in_len);
     if (n > 0) {
       w->in_len += (size_t)n;
       continue;
@@ -131,12 +130,6 @@ static enum collect collect(struct wire_worker *w, struct wire_conn *c, bool bri
     if (n == 0 || c->doomed) return give_up(w, c, out_status);
     return empty && atomic_load(&w->server->draining) ? COLLECT_GONE : COLLECT_PARK;
   }
-}
-
-/* A brief wait holds a worker: only while others are free to take what comes. */
-static bool may_wait(const struct wire_server *s) {
-  assert(s->options.workers > 0);
-  return atomic_load_explicit(&s->idle_workers, memory_order_relaxed) > s->options.workers / 16;
 }
 
 static void to_next(struct wire_worker *w, struct wire_conn *c) {
@@ -163,6 +156,9 @@ static bool run(struct wire_worker *w, struct wire_conn *c, size_t head_len) {
   }
   atomic_fetch_add_explicit(&s->requests, 1, memory_order_relaxed);
   exchange_begin(w, c);
+  /* Who writes waits for a disk; who reads mostly finds what it wants in memory. */
+  if (w->x.head.method != WIRE_METHOD_GET && w->x.head.method != WIRE_METHOD_HEAD)
+    crew_expect_block(&s->crew);
   s->handler(&w->x, s->arg);
   switch (exchange_finish(&w->x)) {
   case EXCHANGE_KEEP:
@@ -200,10 +196,10 @@ static void serve(struct wire_worker *w, struct wire_conn *c) {
     linger_step(w, c);
     return;
   }
-  for (bool brief = false;; brief = may_wait(w->server)) {
+  for (;;) {
     size_t head_len = 0;
     unsigned status = 0;
-    switch (collect(w, c, brief, &head_len, &status)) {
+    switch (collect(w, c, &head_len, &status)) {
     case COLLECT_HEAD:
       break;
     case COLLECT_PARK:
@@ -224,10 +220,12 @@ static void serve(struct wire_worker *w, struct wire_conn *c) {
 void *worker_main(void *worker) {
   struct wire_worker *w = worker;
   struct wire_server *s = w->server;
-  while (!atomic_load(&s->stopping)) {
+  for (;;) {
     struct epoll_event e;
     atomic_fetch_add_explicit(&s->idle_workers, 1, memory_order_relaxed);
+    if (!crew_join(&s->crew)) break;
     int n = epoll_wait(s->epoll_fd, &e, 1, -1);
+    crew_leave(&s->crew);
     atomic_fetch_sub_explicit(&s->idle_workers, 1, memory_order_relaxed);
     assert(n <= 1);
     if (n == 1 && e.data.ptr != NULL) serve(w, e.data.ptr); /* NULL: the stop signal */

@@ -13,8 +13,10 @@ struct gate {
 static struct gate gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .moved = PTHREAD_COND_INITIALIZER};
 
 static void gate_close(void) {
+  pthread_mutex_lock(&gate.lock);
   gate.inside = 0;
   gate.open = false;
+  pthread_mutex_unlock(&gate.lock);
 }
 
 static void gate_pass(void) {
@@ -250,6 +252,34 @@ static void test_address_cap(void **state) {
   test_cap(&(struct wire_server_options){.workers = 2, .connections_per_address_max = 2});
 }
 
+/* Handlers that block, with a method of which nobody expects it: all workers come to serve. */
+static void test_all_workers_serve(void **state) {
+  (void)state;
+  enum { WORKERS = 24 };
+  struct rig rig;
+  int fds[WORKERS];
+  rig_open(&rig, &(struct wire_server_options){.workers = WORKERS}, handle, NULL);
+  for (int round = 0; round < 3; round++) {
+    gate_close();
+    for (int i = 0; i < WORKERS; i++) {
+      fds[i] = dial(rig.port);
+      say(fds[i], round == 1 ? HEAD("PUT /gate", "Connection: close\r\nContent-Length: 0\r\n")
+                             : HEAD("GET /gate", "Connection: close\r\n"));
+    }
+    gate_wait_inside(WORKERS); /* hangs when a worker stays asleep */
+    gate_open();
+    for (int i = 0; i < WORKERS; i++) {
+      struct heard h;
+      heard_init(&h);
+      hear_all(fds[i], &h);
+      expect_part(&h, "200 OK");
+      heard_done(&h);
+      close(fds[i]);
+    }
+  }
+  rig_close(&rig);
+}
+
 static void *drain_main(void *arg) {
   static struct dom_err err;
   err = (struct dom_err){0};
@@ -336,6 +366,7 @@ int main(void) {
                                      cmocka_unit_test(test_address_cap),
                                      cmocka_unit_test(test_drain),
                                      cmocka_unit_test(test_drain_deadline),
+                                     cmocka_unit_test(test_all_workers_serve),
                                      cmocka_unit_test(test_close_at_once)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
