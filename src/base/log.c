@@ -55,7 +55,7 @@ static void json_escape(struct buf *out, uint8_t c) {
   }
 }
 
-void json_string(struct buf *out, struct slice s) {
+void log_json_string(struct buf *out, struct slice s) {
   assert(out);
   assert(s.data || s.len == 0);
   buf_append_byte(out, '"');
@@ -82,9 +82,9 @@ static void put_member(struct buf *line, const char *name, const char *text) {
   assert(name);
   assert(text);
   buf_append_byte(line, ',');
-  json_string(line, slice_str(name));
+  log_json_string(line, slice_str(name));
   buf_append_byte(line, ':');
-  json_string(line, slice_str(text));
+  log_json_string(line, slice_str(text));
 }
 
 static void put_line(struct buf *line, enum log_level level, const char *room, const char *request,
@@ -103,7 +103,7 @@ static void put_line(struct buf *line, enum log_level level, const char *room, c
       put_member(line, fields->name, fields->text);
     } else {
       buf_append_byte(line, ',');
-      json_string(line, slice_str(fields->name));
+      log_json_string(line, slice_str(fields->name));
       buf_printf(line, ":%lld", (long long)fields->number);
     }
   }

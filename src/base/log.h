@@ -29,6 +29,6 @@ void log_event(enum log_level level, const char *room, const char *request, cons
 #define LOG_FIELDS(...) ((const struct log_field[]){__VA_ARGS__, {0}})
 /* Appends s as a JSON string with quotes (RFC 8259 §7); each byte that is not part of well-formed
  * UTF-8 becomes U+FFFD. Sticky failure as in bytes.h. */
-void json_string(struct buf *out, struct slice s);
+void log_json_string(struct buf *out, struct slice s);
 
 #endif
