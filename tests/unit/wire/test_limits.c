@@ -41,12 +41,20 @@ static void gate_wait_inside(unsigned count) {
 }
 
 static _Atomic int body_result, reply_result;
+static _Atomic bool seen_gone;
 
 static void handle(struct wire_exchange *x, void *arg) {
   struct slice path = wire_exchange_head(x)->path;
   struct dom_err err = {0};
   (void)arg;
   if (slice_equal(path, SLICE_LIT("/gate"))) gate_pass();
+  if (slice_equal(path, SLICE_LIT("/gone"))) {
+    gate_pass();
+    assert_false(atomic_load(&seen_gone));
+    while (!wire_exchange_gone(x)) (void)poll(NULL, 0, 1);
+    atomic_store(&seen_gone, true);
+    return;
+  }
   if (slice_equal(path, SLICE_LIT("/flood"))) {
     static const char block[65536];
     wire_reply_begin(x, 200, WIRE_LENGTH_UNKNOWN);
@@ -280,6 +288,23 @@ static void test_all_workers_serve(void **state) {
   rig_close(&rig);
 }
 
+/* A handler that waits for something else learns that its client left. */
+static void test_gone(void **state) {
+  (void)state;
+  struct rig rig;
+  struct dom_err err = {0};
+  gate_close();
+  rig_open(&rig, &(struct wire_server_options){.workers = 1}, handle, NULL);
+  int fd = dial(rig.port);
+  say(fd, HEAD("GET /gone", ""));
+  gate_wait_inside(1);
+  close(fd);
+  gate_open();
+  assert_int_equal(wire_server_drain(rig.server, PATIENCE_MS, &err), DOM_OK);
+  assert_true(atomic_load(&seen_gone));
+  rig_close(&rig);
+}
+
 static void *drain_main(void *arg) {
   static struct dom_err err;
   err = (struct dom_err){0};
@@ -367,6 +392,7 @@ int main(void) {
                                      cmocka_unit_test(test_drain),
                                      cmocka_unit_test(test_drain_deadline),
                                      cmocka_unit_test(test_all_workers_serve),
+                                     cmocka_unit_test(test_gone),
                                      cmocka_unit_test(test_close_at_once)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
