@@ -3,8 +3,8 @@
 
 #include "serve/region.h"
 
-enum s3_error body_begin(struct body *b, struct call *c, uint64_t length_max) {
-  *b = (struct body){.c = c, .length_max = length_max};
+enum s3_error intake_begin(struct intake *b, struct call *c, uint64_t length_max) {
+  *b = (struct intake){.c = c, .length_max = length_max};
   uint64_t wire_length = 0;
   bool known = wire_body_length(c->x, &wire_length);
   if (!known && !c->auth.has_decoded_length) return S3_ERR_MISSING_CONTENT_LENGTH;
@@ -27,7 +27,7 @@ static enum s3_error read_failed(struct call *c, enum dom_code code, const struc
   return call_error_of(c, code, err);
 }
 
-static enum s3_error at_end(struct body *b) {
+static enum s3_error at_end(struct intake *b) {
   enum auth_error denied = auth_body_end(b->auth);
   if (denied) return s3_error_of_auth(denied);
   if (!b->c->q.has_content_md5) return S3_OK;
@@ -39,7 +39,7 @@ static enum s3_error at_end(struct body *b) {
   return memcmp(md5, b->c->q.content_md5, MD5_SIZE) == 0 ? S3_OK : S3_ERR_BAD_DIGEST;
 }
 
-enum s3_error body_next(struct body *b, struct slice *out) {
+enum s3_error intake_next(struct intake *b, struct slice *out) {
   for (;;) {
     if (b->pending.len == 0) {
       struct dom_err err = {0};
@@ -65,27 +65,27 @@ enum s3_error body_next(struct body *b, struct slice *out) {
   }
 }
 
-enum s3_error body_all(struct call *c, uint64_t length_max, struct buf *out) {
-  BODY_AUTO b;
-  enum s3_error error = body_begin(&b, c, length_max);
+enum s3_error intake_all(struct call *c, uint64_t length_max, struct buf *out) {
+  INTAKE_AUTO b;
+  enum s3_error error = intake_begin(&b, c, length_max);
   if (error == S3_ERR_ENTITY_TOO_LARGE) return S3_ERR_MAX_MESSAGE_LENGTH;
   struct slice data = {0};
   do {
-    if (!error) error = body_next(&b, &data);
+    if (!error) error = intake_next(&b, &data);
     if (!error) buf_append_slice(out, data);
   } while (!error && data.len > 0);
   return !error && out->failed ? S3_ERR_SLOW_DOWN : error;
 }
 
-void body_md5(struct body *b, uint8_t out[MD5_SIZE]) {
+void intake_md5(struct intake *b, uint8_t out[MD5_SIZE]) {
   hash_final(b->md5, out);
 }
 
-bool body_digest(struct body *b, struct auth_digest *out) {
+bool intake_digest(struct intake *b, struct auth_digest *out) {
   return auth_body_digest(b->auth, out);
 }
 
-void body_done(struct body *b) {
+void intake_done(struct intake *b) {
   auth_body_free(b->auth);
   hash_free(b->md5);
   dom_free(b->chunk);
@@ -147,17 +147,17 @@ enum s3_error spool_seal(struct spool *s, struct store_object *o) {
 
 enum s3_error spool_request(struct spool *s, uint64_t length_max, struct store_object *o,
                             bool *out_has_digest, struct auth_digest *out_digest) {
-  BODY_AUTO b;
-  enum s3_error error = body_begin(&b, s->c, length_max);
+  INTAKE_AUTO b;
+  enum s3_error error = intake_begin(&b, s->c, length_max);
   struct slice data = {0};
   do {
-    if (!error) error = body_next(&b, &data);
+    if (!error) error = intake_next(&b, &data);
     if (!error && data.len) error = spool_append(s, data);
   } while (!error && data.len > 0);
   if (!error) error = spool_seal(s, o);
   if (error) return error;
-  body_md5(&b, o->etag_md5);
-  *out_has_digest = body_digest(&b, out_digest);
+  intake_md5(&b, o->etag_md5);
+  *out_has_digest = intake_digest(&b, out_digest);
   return S3_OK;
 }
 

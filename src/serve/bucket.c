@@ -66,7 +66,7 @@ static enum s3_error read_constraint(struct call *c, struct slice *out) {
   *out = slice_of(NULL, 0);
   if (wire_body_length(c->x, &length) && length == 0) return S3_OK;
   BUF_AUTO xml = BUF_INIT;
-  enum s3_error error = body_all(c, S3_XML_BUCKET_BYTES_MAX, &xml);
+  enum s3_error error = intake_all(c, S3_XML_BUCKET_BYTES_MAX, &xml);
   return error ? error : s3_location_parse(buf_slice(&xml), wire_exchange_arena(c->x), out);
 }
 

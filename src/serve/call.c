@@ -46,6 +46,12 @@ enum s3_error call_reply_xml(struct call *c, unsigned status, const struct buf *
   return S3_OK;
 }
 
+void call_detail_refusal(struct call *c, const struct charter_refusal *refusal) {
+  int n = snprintf(c->detail, sizeof c->detail, "charter %llu, %s: %.*s", (unsigned long long)refusal->version,
+                   refusal->clause, CALL_WHY_MAX, refusal->why);
+  assert(n > 0);
+}
+
 static void set_detail(struct call *c, const struct dom_err *err) {
   if (err && err->text[0]) snprintf(c->detail, sizeof c->detail, "%s", err->text);
 }

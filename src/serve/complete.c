@@ -146,7 +146,7 @@ enum s3_error upload_complete(struct call *c) {
   if (error || done) return error;
   if (!upload_id_parse(c->q.upload_id, u.id)) return S3_ERR_NO_SUCH_UPLOAD;
   error = object_permit(c, PERMIT_STORE, SLICE_LIT(""), &permit);
-  if (!error) error = body_all(c, S3_XML_COMPLETE_BYTES_MAX, &body);
+  if (!error) error = intake_all(c, S3_XML_COMPLETE_BYTES_MAX, &body);
   if (!error) error = s3_complete_parse(buf_slice(&body), arena, &u.want);
   if (error) return error;
   u.permit = permit.permit;

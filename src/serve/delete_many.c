@@ -51,7 +51,7 @@ enum s3_error object_delete_many(struct call *c) {
   struct s3_delete_list list;
   bool done = false;
   enum s3_error error = call_bucket(c, c->q.bucket);
-  if (!error) error = body_all(c, S3_XML_DELETE_BYTES_MAX, &body);
+  if (!error) error = intake_all(c, S3_XML_DELETE_BYTES_MAX, &body);
   if (!error) error = s3_delete_parse(buf_slice(&body), wire_exchange_arena(c->x), &list);
   if (!error) error = send_whole(c, &list, buf_slice(&body), &done);
   if (error || done) return error;

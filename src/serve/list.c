@@ -29,8 +29,7 @@ static enum s3_error may_list(struct call *c, const struct store_subject *row, s
   struct charter_refusal refusal = {0};
   enum dom_code code = subject_permit(c->r->subjects, &intent, &storage, &permit, &refusal);
   if (code == DOM_OK) return S3_OK;
-  snprintf(c->detail, sizeof c->detail, "charter %llu, %s: %s", (unsigned long long)refusal.version,
-           refusal.clause, refusal.why);
+  call_detail_refusal(c, &refusal);
   return S3_ERR_RESIDENCY_VIOLATION;
 }
 

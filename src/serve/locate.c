@@ -50,8 +50,7 @@ enum s3_error call_permit(struct call *c, enum permit_action action, struct slic
   struct charter_refusal refusal = {0};
   enum dom_code code = subject_permit(c->r->subjects, &intent, &out->storage, &out->permit, &refusal);
   if (code == DOM_OK) return S3_OK;
-  snprintf(c->detail, sizeof c->detail, "charter %llu, %s: %s", (unsigned long long)refusal.version,
-           refusal.clause, refusal.why);
+  call_detail_refusal(c, &refusal);
   return code == DOM_REFUSED ? S3_ERR_RESIDENCY_VIOLATION : S3_ERR_INTERNAL_ERROR;
 }
 

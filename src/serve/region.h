@@ -65,7 +65,9 @@ struct region {
   atomic_uint forwarding;
   struct serve_breaker breaker[SERVE_PEERS_MAX];
   struct serve_metrics metrics;
-  atomic_bool stopping;
+  atomic_bool draining;        /* takes nothing new; what is in flight goes on */
+  atomic_bool stopping;        /* whatever waits for others gives up */
+  atomic_bool ledger_stopping; /* after the last commit */
   pthread_t ledger_thread, upkeep_thread;
   bool has_ledger_thread, has_upkeep_thread;
 };
@@ -96,6 +98,9 @@ void call_handle(struct region *r, struct wire_exchange *x);
 void call_fail(struct call *c, enum s3_error error);
 /* The S3 error for a code of the inner rooms; keeps the text as detail where it may be shown. */
 enum s3_error call_error_of(struct call *c, enum dom_code code, const struct dom_err *err);
+/* Takes version, clause and reason of a charter's refusal as the detail of the answer. */
+enum { CALL_WHY_MAX = DOM_ERR_TEXT_MAX - CHARTER_CLAUSE_SIZE - 40 }; /* what version and words leave */
+void call_detail_refusal(struct call *c, const struct charter_refusal *refusal);
 /* Adds x-amz-request-id and x-domicile-met. */
 void call_fields(struct call *c);
 /* An empty answer, or one with a body of XML. */
@@ -130,7 +135,7 @@ struct store_place call_place(const struct call *c);
 
 /* ---- body.c: the request's body, checked ------------------------------------------------------- */
 
-struct body {
+struct intake {
   struct call *c;
   struct auth_body *auth;
   struct hash *md5;
@@ -139,18 +144,18 @@ struct body {
   uint64_t length;      /* decoded bytes so far */
   uint64_t length_max;
 };
-enum s3_error body_begin(struct body *b, struct call *c, uint64_t length_max);
+enum s3_error intake_begin(struct intake *b, struct call *c, uint64_t length_max);
 /* The next decoded bytes; empty at the end, when every promise of the head has been kept. Nothing
  * may be committed before that. */
-enum s3_error body_next(struct body *b, struct slice *out);
+enum s3_error intake_next(struct intake *b, struct slice *out);
 /* A small body as a whole (XML). */
-enum s3_error body_all(struct call *c, uint64_t length_max, struct buf *out);
+enum s3_error intake_all(struct call *c, uint64_t length_max, struct buf *out);
 /* MD5 of all bytes; after the end. */
-void body_md5(struct body *b, uint8_t out[MD5_SIZE]);
+void intake_md5(struct intake *b, uint8_t out[MD5_SIZE]);
 /* The client's checksum of the whole body, if any. */
-bool body_digest(struct body *b, struct auth_digest *out);
-void body_done(struct body *b);
-#define BODY_AUTO __attribute__((cleanup(body_done))) struct body
+bool intake_digest(struct intake *b, struct auth_digest *out);
+void intake_done(struct intake *b);
+#define INTAKE_AUTO __attribute__((cleanup(intake_done))) struct intake
 
 /* Bytes on their way into the store: inline while they are few, a body file beyond. */
 struct spool {
