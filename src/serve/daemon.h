@@ -1,0 +1,84 @@
+/* Daemon: what the files of this room that run a region say to each other. Only serve includes this. */
+#ifndef DOMICILE_SERVE_DAEMON_H
+#define DOMICILE_SERVE_DAEMON_H
+
+#include "serve/region.h"
+#include "serve/serve.h"
+
+enum {
+  DAEMON_UPKEEP_MS = 200,                /* how soon a lost message of a handoff is asked for again */
+  DAEMON_OUTBOX_WAIT_MS = 500,           /* how soon the ledger thread notices that it is to end */
+  DAEMON_LOG_QUIET_MS = 10000,           /* the same upkeep failure is logged this often at most */
+  DAEMON_CHARTER_BYTES_MAX = 300 * 1024, /* a charter file and what JSON adds to it */
+  DAEMON_FILES_SPARE = 2048              /* descriptors for store, index and peers, beside connections */
+};
+
+/* ---- daemon.c: open in order, close in reverse ------------------------------------------------ */
+
+/* Region and what only opening and closing know of it. */
+struct daemon {
+  struct region region;
+  const struct serve_config *config;
+  struct disk *kek_disk;
+  uint64_t fault_left; /* hits of the fault point until the process dies */
+};
+enum dom_code daemon_open(struct daemon *d, const struct serve_config *c, struct dom_err *err);
+void daemon_close(struct daemon *d);
+
+/* ---- config_check.c ---------------------------------------------------------------------------- */
+
+/* No secret lies below the data folder. */
+enum dom_code config_check_apart(const struct serve_config *c, struct dom_err *err);
+
+/* ---- charter_file.c ------------------------------------------------------------------------------- */
+
+/* Plain HTTP beyond loopback is refused unless the operator said insecure. */
+enum dom_code charter_check_endpoints(const struct serve_config *c, struct slice yaml, struct dom_err *err);
+/* Puts the config's charter file in force if it is newer. DOM_OK also when there is no file. */
+enum dom_code charter_file_put(struct daemon *d, struct dom_err *err);
+/* The built-in charter of a region alone, in force if the region has none yet. */
+enum dom_code charter_dev_put(struct daemon *d, struct dom_err *err);
+
+/* ---- keys_file.c ------------------------------------------------------------------------------------ */
+
+/* Accounts' and operators' keys from their files, or those of --key. All of them or no change. */
+enum dom_code keys_load(const struct serve_config *c, struct auth_keys *keys, struct dom_err *err);
+
+/* ---- ledger_feed.c, upkeep.c ----------------------------------------------------------------------------
+ */
+
+/* Takes one batch from the outbox into the ledger. *out_did: there was one. */
+enum dom_code ledger_feed_step(struct region *r, bool *out_did, struct dom_err *err);
+void *ledger_feed_main(void *region);
+void *upkeep_main(void *region);
+
+/* ---- dispatch.c: one handler for all listeners --------------------------------------------------------- */
+
+void dispatch(struct wire_exchange *x, void *daemon);
+/* An answer of our own, as text or JSON. */
+void dispatch_reply(struct wire_exchange *x, unsigned status, const char *type, struct slice body);
+
+/* ---- metrics.c
+ * --------------------------------------------------------------------------------------------- */
+
+/* "writable", "read-only" or "draining". */
+const char *region_state(struct region *r);
+void healthz(struct region *r, struct wire_exchange *x);
+void metrics(struct region *r, struct wire_exchange *x);
+
+/* ---- peer.c
+ * --------------------------------------------------------------------------------------------------- */
+
+/* What the envelope asks: key and endpoint of a region of the charter in force. */
+enum dom_code peer_find(void *region, uint16_t number, struct wire_peer *out);
+/* A message from an authenticated region. */
+enum dom_code peer_message(void *region, uint16_t from, const char *path, struct slice body,
+                           struct buf *reply, struct dom_err *err);
+
+/* ---- admin.c
+ * --------------------------------------------------------------------------------------------------- */
+
+/* Serves /-/admin/…; `from_socket`: the caller is the owner of the data folder. */
+void admin_handle(struct daemon *d, struct wire_exchange *x, bool from_socket);
+
+#endif

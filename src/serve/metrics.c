@@ -1,0 +1,86 @@
+/* Health and figures of a region. Numbers only: no names, no tokens. */
+#include <stdio.h>
+
+#include "serve/daemon.h"
+
+const char *region_state(struct region *r) {
+  if (atomic_load(&r->draining)) return "draining";
+  return store_writable(r->store) && !ledger_failed(r->ledger) ? "writable" : "read-only";
+}
+
+void healthz(struct region *r, struct wire_exchange *x) {
+  char text[160];
+  const char *state = region_state(r);
+  int n = snprintf(text, sizeof text, "{\"state\":\"%s\",\"region\":\"%s\",\"ledger\":\"%s\"}\n", state,
+                   r->name, ledger_failed(r->ledger) ? "failed" : "ok");
+  /* A read-only region still answers reads: only a draining one wants no more clients. */
+  dispatch_reply(x, state[0] == 'd' ? 503 : 200, "application/json", slice_of(text, n > 0 ? (size_t)n : 0));
+}
+
+struct figure {
+  const char *name, *type, *help;
+  uint64_t value;
+};
+
+static void put_all(const struct figure *f, size_t count, struct buf *out) {
+  for (size_t i = 0; i < count; i++)
+    buf_printf(out, "# HELP domicile_%s %s\n# TYPE domicile_%s %s\ndomicile_%s %llu\n", f[i].name, f[i].help,
+               f[i].name, f[i].type, f[i].name, (unsigned long long)f[i].value);
+}
+#define PUT_ALL(FIGURES, OUT) put_all(FIGURES, sizeof(FIGURES) / sizeof(FIGURES)[0], OUT)
+
+static void put_requests(struct region *r, struct buf *out) {
+  struct serve_metrics *m = &r->metrics;
+  struct wire_server_stats w;
+  wire_server_stats(r->server, &w);
+  const struct figure figures[] = {
+      {"s3_requests_total", "counter", "S3 requests answered", atomic_load(&m->requests)},
+      {"s3_errors_4xx_total", "counter", "S3 answers 400 to 499", atomic_load(&m->errors_4xx)},
+      {"s3_errors_5xx_total", "counter", "S3 answers 500 to 599", atomic_load(&m->errors_5xx)},
+      {"s3_refused_total", "counter", "Requests the charter refused (451)", atomic_load(&m->refused_451)},
+      {"s3_forwarded_total", "counter", "Requests sent on to another region", atomic_load(&m->forwarded)},
+      {"s3_held_total", "counter", "Requests held at a fence", atomic_load(&m->held)},
+      {"s3_bytes_in_total", "counter", "Bytes of request bodies", atomic_load(&m->bytes_in)},
+      {"s3_bytes_out_total", "counter", "Bytes of answers", atomic_load(&m->bytes_out)},
+      {"forwarding", "gauge", "Requests waiting for other regions now", atomic_load(&r->forwarding)},
+      {"http_connections", "gauge", "Connections now", w.connections},
+      {"http_accepted_total", "counter", "Connections accepted", w.accepted},
+      {"http_requests_total", "counter", "Requests with a whole head", w.requests},
+      {"http_refused_heads_total", "counter", "Heads malformed, too large or too late", w.refused_heads},
+      {"http_refused_full_total", "counter", "Connections refused at a cap", w.refused_full},
+      {"http_slow_aborts_total", "counter", "Clients cut for being too slow", w.slow_aborts}};
+  PUT_ALL(figures, out);
+}
+
+static void put_storage(struct region *r, struct buf *out) {
+  struct store_stats s;
+  struct vault_stats v;
+  store_stats(r->store, &s);
+  vault_stats(store_vault(r->store), &v);
+  const struct figure figures[] = {
+      {"writable", "gauge", "1 while the region takes writes", s.writable && !ledger_failed(r->ledger)},
+      {"log_lsn", "gauge", "Last change applied", s.applied_lsn},
+      {"log_commits_total", "counter", "Commits", s.commits},
+      {"log_batches_total", "counter", "Log writes; commits share them", s.batches},
+      {"log_retries_total", "counter", "Commits whose guard had changed", s.retries},
+      {"log_bytes", "gauge", "Bytes of log segments in use", s.log_bytes},
+      {"log_live_bytes", "gauge", "Bytes of live records", s.log_live_bytes},
+      {"log_segments", "gauge", "Log segments", s.segments},
+      {"disk_free_bytes", "gauge", "Free bytes of the data folder's disk", s.free_bytes},
+      {"vault_slots_used", "gauge", "Key slots in use", v.slots_used},
+      {"vault_slots_damaged", "gauge", "Key slots bad in both copies", v.slots_damaged},
+      {"vault_slots_old_kek", "gauge", "Key slots wrapped by an older KEK", v.slots_old_kek},
+      {"vault_creates_total", "counter", "Keys made", v.creates},
+      {"vault_drops_total", "counter", "Keys shredded", v.drops},
+      {"ledger_entries", "gauge", "Entries in the ledger", ledger_size(r->ledger)},
+      {"ledger_lsn", "gauge", "Last change that the ledger has taken up", ledger_cursor(r->ledger)},
+      {"ledger_failed", "gauge", "1 after the ledger failed, until restart", ledger_failed(r->ledger)}};
+  PUT_ALL(figures, out);
+}
+
+void metrics(struct region *r, struct wire_exchange *x) {
+  BUF_AUTO out = BUF_INIT;
+  put_requests(r, &out);
+  put_storage(r, &out);
+  dispatch_reply(x, out.failed ? 500 : 200, "text/plain; version=0.0.4", buf_slice(&out));
+}

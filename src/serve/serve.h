@@ -1,0 +1,107 @@
+/* Serve: one region as a running process. The only facade of the serve room.
+ *
+ * Glossary
+ *   config       what one daemon is told: flags before environment before file
+ *   data folder  all of a region's state; its lock belongs to one process
+ *   secrets      KEKs, seeds and keys: files outside the data folder, closed to other users
+ *   dev          one region alone with a built-in charter, plain HTTP
+ *   admin        the interface for operators, over DATA/admin.sock or with an operator key
+ *   drain        finish what is in flight, take nothing new
+ *
+ * Invariant: nothing listens before the region is whole (charter in force, log recovered, ledger not ahead
+ * of its log), and no secret lies under the data folder. daemon.c and config_check.c enforce it. */
+#ifndef DOMICILE_SERVE_SERVE_H
+#define DOMICILE_SERVE_SERVE_H
+
+#include "base/arena.h"
+#include "base/bytes.h"
+#include "base/log.h"
+#include "base/yaml.h"
+
+enum {
+  SERVE_LISTEN_MAX = 8,                /* IPv4 and IPv6 of a few networks; wire takes 16 with the socket */
+  SERVE_DOMAINS_MAX = 8,               /* names one endpoint is known by */
+  SERVE_DEV_KEYS_MAX = 64,             /* --key on one command line */
+  SERVE_DRAIN_MS_DEFAULT = 20000,      /* below the 30 s after which supervisors kill */
+  SERVE_CONFIG_MEMORY_MAX = 256 * 1024 /* paths made from the file's texts */
+};
+
+/* What one daemon is told. Texts belong to `memory`, `doc` or the caller's argv. */
+struct serve_config {
+  struct arena *memory;
+  struct yaml_doc *doc; /* NULL without a file */
+  const char *data;
+  const char *kek_folder;
+  const char *region_name;
+  uint64_t region_number;
+  const char *seed_file, *route_key_file;
+  const char *charter_file, *charter_signature_file, *charter_public_key_file;
+  const char *accounts_file, *operators_file;
+  const char *deployment, *domain;
+  const char *listen[SERVE_LISTEN_MAX];
+  size_t listen_count;
+  const char *host_names[SERVE_DOMAINS_MAX]; /* BUCKET.NAME addresses a bucket */
+  size_t host_count;
+  const char *default_layout; /* of buckets created without one */
+  const char *pinned_region;  /* SigV4 region name accepted; NULL: any */
+  uint64_t workers, drain_ms; /* 0: default */
+  unsigned log;               /* enum log_level */
+  bool insecure;
+  bool dev;
+  const char *dev_keys[SERVE_DEV_KEYS_MAX]; /* ACCESS:SECRET[:ACCOUNT] */
+  size_t dev_key_count;
+  const char *fault_point; /* tests only: "STEP" or "STEP:N", die there the N-th time */
+};
+
+/* Defaults. Returns: DOM_NO_MEMORY. Release with serve_config_done. */
+enum dom_code serve_config_init(struct serve_config *c, struct dom_err *err);
+void serve_config_done(struct serve_config *c);
+/* Reads a file over the defaults. Relative paths in it are relative to the file's folder. The format is
+ * documented in deploy/domicile.yaml. Returns: DOM_INVALID with file:line:column; DOM_NOT_FOUND, DOM_IO. */
+enum dom_code serve_config_load(struct serve_config *c, const char *path, struct dom_err *err);
+/* DOMICILE_DATA, DOMICILE_LISTEN (comma-separated), DOMICILE_WORKERS, DOMICILE_LOG over it. */
+enum dom_code serve_config_environment(struct serve_config *c, struct dom_err *err);
+/* One level name. DOM_INVALID names the known ones. */
+enum dom_code serve_config_log(struct serve_config *c, const char *level, struct dom_err *err);
+/* Whether all of it makes sense together: complete, no secret below the data folder, no plain HTTP
+ * beyond loopback unless insecure. Opens nothing but secret files. Returns: DOM_INVALID, DOM_DENIED. */
+enum dom_code serve_config_check(const struct serve_config *c, struct dom_err *err);
+
+/* ---- secrets in files ------------------------------------------------------------------- */
+
+/* A key of 32 bytes: raw, or 64 hex digits and an optional newline. Returns: DOM_DENIED when group or
+ * others have any access, DOM_INVALID other content, DOM_NOT_FOUND, DOM_IO. */
+enum dom_code serve_secret_read(const char *path, uint8_t out[32], struct dom_err *err);
+/* A new random key as 64 hex digits, mode 0600. Durable: at return. DOM_EXISTS when something is there. */
+enum dom_code serve_secret_create(const char *path, uint8_t out[32], struct dom_err *err);
+/* A public key: 64 hex digits, or a verifier key NAME+ID+KEY. */
+enum dom_code serve_public_read(const char *path, uint8_t out[32], struct dom_err *err);
+/* A whole small file. `secret`: refused when group or others have any access. */
+enum dom_code serve_file_read(const char *path, bool secret, size_t max, struct buf *out,
+                              struct dom_err *err);
+
+/* ---- names -------------------------------------------------------------------------------- */
+
+/* The ledger's origin, DOMAIN/DEPLOYMENT/REGION: also the name of the region's verifier key. */
+void serve_origin(const struct serve_config *c, struct buf *out);
+/* The id in superblocks and statements: the first 16 bytes of SHA-256("domicile deployment 1\n" ‖ DOMAIN ‖
+ * "/" ‖ DEPLOYMENT). Two deployments never read each other's folders. */
+void serve_deployment_id(const struct serve_config *c, uint8_t out[16]);
+/* Appends DATA/admin.sock. */
+void serve_admin_path(const char *data, struct buf *out);
+
+/* ---- the daemon ----------------------------------------------------------------------------- */
+
+/* Serves until a signal: opens the region, prints "listening on http://…" on stdout for each TCP
+ * listener when ready, logs on stderr. SIGTERM and SIGINT drain, a second one ends the process at once;
+ * SIGHUP reloads charter and keys, or keeps all of the old.
+ *   out_signal  the signal that ended it
+ * Returns: DOM_OK after an orderly end; DOM_BUSY a port or the folder is taken; DOM_INCOMPATIBLE
+ * another region's folder; DOM_INVALID, DOM_DENIED a setting; DOM_IO, DOM_NO_SPACE, DOM_CORRUPT.
+ * Threads: the main thread, before any other. */
+enum dom_code serve_run(struct serve_config *c, int *out_signal, struct dom_err *err);
+/* Fills what a --dev region is made of: names, keys folder (c->kek_folder, or DATA.keys), the secrets in
+ * it (made when absent), the built-in charter. c->region_name, data, listen and dev_keys are given. */
+enum dom_code serve_dev_prepare(struct serve_config *c, struct dom_err *err);
+
+#endif

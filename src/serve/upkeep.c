@@ -1,0 +1,24 @@
+/* The timer of a region: goes on with handoffs whose messages or whose process were lost. */
+#include "serve/daemon.h"
+
+static uint64_t mono_ms(struct region *r) {
+  return clock_mono_ns(r->clock) / 1000000;
+}
+
+void *upkeep_main(void *region) {
+  struct region *r = region;
+  uint64_t quiet_until = 0;
+  while (!atomic_load(&r->stopping)) {
+    struct dom_err err = {0};
+    bool did = false;
+    enum dom_code code = mover_upkeep(r->mover, &did, &err);
+    if (code && mono_ms(r) >= quiet_until) {
+      log_event(
+          LOG_WARN, "serve", "", "handoffs wait",
+          LOG_FIELDS({.name = "code", .text = dom_code_name(code)}, {.name = "detail", .text = err.text}));
+      quiet_until = mono_ms(r) + DAEMON_LOG_QUIET_MS;
+    }
+    if (!did || code) clock_sleep_ms(r->clock, DAEMON_UPKEEP_MS);
+  }
+  return NULL;
+}
