@@ -21,6 +21,7 @@ bool wire_body_length(const struct wire_exchange *x, uint64_t *out_length) {
 }
 
 uint64_t wire_body_taken(const struct wire_exchange *x) {
+  assert(x != NULL);
   return x->body.taken;
 }
 
@@ -32,6 +33,7 @@ static size_t buffered(const struct wire_worker *w) {
 /* Reads from the socket into `out`; an end of input here is too early. */
 static enum dom_code read_more(struct wire_exchange *x, void *out, size_t cap, size_t *out_len,
                                struct dom_err *err) {
+  assert(cap > 0 && !x->body.done);
   size_t n;
   enum dom_code c = wire_io_read(&x->conn->io, &x->read_pace, out, cap, &n);
   if (c == DOM_TIMEOUT || c == DOM_BUSY) {
@@ -119,6 +121,7 @@ static enum dom_code read_chunked(struct wire_exchange *x, uint8_t *out, size_t 
 
 /* RFC 9110 §10.1.1: only now does the client learn that its body is wanted. */
 static enum dom_code send_continue(struct wire_exchange *x, struct dom_err *err) {
+  assert(x->body.continue_pending && x->body.taken == 0);
   static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
   x->body.continue_pending = false;
   if (x->reply.phase > REPLY_BEGUN) return DOM_OK; /* the final reply is under way: too late to ask */
@@ -168,6 +171,7 @@ enum dom_code wire_body_read_all(struct wire_exchange *x, size_t size_max, struc
 }
 
 bool body_is_keepable(const struct wire_exchange *x) {
+  assert(x->worker != NULL);
   const struct exchange_body *b = &x->body;
   if (b->failed != DOM_OK) return false;
   if (b->done) return true;

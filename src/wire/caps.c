@@ -24,6 +24,7 @@ bool caps_init(struct caps *c, size_t expected) {
 }
 
 void caps_done(struct caps *c) {
+  assert(c != NULL);
   for (size_t i = 0; c->buckets != NULL && i < c->bucket_count; i++) {
     struct caps_entry *e = c->buckets[i];
     while (e != NULL) {
@@ -37,6 +38,7 @@ void caps_done(struct caps *c) {
 }
 
 struct caps_key caps_key_of(const struct sockaddr_storage *a) {
+  assert(a->ss_family == AF_UNIX || a->ss_family == AF_INET || a->ss_family == AF_INET6);
   struct caps_key k = {.local = a->ss_family == AF_UNIX};
   if (a->ss_family == AF_INET) {
     struct sockaddr_in v4;
@@ -82,6 +84,7 @@ static struct caps_entry **find(struct caps *c, const uint8_t bytes[16]) {
 }
 
 bool caps_take(struct caps *c, const struct caps_key *k, unsigned max) {
+  assert(max > 0);
   uint8_t bytes[16];
   counted_bytes(k, bytes);
   struct caps_entry **at = find(c, bytes);

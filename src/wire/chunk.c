@@ -16,6 +16,7 @@ static bool is_line_byte(uint8_t c) {
 }
 
 static enum chunk_phase in_size(struct chunk_state *c, uint8_t byte) {
+  assert(c->digits <= CHUNK_SIZE_DIGITS_MAX);
   int v = hex_value(byte);
   if (v >= 0) {
     if (++c->digits > CHUNK_SIZE_DIGITS_MAX) return CHUNK_BAD;
@@ -33,12 +34,14 @@ static enum chunk_phase in_extension(uint8_t byte) {
 }
 
 static enum chunk_phase after_size(struct chunk_state *c, uint8_t byte) {
+  assert(c->digits > 0);
   if (byte != '\n') return CHUNK_BAD;
   c->overhead = 0;
   return c->left > 0 ? CHUNK_DATA : CHUNK_TRAILER_START;
 }
 
 static enum chunk_phase after_data(struct chunk_state *c, uint8_t byte) {
+  assert(c->left == 0);
   if (byte != '\n') return CHUNK_BAD;
   *c = (struct chunk_state){0};
   return CHUNK_SIZE;
@@ -63,6 +66,7 @@ static enum chunk_phase in_trailer(enum chunk_phase phase, uint8_t byte) {
 }
 
 static enum chunk_phase step(struct chunk_state *c, uint8_t byte) {
+  assert(c->phase != CHUNK_DATA && c->phase < CHUNK_END);
   switch (c->phase) {
   case CHUNK_SIZE:
     return in_size(c, byte);

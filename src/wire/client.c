@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "wire/client_pool.h"
+#include "wire/head_rules.h"
 
 enum {
   /* Fields of one answer: as many and as large as we take in a request. */
@@ -88,12 +89,6 @@ static int on_seek(void *arg, curl_off_t offset, int origin) {
   return offset == 0 && origin == SEEK_SET && k->outcome->pulled == 0 ? CURL_SEEKFUNC_OK : CURL_SEEKFUNC_FAIL;
 }
 
-static struct slice trim(struct slice s) {
-  while (s.len > 0 && (s.data[0] == ' ' || s.data[0] == '\t')) s = slice_cut(s, 1, s.len);
-  while (s.len > 0 && s.data[s.len - 1] <= ' ') s.len--;
-  return s;
-}
-
 /* Splits the collected lines into fields; the first line is the status line. */
 static size_t split_fields(struct slice text, struct wire_field out[WIRE_FIELDS_MAX]) {
   size_t count = 0;
@@ -102,9 +97,10 @@ static size_t split_fields(struct slice text, struct wire_field out[WIRE_FIELDS_
     struct slice line = slice_cut(text, 0, end);
     text = slice_cut(text, end < text.len ? end + 1 : end, text.len);
     size_t colon = slice_find(line, ':');
-    if (first || colon == 0 || colon == line.len || count == WIRE_FIELDS_MAX) continue;
-    out[count++] = (struct wire_field){.name = trim(slice_cut(line, 0, colon)),
-                                       .value = trim(slice_cut(line, colon + 1, line.len))};
+    if (line.len > 0 && line.data[line.len - 1] == '\r') line.len--;
+    if (first || colon == 0 || colon >= line.len || count == WIRE_FIELDS_MAX) continue;
+    out[count++] = (struct wire_field){.name = head_trim(slice_cut(line, 0, colon)),
+                                       .value = head_trim(slice_cut(line, colon + 1, line.len))};
   }
   assert(count <= WIRE_FIELDS_MAX);
   return count;
@@ -115,6 +111,8 @@ static enum dom_code deliver_answer(struct call *k) {
   curl_easy_getinfo(k->handle->easy, CURLINFO_RESPONSE_CODE, &status);
   assert(!k->answered);
   if (status < 200) return DOM_OK; /* 100 Continue and friends: the real one follows */
+  if (status > 599) /* no such class (RFC 9110 §15): whoever passes it on would be wrong too */
+    return dom_fail(k->err, DOM_UNAVAILABLE, "wire/client: answer", "the answer has an impossible status");
   k->answered = true;
   k->outcome->status = (unsigned)status;
   if (k->request->answer == NULL) return DOM_OK;

@@ -16,6 +16,7 @@ static pthread_mutex_t *park_lock(struct wire_server *s, int fd) {
 }
 
 static void list_add(struct wire_server *s, struct wire_conn *c) {
+  assert(c->next == NULL && c->prev == NULL);
   c->next = s->conns;
   if (s->conns != NULL) s->conns->prev = c;
   s->conns = c;
@@ -37,6 +38,7 @@ static void list_remove(struct wire_server *s, struct wire_conn *c) {
 
 /* Decides under the lock whether the connection is admitted, refused with 503, or dropped. */
 static bool admit(struct wire_server *s, struct wire_conn *c) {
+  assert(s->refused_count <= s->conn_count);
   unsigned admitted = s->conn_count - s->refused_count;
   bool room = admitted < s->options.connections_max;
   if (room && !c->address.local) {
@@ -50,6 +52,7 @@ static bool admit(struct wire_server *s, struct wire_conn *c) {
 }
 
 static bool watch_first(struct wire_server *s, struct wire_conn *c) {
+  assert(c->io.fd >= 0);
   struct epoll_event e = {.events = EPOLLIN | EPOLLRDHUP | EPOLLONESHOT, .data.ptr = c};
   return epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, c->io.fd, &e) == 0;
 }
@@ -85,6 +88,7 @@ bool conn_accept(struct wire_server *s, unsigned listener, int fd, const struct 
 }
 
 void conn_close(struct wire_server *s, struct wire_conn *c, bool reset) {
+  assert(c != NULL);
   pthread_mutex_lock(&s->lock);
   list_remove(s, c);
   if (c->counted) caps_give(&s->caps, &c->address);
@@ -113,6 +117,7 @@ void conn_park(struct wire_server *s, struct wire_conn *c, bool idle, uint64_t d
 }
 
 void conn_sweep(struct wire_server *s, uint64_t now_ns) {
+  assert(s != NULL);
   bool draining = atomic_load(&s->draining);
   pthread_mutex_lock(&s->lock);
   for (struct wire_conn *c = s->conns; c != NULL; c = c->next) {

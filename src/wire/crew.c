@@ -57,6 +57,7 @@ bool crew_join(struct crew *c) {
 }
 
 static void call_stand_ins(struct crew *c, unsigned count) {
+  assert(count > 0);
   pthread_mutex_lock(&c->lock);
   for (unsigned i = 0; i < count; i++) pthread_cond_signal(&c->stand_in);
   pthread_mutex_unlock(&c->lock);
@@ -96,6 +97,7 @@ struct look {
 };
 
 static struct look look_now(const struct crew *c) {
+  assert(c != NULL);
   return (struct look){.turns = atomic_load(&c->turns),
                        .wall_ns = clock_ns(CLOCK_MONOTONIC),
                        .used_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID)};

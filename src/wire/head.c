@@ -46,6 +46,7 @@ struct collector {
 };
 
 static int on_field(llhttp_t *p, const char *at, size_t len) {
+  assert(p->data != NULL && len > 0);
   struct wire_head *h = ((struct collector *)p->data)->head;
   if (h->field_count == WIRE_FIELDS_MAX) return HPE_USER;
   /* A value that never comes is empty, not absent: it keeps a place in the buffer. */
@@ -54,25 +55,22 @@ static int on_field(llhttp_t *p, const char *at, size_t len) {
   return HPE_OK;
 }
 
-static struct slice trimmed(struct slice s) {
-  while (s.len > 0 && (s.data[0] == ' ' || s.data[0] == '\t')) s = slice_cut(s, 1, s.len);
-  while (s.len > 0 && (s.data[s.len - 1] == ' ' || s.data[s.len - 1] == '\t')) s.len--;
-  return s;
-}
-
 static int on_value(llhttp_t *p, const char *at, size_t len) {
+  assert(p->data != NULL && at != NULL);
   struct wire_head *h = ((struct collector *)p->data)->head;
   if (h->field_count == 0) return HPE_USER;
-  h->fields[h->field_count - 1].value = trimmed(slice_of(at, len));
+  h->fields[h->field_count - 1].value = head_trim(slice_of(at, len));
   return HPE_OK;
 }
 
 static int on_complete(llhttp_t *p) {
+  assert(p->data != NULL);
   ((struct collector *)p->data)->complete = true;
   return 1; /* no body follows inside this buffer */
 }
 
 static void take_method(struct wire_head *h, unsigned method) {
+  assert(method != HTTP_CONNECT);
   switch (method) {
   case HTTP_GET:
     h->method = WIRE_METHOD_GET;
@@ -99,6 +97,7 @@ static void take_method(struct wire_head *h, unsigned method) {
 }
 
 static struct head_refusal parse_with_llhttp(struct slice bytes, struct wire_head *h) {
+  assert(h->field_count == 0);
   static const llhttp_settings_t settings = {
       .on_header_field = on_field, .on_header_value = on_value, .on_headers_complete = on_complete};
   struct collector collector = {.head = h};
@@ -120,6 +119,7 @@ static struct head_refusal parse_with_llhttp(struct slice bytes, struct wire_hea
 }
 
 static struct head_refusal parse(struct slice bytes, struct wire_head *h) {
+  assert(h->method_text.data == NULL);
   if (bytes.len > WIRE_HEAD_BYTES_MAX) return (struct head_refusal){431, "head too large"};
   struct head_refusal r = head_rules_bytes(bytes);
   if (r.status != 0) return r;

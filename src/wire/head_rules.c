@@ -10,7 +10,15 @@ bool head_is_token_char(uint8_t c) {
   return c > 0x20 && c < 0x7f && memchr("!#$%&'*+-.^_`|~", c, 15) != NULL;
 }
 
+struct slice head_trim(struct slice s) {
+  assert(s.data != NULL || s.len == 0);
+  while (s.len > 0 && (s.data[0] == ' ' || s.data[0] == '\t')) s = slice_cut(s, 1, s.len);
+  while (s.len > 0 && (s.data[s.len - 1] == ' ' || s.data[s.len - 1] == '\t')) s.len--;
+  return s;
+}
+
 static bool all_token(struct slice s) {
+  assert(s.data != NULL || s.len == 0);
   for (size_t i = 0; i < s.len; i++)
     if (!head_is_token_char(s.data[i])) return false;
   return s.len > 0;
@@ -32,6 +40,7 @@ static struct head_refusal check_field_line(struct slice line) {
 }
 
 static struct head_refusal check_start_bytes(struct slice line) {
+  assert(line.len > 0);
   for (size_t i = 0; i < line.len; i++)
     if (line.data[i] < 0x20 || line.data[i] >= 0x7f) return REFUSE(400, "bad byte in the request line");
   return ACCEPT;
@@ -58,6 +67,7 @@ struct head_refusal head_rules_bytes(struct slice head) {
 
 /* RFC 9112 §2.3: "HTTP/" DIGIT "." DIGIT, nothing else. */
 static struct head_refusal take_version(struct slice text, struct wire_head *h) {
+  assert(h->minor == 0);
   if (text.len != 8 || memcmp(text.data, "HTTP/", 5) != 0 || text.data[6] != '.')
     return REFUSE(400, "malformed HTTP version");
   uint8_t major = text.data[5], minor = text.data[7];
@@ -84,6 +94,7 @@ struct head_refusal head_rules_start_line(struct slice line, struct wire_head *h
 
 /* RFC 3986 §3.2: host and port, without userinfo. Lenient inside, strict about separators. */
 static bool host_is_sound(struct slice host) {
+  assert(host.data != NULL);
   for (size_t i = 0; i < host.len; i++) {
     uint8_t c = host.data[i];
     if (c <= ' ' || c >= 0x7f || memchr("/?#@\\\"<>^`{|}", c, 13) != NULL) return false;
@@ -92,6 +103,7 @@ static bool host_is_sound(struct slice host) {
 }
 
 static struct head_refusal check_host(struct wire_head *h) {
+  assert(h->host.data == NULL);
   size_t hosts = wire_head_count(h, "host");
   if (hosts > 1) return REFUSE(400, "more than one Host");
   if (hosts == 0) return h->minor == 0 ? ACCEPT : REFUSE(400, "Host is missing");
@@ -102,6 +114,7 @@ static struct head_refusal check_host(struct wire_head *h) {
 /* RFC 9112 §3.2.2: a server must accept the absolute form. Its authority must say what Host
  * says, so that no two readers see two hosts. Cuts `rest` down to the path. */
 static struct head_refusal take_absolute(const struct wire_head *h, struct slice *rest) {
+  assert(rest->len > 0 && rest->data[0] != '/');
   size_t skip = 0;
   if (rest->len > 7 && slice_equal_nocase(slice_cut(*rest, 0, 7), SLICE_LIT("http://"))) skip = 7;
   if (rest->len > 8 && slice_equal_nocase(slice_cut(*rest, 0, 8), SLICE_LIT("https://"))) skip = 8;
@@ -136,6 +149,7 @@ static struct head_refusal split_target(struct wire_head *h) {
 /* Content-Length and Transfer-Encoding: exactly one way to tell where the body ends
  * (RFC 9112 §6.3; what may be repaired there is refused here). */
 static struct head_refusal check_framing(struct wire_head *h) {
+  assert(!h->has_length && !h->chunked);
   size_t lengths = wire_head_count(h, "content-length");
   size_t codings = wire_head_count(h, "transfer-encoding");
   if (lengths > 1) return REFUSE(400, "more than one Content-Length");
@@ -157,11 +171,10 @@ static struct head_refusal check_framing(struct wire_head *h) {
 
 /* True when the comma-separated list in `value` holds `token`. */
 static bool list_has(struct slice value, struct slice token) {
+  assert(token.len > 0);
   while (value.len > 0) {
     size_t comma = slice_find(value, ',');
-    struct slice item = slice_cut(value, 0, comma);
-    while (item.len > 0 && (item.data[0] == ' ' || item.data[0] == '\t')) item = slice_cut(item, 1, item.len);
-    while (item.len > 0 && (item.data[item.len - 1] == ' ' || item.data[item.len - 1] == '\t')) item.len--;
+    struct slice item = head_trim(slice_cut(value, 0, comma));
     if (slice_equal_nocase(item, token)) return true;
     value = slice_cut(value, comma < value.len ? comma + 1 : comma, value.len);
   }
@@ -170,6 +183,7 @@ static bool list_has(struct slice value, struct slice token) {
 
 /* RFC 9112 §9.3: 1.1 stays open unless told, 1.0 closes unless told; close always wins. */
 static void take_keep_alive(struct wire_head *h) {
+  assert(h->minor <= 1);
   h->keep_alive = h->minor >= 1;
   bool close = false;
   struct slice value;
@@ -181,6 +195,7 @@ static void take_keep_alive(struct wire_head *h) {
 }
 
 static struct head_refusal check_expect(struct wire_head *h) {
+  assert(!h->expect_continue);
   struct slice value;
   for (size_t at = 0; wire_head_next(h, "expect", &at, &value);) {
     if (!slice_equal_nocase(value, SLICE_LIT("100-continue"))) return REFUSE(417, "unknown expectation");

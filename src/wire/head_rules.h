@@ -17,6 +17,8 @@ struct head_refusal head_rules_start_line(struct slice line, struct wire_head *h
 /* Checks the fields together with the start line; fills what is derived from them. */
 struct head_refusal head_rules_meaning(struct wire_head *h);
 
+/* Without the blanks around it (RFC 9110 §5.6.3: space and tab). Borrows from s. */
+struct slice head_trim(struct slice s);
 /* Characters of an RFC 9110 §5.6.2 token. */
 bool head_is_token_char(uint8_t c);
 

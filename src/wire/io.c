@@ -13,6 +13,7 @@
 enum { SLOW_CHECK_MS = 250 }; /* how often a waiting worker looks whether it has to give way */
 
 static ssize_t socket_read(struct wire_io *io, void *out, size_t cap) {
+  assert(io->fd >= 0 && cap > 0);
   ssize_t n;
   do n = recv(io->fd, out, cap, MSG_DONTWAIT);
   while (n < 0 && errno == EINTR);
@@ -20,6 +21,7 @@ static ssize_t socket_read(struct wire_io *io, void *out, size_t cap) {
 }
 
 static ssize_t socket_write(struct wire_io *io, const struct iovec *parts, size_t count) {
+  assert(io->fd >= 0 && count > 0);
   struct msghdr m = {.msg_iov = (struct iovec *)(uintptr_t)parts, .msg_iovlen = count};
   ssize_t n;
   do n = sendmsg(io->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -139,6 +141,7 @@ enum dom_code wire_io_read(struct wire_io *io, struct wire_pace *pace, void *out
 
 /* Moves the list of parts past `n` written bytes; returns how many parts are done. */
 static size_t advance(struct iovec *parts, size_t count, size_t n) {
+  assert(parts != NULL);
   size_t done = 0;
   while (done < count && n >= parts[done].iov_len) n -= parts[done++].iov_len;
   if (done < count) {

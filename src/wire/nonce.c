@@ -50,6 +50,7 @@ struct nonces *nonces_new(uint64_t window_ms, size_t max, uint64_t now_ms) {
 }
 
 void nonces_free(struct nonces *n) {
+  assert(n == NULL || n->max > 0);
   if (n == NULL) return;
   dom_free(n->now.entries);
   dom_free(n->before.entries);

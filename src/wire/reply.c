@@ -11,6 +11,7 @@ bool wire_reply_field_is_own(struct slice name) {
 }
 
 static bool ends_a_line(struct slice s) {
+  assert(s.data != NULL || s.len == 0);
   for (size_t i = 0; i < s.len; i++)
     if ((s.data[i] < 0x20 && s.data[i] != '\t') || s.data[i] == 0x7f) return true;
   return false;
@@ -65,6 +66,7 @@ static bool decide_keep(const struct wire_exchange *x) {
 }
 
 static void append_framing(struct wire_exchange *x, struct buf *b) {
+  assert(!x->reply.chunked || x->reply.length == WIRE_LENGTH_UNKNOWN);
   const struct exchange_reply *r = &x->reply;
   bool silent = r->status == 204 || (r->status == 304 && r->length == 0);
   if (r->chunked) {

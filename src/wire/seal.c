@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "base/codec.h"
+#include "wire/head_rules.h"
 
 enum { SEAL_FIELDS_MAX = WIRE_FIELDS_MAX + WIRE_ENVELOPE_FIELDS };
 
@@ -43,12 +44,6 @@ static void put_lower16be(struct buf *b, struct slice name) {
   for (size_t i = 0; i < name.len; i++) buf_append_byte(b, lower(name.data[i]));
 }
 
-static struct slice trim(struct slice s) {
-  while (s.len > 0 && (s.data[0] == ' ' || s.data[0] == '\t')) s = slice_cut(s, 1, s.len);
-  while (s.len > 0 && (s.data[s.len - 1] == ' ' || s.data[s.len - 1] == '\t')) s.len--;
-  return s;
-}
-
 enum dom_code seal_head_bytes(const struct seal_claim *c, const struct wire_field *const *fields,
                               size_t count, struct buf *out) {
   const struct wire_field *sorted[SEAL_FIELDS_MAX];
@@ -67,7 +62,7 @@ enum dom_code seal_head_bytes(const struct seal_claim *c, const struct wire_fiel
   put_u16be(out, (uint16_t)n);
   for (size_t i = 0; i < n; i++) {
     put_lower16be(out, sorted[i]->name);
-    put_bytes32be(out, trim(sorted[i]->value));
+    put_bytes32be(out, head_trim(sorted[i]->value));
   }
   assert(n <= SEAL_FIELDS_MAX);
   return buf_check(out, NULL);

@@ -94,6 +94,7 @@ enum dom_code wire_server_new(const struct wire_server_options *options, wire_ha
 }
 
 static void close_listeners(struct wire_server *s) {
+  assert(s->listener_count <= WIRE_LISTENERS_MAX);
   for (unsigned i = 0; i < s->listener_count; i++) {
     struct wire_listener *l = &s->listeners[i];
     if (l->fd < 0) continue;
@@ -107,6 +108,7 @@ static void close_listeners(struct wire_server *s) {
 
 /* Returns: false when the machine is out of descriptors or memory. */
 static bool accept_some(struct wire_server *s, unsigned listener) {
+  assert(listener < s->listener_count);
   for (int i = 0; i < ACCEPT_BATCH; i++) {
     struct sockaddr_storage from = {0};
     socklen_t len = sizeof from;

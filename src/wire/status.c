@@ -51,6 +51,7 @@ static const struct status_row rows[] = {
 };
 
 static const struct status_row *find(unsigned status) {
+  assert(status >= 100 && status <= 599);
   for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
     if (rows[i].status == status) return &rows[i];
   return NULL;

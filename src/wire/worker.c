@@ -145,6 +145,7 @@ static void to_next(struct wire_worker *w, struct wire_conn *c) {
 
 /* Runs one request whose head is in the buffer. False: the connection is no longer ours. */
 static bool run(struct wire_worker *w, struct wire_conn *c, size_t head_len) {
+  assert(head_len > 0 && head_len <= w->in_len - w->in_pos);
   struct wire_server *s = w->server;
   const char *why = NULL;
   unsigned status = wire_head_parse(slice_of(w->input + w->in_pos, head_len), &w->x.head, &why);
@@ -176,6 +177,7 @@ static bool run(struct wire_worker *w, struct wire_conn *c, size_t head_len) {
 }
 
 static const char *why_of(unsigned status) {
+  assert(status >= 400);
   switch (status) {
   case 408:
     return "The request head took too long.";
