@@ -186,7 +186,8 @@ static enum dom_code segment_begin(struct log *l, uint32_t number, struct dom_er
   pthread_mutex_unlock(&l->lock);
   memcpy(h.chain, l->chain, SHA256_SIZE);
   segment_header_encode(&h, &block);
-  if (block.failed || l->aligned_cap < SEGMENT_HEADER_SIZE) return buf_check(&block, err);
+  if (block.failed) return buf_check(&block, err);
+  assert(l->aligned_cap >= SEGMENT_HEADER_SIZE);
   memcpy(l->aligned, block.data, SEGMENT_HEADER_SIZE);
   log_path(l, number, path);
   struct disk_file *f = NULL;
@@ -228,7 +229,7 @@ static enum dom_code segment_next(struct log *l, bool *final, struct dom_err *er
 
 /* ---- append ---- */
 
-static enum dom_code aligned_reach(struct log *l, size_t size, struct dom_err *err) {
+enum dom_code log_aligned_reach(struct log *l, size_t size, struct dom_err *err) {
   size_t rounded = (size + DISK_ALIGN - 1) / DISK_ALIGN * DISK_ALIGN;
   if (rounded <= l->aligned_cap) return DOM_OK;
   rounded += rounded / 2;
@@ -295,7 +296,7 @@ enum dom_code log_append(struct log *l, struct log_record *records, size_t count
   assert(count > 0 && records[0].lsn == l->last_lsn + 1);
   assert(size <= l->segment_bytes - SEGMENT_HEADER_SIZE);
   if (l->broken) return dom_fail(err, DOM_READ_ONLY, "store/log: append", "a write failed before");
-  enum dom_code code = aligned_reach(l, (size_t)size, err);
+  enum dom_code code = log_aligned_reach(l, (size_t)size, err);
   if (code == DOM_OK && !buf_reserve(&l->batch, LOG_RECORD_HEADER)) code = buf_check(&l->batch, err);
   if (code != DOM_OK) return code; /* nothing was written: not final */
   bool final = true;

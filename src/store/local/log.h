@@ -57,8 +57,10 @@ struct log_options {
   uint64_t segment_bytes; /* of segments made from now on, a multiple of 4096 */
 };
 
-/* Finds the end of the log, checks it and replays records with lsn > after_lsn. Writes nothing
- * but the folder itself; the first append begins a fresh generation.
+/* Finds the end of the log, checks it and replays records with lsn > after_lsn. Writes the last
+ * batch once more as it stands: it may be there only in a cache, left by a write that failed
+ * before a restart without a power cut. The first append begins a fresh generation.
+ * Durable: all that was replayed.
  * Returns: DOM_CORRUPT damage (the text names segment and offset), DOM_INCOMPATIBLE a segment of
  * an unknown version, DOM_IO, DOM_NO_MEMORY, or what fn returned. */
 enum dom_code log_open(const struct log_options *o, uint64_t after_lsn, log_replay_fn fn, void *arg,

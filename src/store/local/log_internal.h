@@ -39,6 +39,8 @@ struct log {
 
 enum { LOG_PATH_MAX = 256 };
 void log_path(const struct log *l, uint32_t number, char out[LOG_PATH_MAX]);
+/* Makes l->aligned hold `size` bytes, rounded up to DISK_ALIGN. */
+enum dom_code log_aligned_reach(struct log *l, size_t size, struct dom_err *err);
 /* Grows the table so that `number` has a place. The lock is held or not yet needed. */
 enum dom_code log_table_reach(struct log *l, uint32_t number, struct dom_err *err);
 /* Lists the folder, reads headers, finds the end and replays: log_recover.c. */

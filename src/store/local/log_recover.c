@@ -55,6 +55,8 @@ static enum dom_code headers_read(struct log *l, struct dom_err *err) {
   struct listing at = {.log = l, .err = err};
   enum dom_code code = disk_list(l->disk, l->folder, name_seen, &at, err);
   if (code == DOM_OK) code = at.code;
+  /* A name whose sync failed before is seen, but a power cut would take it. */
+  if (code == DOM_OK) code = disk_dir_sync(l->disk, l->folder, err);
   for (uint32_t i = 0; i < l->count && code == DOM_OK; i++) {
     if (l->segments[i].present) code = header_read(l, i + 1, err);
   }
@@ -95,7 +97,8 @@ static enum dom_code follows(const struct log *l, const struct segment_header *h
       h->number, h->generation, (unsigned long long)h->first_lsn, (unsigned long long)last_lsn);
 }
 
-/* No bad-headed segment may hold what comes after the end: then its header rotted in use. */
+/* No bad-headed segment may hold what comes after the end: then its header rotted in use. All
+ * others are made anew before they are used: nobody knows what of them is durable. */
 static enum dom_code end_check(struct log *l, struct dom_err *err) {
   for (uint32_t i = 0; i < l->count; i++) {
     struct log_segment *s = &l->segments[i];
@@ -111,11 +114,32 @@ static enum dom_code end_check(struct log *l, struct dom_err *err) {
   return DOM_OK;
 }
 
+/* Writes the log's last batch again, the same bytes in the same place. Only the last can lack
+ * durability: a write that fails is the last of its process. */
+static enum dom_code tail_rewrite(struct log *l, const struct log_segment *s, uint64_t from, uint64_t to,
+                                  struct dom_err *err) {
+  char path[LOG_PATH_MAX];
+  struct disk_file *f = NULL;
+  size_t len = (size_t)(to - from);
+  assert(from % DISK_ALIGN == 0 && len > 0 && len % DISK_ALIGN == 0);
+  enum dom_code code = log_aligned_reach(l, len, err);
+  if (code == DOM_OK) code = disk_read_full(s->reader, from, l->aligned, len, err);
+  if (code != DOM_OK) return code;
+  log_path(l, s->header.number, path);
+  code = disk_open(l->disk, path, DISK_WRITE | DISK_DSYNC | DISK_DIRECT, &f, err);
+  if (code != DOM_OK) return code;
+  code = disk_write(f, from, l->aligned, len, err);
+  disk_close(f);
+  return code;
+}
+
 /* Scans segments from the one that holds after_lsn + 1. Earlier ones are durable in the index. */
 static enum dom_code replay(struct log *l, struct log_segment **sorted, uint32_t n, uint64_t after_lsn,
                             log_replay_fn fn, void *arg, struct dom_err *err) {
   uint32_t start = 0;
   struct segment_scan scan = {0};
+  const struct log_segment *tail = NULL;
+  uint64_t tail_from = 0, tail_to = 0;
   while (start + 1 < n && sorted[start + 1]->header.first_lsn <= after_lsn + 1) start++;
   for (uint32_t i = 0; i < start; i++) sorted[i]->last_lsn = sorted[i + 1]->header.first_lsn - 1;
   for (uint32_t i = start; i < n; i++) {
@@ -125,10 +149,14 @@ static enum dom_code replay(struct log *l, struct log_segment **sorted, uint32_t
     if (code == DOM_OK) code = segment_scan(s->reader, &s->header, after_lsn, fn, arg, &scan, err);
     if (code != DOM_OK) return code;
     s->last_lsn = scan.last_lsn;
+    if (!scan.last) continue;
+    tail = s;
+    tail_from = scan.last;
+    tail_to = scan.end;
   }
   l->last_lsn = scan.last_lsn;
   memcpy(l->chain, scan.chain, SHA256_SIZE);
-  return DOM_OK;
+  return tail ? tail_rewrite(l, tail, tail_from, tail_to, err) : DOM_OK;
 }
 
 enum dom_code log_recover(struct log *l, uint64_t after_lsn, log_replay_fn fn, void *arg,

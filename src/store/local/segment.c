@@ -215,6 +215,7 @@ enum dom_code segment_scan(struct disk_file *file, const struct segment_header *
     code = batch_each(buf_slice(&in), &b, h->number, s.end, after_lsn, fn, arg, err);
     if (code != DOM_OK) return code;
     s.last_lsn = b.last_lsn;
+    s.last = s.end;
     batch_chain(in.data, s.chain);
     s.end += (b.length + DISK_ALIGN - 1) / DISK_ALIGN * DISK_ALIGN;
   }

@@ -47,6 +47,7 @@ bool record_frame_check(struct slice record, uint32_t generation, struct log_rec
 struct segment_scan {
   uint64_t last_lsn;          /* of the last good batch, or first_lsn - 1 */
   uint64_t end;               /* offset behind the last good batch */
+  uint64_t last;              /* offset of the last good batch; 0 when there is none */
   uint8_t chain[SHA256_SIZE]; /* hash of the last good batch, or the header's */
 };
 /* Goes through the batches of a segment, calls fn (may be NULL) for records with lsn > after_lsn.
