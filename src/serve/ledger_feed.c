@@ -6,6 +6,7 @@
 struct batch {
   struct ledger_item *item;
   size_t count;
+  bool full; /* more is waiting */
 };
 
 /* Stops between two LSNs while a whole commit's entries still fit. */
@@ -13,7 +14,10 @@ static bool collect(void *arg, const struct store_entry *e) {
   struct batch *b = arg;
   assert(e->entry.len == LEDGER_ENTRY_SIZE);
   bool next_lsn = b->count > 0 && b->item[b->count - 1].cursor != e->lsn;
-  if (next_lsn && b->count + STORE_TX_ENTRIES_MAX > LEDGER_BATCH_MAX) return false;
+  if (next_lsn && b->count + STORE_TX_ENTRIES_MAX > LEDGER_BATCH_MAX) {
+    b->full = true;
+    return false;
+  }
   struct ledger_item *item = &b->item[b->count++];
   item->cursor = e->lsn;
   memcpy(item->entry, e->entry.data, LEDGER_ENTRY_SIZE);
@@ -24,10 +28,16 @@ enum dom_code ledger_feed_step(struct region *r, bool *out_did, struct dom_err *
   AUTO_FREE struct ledger_item *items = dom_alloc(LEDGER_BATCH_MAX * sizeof *items);
   if (!items) return dom_fail(err, DOM_NO_MEMORY, "serve/ledger: feed", "no memory");
   struct batch b = {.item = items};
+  struct store_stats before;
+  store_stats(r->store, &before);
   enum dom_code code = store_outbox_scan(r->store, ledger_cursor(r->ledger), collect, &b, err);
   if (!code && b.count) code = ledger_append(r->ledger, items, b.count, err);
   if (code) return code;
-  if (b.count) store_ledger_reached(r->store, ledger_cursor(r->ledger));
+  /* Most commits carry no entry: what was applied before a whole scan is behind the ledger too, or segments without
+   * entries could never be used again. */
+  uint64_t reached = ledger_cursor(r->ledger);
+  if (!b.full && before.applied_lsn > reached) reached = before.applied_lsn;
+  store_ledger_reached(r->store, reached);
   *out_did = b.count > 0;
   return DOM_OK;
 }
