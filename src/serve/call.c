@@ -18,6 +18,7 @@ void call_fail(struct call *c, enum s3_error error) {
     return;
   }
   wire_reply_restart(c->x);
+  if (error == S3_ERR_RESIDENCY_VIOLATION) refusal_note(c->r, &c->refusal);
   struct s3_error_context context = {.resource =
                                          s3_resource(&c->head, &c->r->domains, wire_exchange_arena(c->x)),
                                      .request_id = slice_str(c->id),
@@ -50,6 +51,7 @@ void call_detail_refusal(struct call *c, const struct charter_refusal *refusal) 
   int n = snprintf(c->detail, sizeof c->detail, "charter %llu, %s: %.*s", (unsigned long long)refusal->version,
                    refusal->clause, CALL_WHY_MAX, refusal->why);
   assert(n > 0);
+  c->refusal = *refusal;
 }
 
 static void set_detail(struct call *c, const struct dom_err *err) {

@@ -58,6 +58,7 @@ enum s3_error object_delete_many(struct call *c) {
   s3_result_delete_begin(&xml);
   for (size_t i = 0; i < list.count; i++) {
     error = delete_one(c, &list.keys[i]);
+    if (error == S3_ERR_RESIDENCY_VIOLATION) refusal_note(c->r, &c->refusal);
     if (error)
       s3_result_delete_failed(list.keys[i].key, error, c->detail[0] ? c->detail : NULL, &xml);
     else if (!list.quiet)

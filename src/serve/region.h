@@ -41,6 +41,19 @@ struct serve_metrics {
   _Atomic uint64_t requests, errors_4xx, errors_5xx, refused_451, forwarded, held, bytes_in, bytes_out;
 };
 
+/* Refusals since the last entry in the ledger, by clause. */
+enum { SERVE_REFUSAL_CLAUSES = 64, /* of one period; a charter of a few countries has fewer that can refuse */
+       SERVE_REFUSAL_PERIOD_MS = 60000 };
+struct serve_refusals {
+  pthread_mutex_t lock;
+  struct serve_refusal {
+    uint64_t version, requests;
+    char clause[CHARTER_CLAUSE_SIZE];
+  } row[SERVE_REFUSAL_CLAUSES];
+  uint32_t count;
+  uint64_t others; /* past the last row */
+};
+
 struct region {
   struct clock *clock;
   struct disk *disk;
@@ -65,6 +78,7 @@ struct region {
   atomic_uint forwarding;
   struct serve_breaker breaker[SERVE_PEERS_MAX];
   struct serve_metrics metrics;
+  struct serve_refusals refusals;
   atomic_bool draining;        /* takes nothing new; what is in flight goes on */
   atomic_bool stopping;        /* whatever waits for others gives up */
   atomic_bool ledger_stopping; /* after the last commit */
@@ -87,6 +101,7 @@ struct call {
   struct subject_who who;
   enum serve_met met;
   bool in_gate;
+  struct charter_refusal refusal; /* the charter's last no */
   char detail[DOM_ERR_TEXT_MAX]; /* what the error message adds; no personal data */
 };
 
@@ -132,6 +147,12 @@ enum s3_error call_enter_local(struct call *c);
 enum s3_error call_look(struct call *c, struct store_view **v, bool *out_done);
 void call_leave(struct call *c);
 struct store_place call_place(const struct call *c);
+
+/* ---- refusals.c: counted by clause, recorded in the ledger ------------------------------------- */
+
+void refusal_note(struct region *r, const struct charter_refusal *refusal);
+/* Writes what was counted so far as ledger entries. Codes as the store's. */
+enum dom_code refusals_record(struct region *r, struct dom_err *err);
 
 /* ---- body.c: the request's body, checked ------------------------------------------------------- */
 

@@ -120,6 +120,7 @@ enum dom_code serve_run(struct serve_config *c, int *out_signal, struct dom_err 
   struct signals signals;
   AUTO_FREE struct daemon *d = dom_calloc(1, sizeof *d);
   if (!d) return dom_fail(err, DOM_NO_MEMORY, where, "no memory");
+  pthread_mutex_init(&d->region.refusals.lock, NULL);
   set_limits();
   log_init(STDERR_FILENO, (enum log_level)c->log, clock_posix());
   enum dom_code code = signals_open(&signals, err);
@@ -130,6 +131,7 @@ enum dom_code serve_run(struct serve_config *c, int *out_signal, struct dom_err 
     *out_signal = serve_until_signal(d, &signals);
   }
   daemon_close(d);
+  pthread_mutex_destroy(&d->region.refusals.lock);
   if (!code) log_event(LOG_INFO, "serve", "", "region is closed", NULL);
   signals_close(&signals);
   return code;

@@ -7,7 +7,7 @@ static uint64_t mono_ms(struct region *r) {
 
 void *upkeep_main(void *region) {
   struct region *r = region;
-  uint64_t quiet_until = 0;
+  uint64_t quiet_until = 0, recorded = mono_ms(r);
   while (!atomic_load(&r->stopping)) {
     struct dom_err err = {0};
     bool did = false;
@@ -18,7 +18,12 @@ void *upkeep_main(void *region) {
           LOG_FIELDS({.name = "code", .text = dom_code_name(code)}, {.name = "detail", .text = err.text}));
       quiet_until = mono_ms(r) + DAEMON_LOG_QUIET_MS;
     }
+    if (mono_ms(r) - recorded >= SERVE_REFUSAL_PERIOD_MS) {
+      refusals_record(r, NULL); /* what cannot be written now is lost to the count, not to the client's answer */
+      recorded = mono_ms(r);
+    }
     if (!did || code) clock_sleep_ms(r->clock, DAEMON_UPKEEP_MS);
   }
+  refusals_record(r, NULL);
   return NULL;
 }
