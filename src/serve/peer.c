@@ -2,7 +2,7 @@
 #include <assert.h>
 #include <stdio.h>
 
-#include "serve/daemon.h"
+#include "serve/admin.h"
 
 enum dom_code peer_find(void *region, uint16_t number, struct wire_peer *out) {
   struct region *r = region;
@@ -22,5 +22,6 @@ enum dom_code peer_message(void *region, uint16_t from, const char *path, struct
   struct region *r = region;
   assert(from != 0 && path);
   if (strncmp(path, "move/", 5) == 0) return mover_message(r->mover, from, path, body, reply, err);
+  if (strcmp(path, "serve/subject") == 0) return admin_subject_message(r, body, reply, err);
   return subject_message(r->subjects, from, path, body, reply, err);
 }

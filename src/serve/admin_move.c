@@ -1,0 +1,238 @@
+/* Admin: moves of one subject and of many. */
+#include <assert.h>
+#include <stdio.h>
+
+#include "serve/admin.h"
+
+static const char *state_name(enum move_job_state state) {
+  static const char *const names[] = {
+      [JOB_RUNNING] = "running", [JOB_DONE] = "done", [JOB_CANCELLED] = "cancelled", [JOB_PAUSED] = "paused"};
+  assert(state >= JOB_RUNNING && state <= JOB_PAUSED);
+  return names[state];
+}
+
+static json_t *shares_json(struct region *r, const struct move_spec *spec) {
+  json_t *shares = json_array();
+  for (uint32_t i = 0; i < spec->share_count; i++)
+    json_array_append_new(shares, json_pack("{s:o,s:i}", "region", admin_region(r, spec->share[i].region),
+                                            "percent", spec->share[i].percent));
+  return shares;
+}
+
+static void set_number(json_t *j, const char *name, uint64_t value) {
+  json_object_set_new(j, name, json_integer((json_int_t)value));
+}
+
+static json_t *job_json(struct region *r, const struct move_job_status *s) {
+  json_t *j = json_pack("{s:I,s:s%,s:o,s:o}", "id", (json_int_t)s->id, "country", s->spec.country, (size_t)2,
+                        "from", admin_region(r, r->number), "to", shares_json(r, &s->spec));
+  if (!j) return NULL;
+  if (s->state) json_object_set_new(j, "state", json_pack("s", state_name(s->state)));
+  set_number(j, "started_ms", s->started_ms);
+  set_number(j, "ended_ms", s->ended_ms);
+  set_number(j, "deadline_ms", s->spec.deadline_ms);
+  set_number(j, "rate_limit", s->spec.rate_bytes_s);
+  set_number(j, "subjects", s->subjects);
+  set_number(j, "subjects_done", s->subjects_done);
+  set_number(j, "subjects_failed", s->subjects_failed);
+  set_number(j, "objects_done", s->objects_done);
+  set_number(j, "bytes", s->bytes);
+  set_number(j, "bytes_done", s->bytes_done);
+  set_number(j, "held_ms_p99", s->held_ms_p99);
+  set_number(j, "rate_now", s->rate_now);
+  json_object_set_new(j, "last_failure", json_pack("s", s->last_failure));
+  return j;
+}
+
+/* ---- what to move ------------------------------------------------------------------------- */
+
+static bool read_shares(struct admin *a, json_t *to, struct move_spec *spec) {
+  const char *name;
+  json_t *percent;
+  if (!json_is_object(to) || json_object_size(to) == 0 || json_object_size(to) > MOVE_SHARES_MAX) {
+    admin_refuse(a, "to names one to 16 regions and their percentages");
+    return false;
+  }
+  json_object_foreach(to, name, percent) {
+    json_int_t value = json_is_integer(percent) ? json_integer_value(percent) : 0;
+    if (value < 1 || value > 100) {
+      admin_refuse(a, "percentages are whole numbers from 1 to 100");
+      return false;
+    }
+    if (!admin_region_number(a, name, &spec->share[spec->share_count].region)) return false;
+    spec->share[spec->share_count++].percent = (uint8_t)value;
+  }
+  return true;
+}
+
+/* "from" is said so that nobody moves people out of the wrong region. */
+static bool check_from(struct admin *a, const char *from) {
+  if (!from || strcmp(from, a->r->name) == 0) return true;
+  struct dom_err err = {0};
+  dom_fail(&err, DOM_ELSEWHERE, "serve/admin",
+           "this is region %s: a move is started at the region that people leave", a->r->name);
+  admin_fail(a, DOM_ELSEWHERE, &err);
+  return false;
+}
+
+struct wish {
+  const char *country, *from, *subject, *token, *tenant;
+  json_t *to;
+  json_int_t rate, deadline, parallel;
+  int dry_run;
+};
+
+static bool read_spec(struct admin *a, const struct wish *w, struct move_spec *spec) {
+  if (w->rate < 0 || w->deadline < 0 || w->parallel < 0 || w->parallel > UINT16_MAX) {
+    admin_refuse(a, "rate, deadline_ms and parallel are not negative");
+    return false;
+  }
+  *spec = (struct move_spec){.rate_bytes_s = (uint64_t)w->rate,
+                             .deadline_ms = (uint64_t)w->deadline,
+                             .parallel = (uint32_t)w->parallel};
+  return admin_country(a, w->country, spec->country) && read_shares(a, w->to, spec);
+}
+
+/* The charter's word on each target, asked before anything begins. */
+static json_t *refusals(struct admin *a, const struct move_spec *spec) {
+  json_t *list = json_array();
+  struct charter *c = subject_charter(a->r->subjects);
+  char country[CHARTER_COUNTRY_SIZE] = {spec->country[0], spec->country[1], 0};
+  for (uint32_t i = 0; c && i < spec->share_count; i++) {
+    struct charter_refusal no = {0};
+    if (charter_subject_fits(c, country, spec->share[i].region, 0, &no))
+      json_array_append_new(list, json_pack("{s:o,s:I,s:s,s:s}", "region",
+                                            admin_region(a->r, spec->share[i].region), "charter",
+                                            (json_int_t)no.version, "clause", no.clause, "why", no.why));
+  }
+  charter_release(c);
+  return list;
+}
+
+static void plan(struct admin *a, const struct move_spec *spec) {
+  struct move_job_status status;
+  struct dom_err err = {0};
+  enum dom_code code = mover_job_plan(a->r->mover, spec, &status, &err);
+  if (code) {
+    admin_fail(a, code, &err);
+    return;
+  }
+  json_t *j = job_json(a->r, &status);
+  if (j) json_object_set_new(j, "refusals", refusals(a, spec));
+  admin_reply_take(a, 200, j);
+}
+
+static void start(struct admin *a, const struct move_spec *spec) {
+  struct move_job_status status;
+  struct dom_err err = {0};
+  enum dom_code code = mover_job_start(a->r->mover, spec, &status, &err);
+  if (code)
+    admin_fail(a, code, &err);
+  else
+    admin_reply_take(a, 202, job_json(a->r, &status));
+}
+
+/* One subject, in this request: the answer comes when it lives at its new home. */
+static void move_one(struct admin *a, const struct wish *w) {
+  uint8_t token[TOKEN_SIZE];
+  struct move_spec spec = {0};
+  struct dom_err err = {0};
+  if (w->token && !admin_token(a, w->token, token)) return;
+  if (!read_shares(a, w->to, &spec)) return;
+  if (spec.share_count != 1) {
+    admin_refuse(a, "one subject moves to one region");
+    return;
+  }
+  if (!w->token) subject_token(a->r->subjects, slice_str(w->tenant), slice_str(w->subject), token);
+  enum dom_code code = mover_move_subject(a->r->mover, token, spec.share[0].region, &err);
+  if (code) {
+    admin_fail(a, code, &err);
+    return;
+  }
+  admin_reply_take(a, 200,
+                   json_pack("{s:o,s:o}", "token", admin_hex(token, TOKEN_SIZE), "home",
+                             admin_region(a->r, spec.share[0].region)));
+}
+
+void admin_move_post(struct admin *a) {
+  struct wish w = {.tenant = AUTH_ACCOUNT_DEFAULT};
+  struct move_spec spec;
+  if (!admin_unpack(a, "{s?s,s?s,s?s,s?s,s?s,s:o,s?I,s?I,s?I,s?b}", "country", &w.country, "from", &w.from,
+                    "subject", &w.subject, "token", &w.token, "tenant", &w.tenant, "to", &w.to, "rate",
+                    &w.rate, "deadline_ms", &w.deadline, "parallel", &w.parallel, "dry_run", &w.dry_run))
+    return;
+  if (!check_from(a, w.from)) return;
+  if (!w.country != (w.subject || w.token)) {
+    admin_refuse(a, "name a country, or one subject (or its token)");
+    return;
+  }
+  if (!w.country)
+    move_one(a, &w);
+  else if (read_spec(a, &w, &spec))
+    w.dry_run ? plan(a, &spec) : start(a, &spec);
+}
+
+/* ---- jobs --------------------------------------------------------------------------------------- */
+
+struct rows {
+  struct region *r;
+  uint64_t *ids;
+  size_t count;
+};
+enum { JOBS_SHOWN_MAX = 1024 }; /* newest kept; a region moves countries, not thousands of them */
+
+static bool note_id(void *arg, const struct move_job_status *job) {
+  struct rows *rows = arg;
+  rows->ids[rows->count % JOBS_SHOWN_MAX] = job->id;
+  rows->count++;
+  return true;
+}
+
+/* A running job's counters are fresher in memory than in its row: ask for each by id. */
+void admin_move_list(struct admin *a) {
+  struct dom_err err = {0};
+  struct rows rows = {.r = a->r,
+                      .ids = arena_alloc(wire_exchange_arena(a->x), JOBS_SHOWN_MAX * sizeof(uint64_t))};
+  enum dom_code code = rows.ids ? mover_job_each(a->r->mover, note_id, &rows, &err) : DOM_NO_MEMORY;
+  if (code) {
+    admin_fail(a, code, &err);
+    return;
+  }
+  json_t *list = json_array();
+  size_t shown = rows.count < JOBS_SHOWN_MAX ? rows.count : JOBS_SHOWN_MAX;
+  for (size_t i = 0; i < shown; i++) {
+    struct move_job_status job;
+    if (mover_job_status(a->r->mover, rows.ids[i], &job, NULL) == DOM_OK)
+      json_array_append_new(list, job_json(a->r, &job));
+  }
+  admin_reply_take(a, 200, json_pack("{s:o}", "moves", list));
+}
+
+static bool read_id(struct admin *a, uint64_t *out) {
+  bool good = slice_to_u64(slice_str(a->word[1]), out) == DOM_OK;
+  if (!good) admin_refuse(a, "a move is named by its number");
+  return good;
+}
+
+void admin_move_get(struct admin *a) {
+  uint64_t id = 0;
+  struct move_job_status status;
+  struct dom_err err = {0};
+  if (!read_id(a, &id)) return;
+  enum dom_code code = mover_job_status(a->r->mover, id, &status, &err);
+  if (code)
+    admin_fail(a, code, &err);
+  else
+    admin_reply_take(a, 200, job_json(a->r, &status));
+}
+
+void admin_move_cancel(struct admin *a) {
+  uint64_t id = 0;
+  struct dom_err err = {0};
+  if (!read_id(a, &id)) return;
+  enum dom_code code = mover_job_cancel(a->r->mover, id, &err);
+  if (code)
+    admin_fail(a, code, &err);
+  else
+    admin_move_get(a);
+}
