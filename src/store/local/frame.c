@@ -57,11 +57,14 @@ enum dom_code frames_seal(const uint8_t key[KEY_SIZE], struct slice aad, struct 
 enum dom_code frames_read(const uint8_t key[KEY_SIZE], struct slice aad, uint64_t size,
                           struct frame_source from, uint64_t offset, uint8_t *out, size_t len,
                           struct dom_err *err) {
-  assert(offset <= size && len <= size - offset);
-  AUTO_FREE uint8_t *sealed = dom_alloc(FRAME_SEALED + FRAME_PLAIN);
-  if (!sealed) return dom_fail(err, DOM_NO_MEMORY, "store/frame: read", "frame");
-  uint8_t *plain = sealed + FRAME_SEALED;
+  size_t largest = size < FRAME_PLAIN ? (size_t)size : FRAME_PLAIN;
   enum dom_code code = DOM_OK;
+  assert(offset <= size && len <= size - offset);
+  if (len == 0) return DOM_OK;
+  /* Sealed frame, and behind it the plaintext of one that is wanted in part. */
+  AUTO_FREE uint8_t *sealed = dom_alloc(2 * largest + GCM_TAG_SIZE);
+  if (!sealed) return dom_fail(err, DOM_NO_MEMORY, "store/frame: read", "frame");
+  uint8_t *plain = sealed + largest + GCM_TAG_SIZE;
   while (len > 0 && code == DOM_OK) {
     uint64_t counter = offset / FRAME_PLAIN, start = counter * FRAME_PLAIN;
     size_t frame = size - start < FRAME_PLAIN ? (size_t)(size - start) : FRAME_PLAIN;
@@ -73,11 +76,13 @@ enum dom_code frames_read(const uint8_t key[KEY_SIZE], struct slice aad, uint64_
       code = frame_open(key, aad, counter, start + frame == size, slice_of(sealed, frame + GCM_TAG_SIZE),
                         whole ? out : plain, err);
     }
-    if (code == DOM_OK && !whole) memcpy(out, plain + skip, take);
+    if (code == DOM_OK && !whole) {
+      memcpy(out, plain + skip, take);
+      wipe(plain, frame);
+    }
     out += take;
     offset += take;
     len -= take;
   }
-  wipe(plain, FRAME_PLAIN);
   return code;
 }

@@ -20,7 +20,9 @@ struct index {
 /* Takes RocksDB's malloc'ed text. */
 static enum dom_code index_fail(char *text, enum dom_code code, const char *where, struct dom_err *err) {
   assert(text != NULL);
-  if (strncmp(text, "Corruption", 10) == 0) code = DOM_CORRUPT;
+  /* A file that another names but is not there: a part of the index is lost. */
+  bool lost = strstr(text, "No such file or directory") != NULL;
+  if (lost || strncmp(text, "Corruption", 10) == 0) code = DOM_CORRUPT;
   code = dom_fail(err, code, where, "%s", text);
   rocksdb_free(text);
   return code;
@@ -134,23 +136,35 @@ static bool name_note(void *arg, const char *name, bool is_dir) {
   return !n->all.failed;
 }
 
+/* Unlinks the names noted, or only that one of them. */
+static enum dom_code names_unlink(const struct names *n, const char *only, struct dom_err *err) {
+  BUF_AUTO path = BUF_INIT;
+  enum dom_code code = DOM_OK;
+  assert(!n->all.failed);
+  for (size_t at = 0; at < n->all.len && code == DOM_OK;) {
+    const char *name = (const char *)n->all.data + at;
+    at += strlen(name) + 1;
+    if (only && strcmp(name, only) != 0) continue;
+    buf_reset(&path);
+    buf_printf(&path, "%s/%s", n->folder, name);
+    if (path.failed) return buf_check(&path, err);
+    struct dom_err why = {0};
+    code = disk_unlink(n->disk, buf_str(&path), &why);
+    if (code == DOM_NOT_FOUND) code = DOM_OK; /* the first round took it */
+    if (code != DOM_OK) return dom_fail(err, code, why.where, "%s", why.text);
+  }
+  return disk_dir_sync(n->disk, n->folder, err);
+}
+
 enum dom_code index_destroy(struct disk *disk, const char *folder, struct dom_err *err) {
   struct names n = {.disk = disk, .folder = folder};
-  BUF_AUTO path = BUF_INIT;
   enum dom_code code = disk_list(disk, folder, name_note, &n, NULL);
-  if (code == DOM_NOT_FOUND) {
-    buf_done(&n.all);
-    return DOM_OK;
-  }
   if (code == DOM_OK) code = buf_check(&n.all, err);
-  for (size_t at = 0; at < n.all.len && code == DOM_OK; at += strlen((char *)n.all.data + at) + 1) {
-    buf_reset(&path);
-    buf_printf(&path, "%s/%s", folder, (char *)n.all.data + at);
-    code = path.failed ? buf_check(&path, err) : disk_unlink(disk, buf_str(&path), err);
-  }
+  /* Without CURRENT what is left after a crash is no database, and a new one begins. */
+  if (code == DOM_OK) code = names_unlink(&n, "CURRENT", err);
+  if (code == DOM_OK) code = names_unlink(&n, NULL, err);
   buf_done(&n.all);
-  if (code == DOM_OK) code = disk_dir_sync(disk, folder, err);
-  return code;
+  return code == DOM_NOT_FOUND ? DOM_OK : code;
 }
 
 /* ---- writing ---- */

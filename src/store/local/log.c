@@ -204,6 +204,7 @@ static enum dom_code segment_begin(struct log *l, uint32_t number, struct dom_er
   s->header = h;
   s->last_lsn = h.first_lsn - 1;
   s->open = true;
+  s->wiped = false;
   l->generation = h.generation;
   pthread_mutex_unlock(&l->lock);
   disk_close(l->writer);
@@ -404,17 +405,55 @@ void log_segments(struct log *l, bool (*fn)(void *arg, const struct log_segment_
   pthread_mutex_unlock(&l->lock);
 }
 
+/* Under the lock: DOM_BUSY while the segment is read, appended to, or the newest: the newest tells
+ * the next start how far the log goes. */
+static enum dom_code release_check(const struct log *l, uint32_t segment, struct dom_err *err) {
+  const struct log_segment *s = &l->segments[segment - 1];
+  bool newest = true;
+  for (uint32_t i = 0; i < l->count; i++) {
+    const struct log_segment *other = &l->segments[i];
+    if (other->present && !other->free && other->header.generation > s->header.generation) newest = false;
+  }
+  assert(s->present && !s->free);
+  if (!s->open && !s->pins && !newest) return DOM_OK;
+  return dom_fail(err, DOM_BUSY, "store/log: release", "segment %u: %u pins", segment, s->pins);
+}
+
+/* Says on disk that nothing in the segment counts. The horizon must outlive the header that said
+ * it, or the hole would look like damage. */
+static enum dom_code segment_wipe(struct log *l, const struct segment_header *wiped, struct dom_err *err) {
+  char path[LOG_PATH_MAX];
+  BUF_AUTO block = BUF_INIT;
+  struct disk_file *f = NULL;
+  uint8_t *aligned = aligned_alloc(DISK_ALIGN, SEGMENT_HEADER_SIZE);
+  segment_header_encode(wiped, &block);
+  if (!aligned || block.failed) {
+    free(aligned);
+    return dom_fail(err, DOM_NO_MEMORY, "store/log: release", "header");
+  }
+  memcpy(aligned, block.data, SEGMENT_HEADER_SIZE);
+  log_path(l, wiped->number, path);
+  enum dom_code code = disk_open(l->disk, path, DISK_WRITE | DISK_DSYNC | DISK_DIRECT, &f, err);
+  if (code == DOM_OK) code = disk_write(f, 0, aligned, SEGMENT_HEADER_SIZE, err);
+  disk_close(f);
+  free(aligned);
+  return code;
+}
+
 enum dom_code log_release(struct log *l, uint32_t segment, uint32_t generation, struct dom_err *err) {
-  enum dom_code code = DOM_OK;
   pthread_mutex_lock(&l->lock);
   assert(segment > 0 && segment <= l->count);
   struct log_segment *s = &l->segments[segment - 1];
   assert(s->header.generation == generation && s->last_lsn <= l->horizon);
-  if (s->open || s->pins) {
-    code = dom_fail(err, DOM_BUSY, "store/log: release", "segment %u: %u pins", segment, s->pins);
-  } else {
-    s->free = true;
-  }
+  struct segment_header wiped = {.number = segment, .bytes = s->header.bytes, .horizon = l->horizon};
+  enum dom_code code = release_check(l, segment, err);
+  pthread_mutex_unlock(&l->lock);
+  if (code == DOM_OK) code = segment_wipe(l, &wiped, err);
+  if (code != DOM_OK) return code;
+  pthread_mutex_lock(&l->lock);
+  s = &l->segments[segment - 1];         /* the table may have grown */
+  code = release_check(l, segment, err); /* a late reader: it is given up at the next try */
+  if (code == DOM_OK) s->free = s->wiped = true;
   pthread_mutex_unlock(&l->lock);
   return code;
 }

@@ -112,7 +112,9 @@ struct log_segment_info {
 /* Calls fn for every segment in order of number; fn returns false to stop and must not call log. */
 void log_segments(struct log *l, bool (*fn)(void *arg, const struct log_segment_info *s), void *arg);
 /* Gives a segment up for reuse: no row names a record in it and last_lsn is at or below the
- * horizon (asserted). Its locators answer DOM_RETRY from now on. DOM_BUSY: pinned or open. */
+ * horizon (asserted). Its locators answer DOM_RETRY from now on.
+ * Durable: at return; a later replay does not see it.
+ * Returns: DOM_BUSY it is pinned, open, or the newest; DOM_IO, DOM_NO_MEMORY. Threads: one. */
 enum dom_code log_release(struct log *l, uint32_t segment, uint32_t generation, struct dom_err *err);
 /* Replays one segment's records. fn as in log_open. For compaction. */
 enum dom_code log_segment_scan(struct log *l, uint32_t segment, uint32_t generation, log_replay_fn fn,

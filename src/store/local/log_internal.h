@@ -13,6 +13,7 @@ struct log_segment {
   uint32_t pins;
   bool present; /* the file exists */
   bool open, free;
+  bool wiped;               /* free, and its header says so on disk */
   struct disk_file *reader; /* buffered; opened at first use, closed with the log */
 };
 

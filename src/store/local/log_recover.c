@@ -110,6 +110,8 @@ static enum dom_code end_check(struct log *l, struct dom_err *err) {
       return dom_fail(err, DOM_CORRUPT, "store/log: open",
                       "segment %u: bad header before good records; run fsck", i + 1);
     }
+    disk_close(s->reader);
+    *s = (struct log_segment){0};
   }
   return DOM_OK;
 }

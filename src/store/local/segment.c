@@ -13,7 +13,7 @@ enum { HEADER_BODY = 8 + 4 * 3 + 8 * 3 + SHA256_SIZE, CRC_AT = 36 };
 
 void segment_header_encode(const struct segment_header *h, struct buf *out) {
   size_t start = out->len;
-  assert(h->generation > 0 && h->bytes % DISK_ALIGN == 0);
+  assert((h->generation > 0 || h->first_lsn == 0) && h->bytes % DISK_ALIGN == 0);
   buf_append(out, HEADER_MAGIC, 8);
   put_u32le(out, SEGMENT_VERSION);
   put_u32le(out, h->number);

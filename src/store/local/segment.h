@@ -9,7 +9,8 @@
 
 enum { SEGMENT_HEADER_SIZE = DISK_ALIGN, SEGMENT_VERSION = 1 };
 
-/* What a segment's first block says. */
+/* What a segment's first block says. Generation 0: the segment was given up, nothing in it counts;
+ * number, bytes and horizon alone are set. */
 struct segment_header {
   uint32_t number, generation;
   uint64_t bytes;

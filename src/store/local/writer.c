@@ -79,10 +79,15 @@ static size_t batch_gather(struct writer *w, struct commit *first, size_t *out_r
   if (room > WRITER_BATCH_BYTES) room = WRITER_BATCH_BYTES;
   for (struct commit *c = first; c && taken < WRITER_BATCH_COMMITS; c = c->next, taken++) {
     uint64_t size = commit_bytes(c);
-    if (records > 0 && bytes + size > room) break;
+    if ((records > 0 && bytes + size > room) || (c->alone && taken > 0)) break;
     c->code = DOM_OK;
     c->lsn = 0;
-    if (c->count == 0) continue;
+    if (c->count == 0) {
+      if (!guards_hold(w, c)) commit_fail(c, DOM_RETRY, "what it read has changed");
+      if (!c->alone) continue;
+      taken++;
+      break;
+    }
     if (size > log_append_max(w->o.log))
       commit_fail(c, DOM_TOO_LARGE, "larger than a log segment");
     else if (!guards_hold(w, c))
@@ -119,7 +124,7 @@ static enum dom_code batch_apply(struct writer *w, struct commit *first, size_t 
   size_t record = 0;
   uint64_t lsn = w->applied;
   for (struct commit *c = first; taken > 0; c = c->next, taken--) {
-    if (c->job) c->job(c->job_arg, w->o.apply, &w->batch);
+    if (c->code == DOM_OK && c->job) c->job(c->job_arg, w->o.apply, &w->batch);
     if (c->code != DOM_OK || c->count == 0) continue;
     for (uint32_t i = 0; i < c->count; i++, record++) {
       const struct item *it = &c->items[i];

@@ -38,9 +38,10 @@ struct commit {
   const uint64_t *writes; /* … and of those it changes */
   uint32_t read_count, write_count;
   /* Instead of records: rows of the index alone, at this place in the order of commits. May be
-   * lost in a crash, so only what can be done again. */
+   * lost in a crash, so only what can be done again. Guards hold for jobs too. */
   void (*job)(void *arg, struct apply *a, struct index_batch *b);
   void *job_arg;
+  bool alone; /* the job is a batch of its own: all commits before it are in the index */
   /* Results. */
   enum dom_code code;
   struct dom_err err;
