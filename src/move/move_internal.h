@@ -65,7 +65,8 @@ void mover_fault(struct mover *m, const char *step);
 typedef enum dom_code (*mover_step_fn)(void *arg, struct mover *m, struct store_view *v, struct store_tx *tx,
                                        struct handoff *h, struct dom_err *err);
 /* Applies `event` to *h by the table, commits the row together with what fn (may be NULL) adds; *h is the
- * new state then. DOM_STALE_EPOCH when the event is not legal in h->state. */
+ * new state then. DOM_STALE_EPOCH when the event is not legal in h->state, or when the row
+ * has another state by now. */
 enum dom_code mover_advance(struct mover *m, struct handoff *h, enum handoff_event event, mover_step_fn fn,
                             void *arg, struct dom_err *err);
 /* The ledger index of the entry committed at lsn, waiting a little for the ledger writer; false without. */

@@ -105,13 +105,27 @@ enum dom_code mover_permit(struct mover *m, const uint8_t token[TOKEN_SIZE], con
   return DOM_OK;
 }
 
+/* What the caller knows of the handoff may be old: another thread can have taken it on meanwhile. */
+static enum dom_code still_in(struct store_view *v, const struct handoff *h, enum handoff_state state,
+                              struct dom_err *err) {
+  struct handoff now;
+  if (state == HANDOFF_NONE)
+    return DOM_OK; /* a source allots its epoch in the step itself; a target's row is new */
+  enum dom_code code = handoff_get(v, h->token, h->epoch, h->side, &now, err);
+  if (code) return code;
+  if (now.state == state) return DOM_OK;
+  return dom_fail(err, DOM_STALE_EPOCH, "move: step", "the handoff is %s by now",
+                  handoff_state_name(now.state));
+}
+
 /* One try of mover_advance: DOM_RETRY when a guard changed. */
-static enum dom_code advance_once(struct mover *m, struct handoff *h, mover_step_fn fn, void *arg,
-                                  struct dom_err *err) {
+static enum dom_code advance_once(struct mover *m, struct handoff *h, enum handoff_state from,
+                                  mover_step_fn fn, void *arg, struct dom_err *err) {
   STORE_VIEW_AUTO *v = NULL;
   STORE_TX_AUTO *tx = NULL;
   enum dom_code code = store_view_open(m->o.store, &v, err);
   if (!code) code = store_tx_begin(m->o.store, v, &tx, err);
+  if (!code) code = still_in(v, h, from, err);
   if (!code && fn) code = fn(arg, m, v, tx, h, err);
   if (!code) code = handoff_put(tx, h, err);
   if (code) return code;
@@ -140,7 +154,7 @@ enum dom_code mover_advance(struct mover *m, struct handoff *h, enum handoff_eve
   for (int i = 0; code == DOM_RETRY && i < MOVE_RETRIES_MAX; i++) {
     changed = *h;
     changed.state = next;
-    code = advance_once(m, &changed, fn, arg, err);
+    code = advance_once(m, &changed, h->state, fn, arg, err);
   }
   if (code) return code;
   mover_fault(m, after);

@@ -298,8 +298,21 @@ static enum dom_code commit_step(void *arg, struct mover *m, struct store_view *
   return code ? code : mover_entry(m, tx, LEDGER_SUBJECT_HOMED, h, c->peer, err);
 }
 
+/* Served here already, under this epoch or a later one? Asked before any signature is checked: every request
+ * forwarded by an old home brings its statement along. */
+static bool is_served(struct mover *m, struct slice statement) {
+  struct subject_statement st;
+  struct store_subject row;
+  STORE_VIEW_AUTO *v = NULL;
+  return subject_statement_peek(m->o.subjects, statement, &st) &&
+         store_view_open(m->o.store, &v, NULL) == DOM_OK &&
+         store_subject_get(v, st.token, &row, NULL) == DOM_OK && row.state != SUBJECT_MOVED &&
+         row.epoch >= st.epoch;
+}
+
 enum dom_code target_commit(struct mover *m, struct slice statement, struct slice peer, struct dom_err *err) {
   struct commit c = {.peer = peer};
+  if (is_served(m, statement)) return DOM_OK;
   enum dom_code code = subject_statement_check(m->o.subjects, statement, &c.st, err);
   if (code) return code;
   if (c.st.to != m->o.region) return dom_fail(err, DOM_DENIED, "move/target: commit", "for another region");
@@ -309,7 +322,7 @@ enum dom_code target_commit(struct mover *m, struct slice statement, struct slic
   if (memcmp(h.manifest, c.st.manifest, SHA256_SIZE) != 0)
     return dom_fail(err, DOM_STALE_EPOCH, "move/target: commit", "for another manifest than was prepared");
   code = mover_advance(m, &h, EVENT_COMMIT, commit_step, &c, err);
-  if (code == DOM_EXISTS) return DOM_OK; /* another thread was first */
+  if (code && is_served(m, statement)) return DOM_OK; /* another thread was first */
   if (code) return code;
   token_set_remove(&m->heard, h.token);
   subject_learn(m->o.subjects, h.token, m->o.region, h.epoch, h.country);

@@ -30,7 +30,7 @@ void subject_statement_sign(const struct subjects *s, const struct subject_state
   buf_append(out, sig, sizeof sig);
 }
 
-static bool statement_decode(const struct subjects *s, struct slice bytes, struct subject_statement *out) {
+bool subject_statement_peek(const struct subjects *s, struct slice bytes, struct subject_statement *out) {
   struct reader r = reader_of(bytes);
   struct slice magic = get_slice(&r, 4);
   uint8_t version = get_u8(&r);
@@ -51,7 +51,7 @@ static bool statement_decode(const struct subjects *s, struct slice bytes, struc
 enum dom_code subject_statement_check(struct subjects *s, struct slice bytes, struct subject_statement *out,
                                       struct dom_err *err) {
   struct subject_statement st;
-  if (!statement_decode(s, bytes, &st))
+  if (!subject_statement_peek(s, bytes, &st))
     return dom_fail(err, DOM_DENIED, "subject/statement: check", "not a statement of this deployment");
   struct charter *c = subject_charter(s);
   const struct charter_region *from = c ? charter_region_by_number(c, st.from) : NULL;

@@ -202,6 +202,9 @@ void subject_statement_sign(const struct subjects *s, const struct subject_state
 /* DOM_DENIED unless signed by the region it names as source, of this deployment. */
 enum dom_code subject_statement_check(struct subjects *s, struct slice bytes, struct subject_statement *out,
                                       struct dom_err *err);
+/* Decodes without checking the signature: good for finding out that there is nothing to do, for nothing else.
+ */
+bool subject_statement_peek(const struct subjects *s, struct slice bytes, struct subject_statement *out);
 /* In the commit that moves a subject away: the tombstone and the statement, kept for whoever asks.
  * `row` is the subject's row as it will be (state MOVED). */
 enum dom_code subject_leave(struct store_tx *tx, const struct store_subject *row, struct slice statement,
@@ -244,7 +247,8 @@ enum dom_code subject_tx_entry(struct subjects *s, struct store_tx *tx, struct l
  * contract. DOM_NOT_FOUND for another path. */
 enum dom_code subject_message(struct subjects *s, uint16_t from, const char *path, struct slice body,
                               struct buf *reply, struct dom_err *err);
-/* To be called now and then: rolls back what a crash of the registrar left half done. Codes as the store's. */
+/* To be called now and then: rolls back what a crash of the registrar left half done. Codes as the store's.
+ */
 enum dom_code subject_upkeep(struct subjects *s, struct dom_err *err);
 
 #endif

@@ -6,7 +6,7 @@
 #include <cmocka.h>
 
 #include "lib/regions.h"
-#include "move/handoff.h"
+#include "move/move_internal.h"
 
 static const struct slice TENANT = {(const uint8_t *)"phones-inc", 10};
 enum { CN = 1, SG = 2, US = 3, IN = 4, ASHA_OBJECTS = 30 };
@@ -311,6 +311,29 @@ static void test_lost_abort(void **state) {
   world_free(w);
 }
 
+/* A thread that saw a handoff PREPARED, or COPYING, and comes late must change nothing. */
+static void test_stale_thread(void **state) {
+  (void)state;
+  struct world *w = world_new(9);
+  assert_int_equal(mover_move_subject(w->t.region[CN].mover, w->token, SG, NULL), DOM_OK);
+  struct handoff at_target, at_source;
+  {
+    STORE_VIEW_AUTO *v = NULL;
+    STORE_VIEW_AUTO *u = NULL;
+    assert_int_equal(store_view_open(w->t.region[SG].store, &v, NULL), DOM_OK);
+    assert_int_equal(store_view_open(w->t.region[CN].store, &u, NULL), DOM_OK);
+    assert_int_equal(handoff_get(v, w->token, 2, HANDOFF_TARGET, &at_target, NULL), DOM_OK);
+    assert_int_equal(handoff_get(u, w->token, 2, HANDOFF_SOURCE, &at_source, NULL), DOM_OK);
+  }
+  at_target.state = HANDOFF_PREPARED;
+  assert_int_equal(erase_discard(w->t.region[SG].mover, &at_target, NULL), DOM_STALE_EPOCH);
+  at_source.state = HANDOFF_COPYING;
+  assert_int_equal(source_resume(w->t.region[CN].mover, &at_source, NULL), DOM_STALE_EPOCH);
+  assert_int_equal(home_of(w), SG);
+  assert_all_at(w, SG);
+  world_free(w);
+}
+
 /* Old, forged and misdirected messages change nothing. */
 static void test_bad_messages(void **state) {
   (void)state;
@@ -422,15 +445,11 @@ static void test_job(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_there_and_on),
-      cmocka_unit_test(test_refused),
-      cmocka_unit_test(test_writes_meanwhile),
-      cmocka_unit_test(test_source_crashes),
-      cmocka_unit_test(test_target_crashes),
-      cmocka_unit_test(test_lost_abort),
-      cmocka_unit_test(test_bad_messages),
-      cmocka_unit_test(test_rough_net),
-      cmocka_unit_test(test_job),
+      cmocka_unit_test(test_there_and_on),     cmocka_unit_test(test_refused),
+      cmocka_unit_test(test_writes_meanwhile), cmocka_unit_test(test_source_crashes),
+      cmocka_unit_test(test_target_crashes),   cmocka_unit_test(test_lost_abort),
+      cmocka_unit_test(test_stale_thread),     cmocka_unit_test(test_bad_messages),
+      cmocka_unit_test(test_rough_net),        cmocka_unit_test(test_job),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
