@@ -58,6 +58,7 @@ void answer_done(struct answer *a) {
 /* What the callbacks of one request work on. */
 struct exchange {
   struct answer *answer;
+  bool sent; /* the request was begun on some connection */
   struct slice upload_left;
   struct digest digest;
   bool hashing;
@@ -152,6 +153,17 @@ static struct curl_slist *header_list(struct client *c, const struct request *r,
   return list;
 }
 
+/* Asked before a request goes out. libcurl sends one anew when a connection that it used before ends without
+ * an answer; the first one may have taken effect, so the second never leaves. */
+static int on_send(void *arg, char *remote_address, char *local_address, int remote_port, int local_port) {
+  (void)remote_address, (void)local_address, (void)remote_port, (void)local_port;
+  struct exchange *x = arg;
+  assert(x != NULL);
+  bool again = x->sent;
+  x->sent = true;
+  return again ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
+}
+
 static void set_options(CURL *curl, const struct request *r, struct exchange *x) {
   assert(curl != NULL && x != NULL);
   curl_easy_reset(curl);
@@ -169,6 +181,8 @@ static void set_options(CURL *curl, const struct request *r, struct exchange *x)
   curl_easy_setopt(curl, CURLOPT_WRITEDATA, x);
   curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
   curl_easy_setopt(curl, CURLOPT_HEADERDATA, x);
+  curl_easy_setopt(curl, CURLOPT_PREREQFUNCTION, on_send);
+  curl_easy_setopt(curl, CURLOPT_PREREQDATA, x);
   if (strcmp(r->method, "HEAD") == 0) curl_easy_setopt(curl, CURLOPT_NOBODY, 1L);
   if (strcmp(r->method, "PUT") != 0 && strcmp(r->method, "POST") != 0) return;
   curl_easy_setopt(curl, CURLOPT_UPLOAD, 1L);
@@ -216,7 +230,7 @@ static void perform(struct client *c, const struct request *r, const char *url, 
   a->end_ns = clock_mono_ns(clock_posix());
   long status = 0;
   if (code == CURLE_OK) curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &status);
-  a->status = code == CURLE_COULDNT_CONNECT ? ANSWER_UNSENT : (unsigned)status;
+  a->status = code == CURLE_COULDNT_CONNECT && !x->sent ? ANSWER_UNSENT : (unsigned)status;
   if (code != CURLE_OK) {
     snprintf(a->why, sizeof a->why, "%.150s", error[0] != '\0' ? error : curl_easy_strerror(code));
   }

@@ -1,10 +1,13 @@
 /* Client, writers, verification and bench over HTTP, against a fake S3 that can lie. */
+#include <arpa/inet.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -203,6 +206,59 @@ static void test_client_reports_errors(void **state) {
   unlink(gone.journal);
 }
 
+/* A server that answers one request, takes a second one on the same connection, and is gone. */
+static void *serve_once_and_go(void *arg) {
+  int listener = *(int *)arg;
+  int connection = accept(listener, NULL, NULL);
+  assert_true(connection >= 0);
+  char head[4096];
+  size_t len = 0;
+  for (int request = 0; request < 2; request++) {
+    for (len = 0; len < 4 || memcmp(head + len - 4, "\r\n\r\n", 4) != 0; len++) {
+      assert_true(len < sizeof head);
+      assert_int_equal(read(connection, head + len, 1), 1);
+    }
+    static const char ANSWER[] = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    if (request == 0) assert_int_equal(write(connection, ANSWER, sizeof ANSWER - 1), sizeof ANSWER - 1);
+  }
+  close(listener);
+  close(connection);
+  return NULL;
+}
+
+/* What was sent once and not answered may have taken effect: neither unsent nor sent twice. */
+static void test_taken_without_an_answer(void **state) {
+  (void)state;
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  socklen_t len = sizeof address;
+  int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  assert_int_equal(bind(listener, (struct sockaddr *)&address, len), 0);
+  assert_int_equal(listen(listener, 1), 0);
+  assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &len), 0);
+  char url[64];
+  snprintf(url, sizeof url, "http://127.0.0.1:%u", ntohs(address.sin_port));
+  struct endpoint endpoint;
+  assert_true(endpoint_parse(url, &endpoint));
+  pthread_t server;
+  assert_int_equal(pthread_create(&server, NULL, serve_once_and_go, &listener), 0);
+  struct sigv4_key key = {.access = "A", .secret = "S"};
+  struct client c;
+  assert_true(client_open(&c, &endpoint, &key));
+  struct request r = {.method = "DELETE", .bucket = "b", .key = SLICE_LIT("k")};
+  struct answer a;
+  client_do(&c, &r, &a);
+  assert_int_equal(a.status, 200);
+  answer_done(&a);
+  client_do(&c, &r, &a);
+  assert_int_equal(a.status, 0);
+  answer_done(&a);
+  client_do(&c, &r, &a);
+  assert_int_equal(a.status, ANSWER_UNSENT);
+  answer_done(&a);
+  client_close(&c);
+  assert_int_equal(pthread_join(server, NULL), 0);
+}
+
 static void test_bench(void **state) {
   (void)state;
   struct fixture f;
@@ -238,10 +294,15 @@ int main(void) {
   load_signals_install();
   curl_global_init(CURL_GLOBAL_DEFAULT);
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_honest_server_passes),       cmocka_unit_test(test_lost_put_is_found),
-      cmocka_unit_test(test_lies_about_reads_are_found), cmocka_unit_test(test_kept_deletion_is_found),
-      cmocka_unit_test(test_unavailable_is_open),        cmocka_unit_test(test_expected_refusals),
-      cmocka_unit_test(test_client_reports_errors),      cmocka_unit_test(test_bench),
+      cmocka_unit_test(test_honest_server_passes),
+      cmocka_unit_test(test_lost_put_is_found),
+      cmocka_unit_test(test_lies_about_reads_are_found),
+      cmocka_unit_test(test_kept_deletion_is_found),
+      cmocka_unit_test(test_unavailable_is_open),
+      cmocka_unit_test(test_expected_refusals),
+      cmocka_unit_test(test_client_reports_errors),
+      cmocka_unit_test(test_taken_without_an_answer),
+      cmocka_unit_test(test_bench),
   };
   int failed = cmocka_run_group_tests(tests, NULL, NULL);
   curl_global_cleanup();
