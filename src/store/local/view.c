@@ -17,13 +17,14 @@ void read_mark_set(struct store *s, struct read_mark *m, uint64_t lsn) {
 }
 
 void read_mark_clear(struct store *s, struct read_mark *m) {
-  if (!m->at) return;
   pthread_mutex_lock(&s->mark_lock);
-  assert(*m->at == m);
-  *m->at = m->next;
-  if (m->next) m->next->at = m->at;
+  if (m->at) { /* neighbours change it too: not to be looked at without the lock */
+    assert(*m->at == m);
+    *m->at = m->next;
+    if (m->next) m->next->at = m->at;
+    m->at = NULL;
+  }
   pthread_mutex_unlock(&s->mark_lock);
-  m->at = NULL;
 }
 
 uint64_t read_mark_least(struct store *s) {
