@@ -366,8 +366,9 @@ enum dom_code store_item_open(struct store_view *v, enum permit_action action, c
                               const uint8_t token[TOKEN_SIZE], uint64_t epoch, const struct store_item *item,
                               struct store_found **out, struct dom_err *err);
 
-/* Journal rows of a COPYING or FENCED subject with LSN > after, ascending, up to max. `present`
- * tells the state *in this view* (absent or filled), whatever the row was written for. */
+/* Journal rows of a COPYING or FENCED subject with LSN > after, ascending, up to max and then to the
+ * end of that commit: rows of one LSN come in one scan. `present` tells the state *in this view* (absent
+ * or filled), whatever the row was written for. */
 typedef bool (*store_journal_fn)(void *arg, uint64_t lsn, const struct store_item *present);
 enum dom_code store_journal_scan(struct store_view *v, const struct permit *permit, const uint8_t token[TOKEN_SIZE],
                                  uint64_t after, uint32_t max, store_journal_fn fn, void *arg, struct dom_err *err);

@@ -147,19 +147,24 @@ enum dom_code store_journal_scan(struct store_view *v, const struct permit *perm
   row_journal_key(&from, token, after + 1, 0);
   if (stem.failed || from.failed) return dom_fail(err, DOM_NO_MEMORY, where, "keys");
   index_seek(&it, buf_slice(&from));
-  for (; it.valid && slice_starts_with(it.key, buf_slice(&stem)) && max > 0; index_next(&it), max--) {
+  /* One commit has several rows (an upload completed is an object put and an upload gone): it ends whole. */
+  uint64_t last = 0;
+  for (uint32_t n = 0; it.valid && slice_starts_with(it.key, buf_slice(&stem)); index_next(&it), n++) {
     struct row_journal j;
     if (!row_journal_parse(it.value, &j) || it.key.len != stem.len + 12) {
       code = dom_fail(err, DOM_CORRUPT, where, "bad row");
       break;
     }
+    uint64_t lsn = load_u64be(it.key.data + stem.len);
+    if (n >= max && lsn != last) break;
+    last = lsn;
     struct store_place place = {.epoch = subject.epoch, .prefix = slice_cut(j.key, 0, j.prefix_len)};
     memcpy(place.bucket, j.bucket, STORE_BUCKET_ID_SIZE);
     memcpy(place.token, token, TOKEN_SIZE);
     struct item_name name = {.kind = j.item, .key = j.key, .part = j.part};
     memcpy(name.upload, j.upload, STORE_UPLOAD_ID_SIZE);
     code = item_load(v, &place, &name, &state, err);
-    if (code != DOM_OK || !fn(arg, load_u64be(it.key.data + stem.len), &state.item)) break;
+    if (code != DOM_OK || !fn(arg, lsn, &state.item)) break;
   }
   item_state_done(&state);
   return code == DOM_OK ? index_iter_check(&it, err) : code;
