@@ -26,6 +26,7 @@ enum {
   LOG_BATCH_HEADER = 80,          /* bytes before the first record of a batch */
   LOG_SEGMENT_MIN = 64 * 1024,    /* smallest segment; tests */
   LOG_SEGMENT_DEFAULT = 64 << 20, /* zero-filled in about 50 ms, a start scans at most one twice */
+  LOG_SPARES = 2,                 /* made ahead: one lasts about as long as making another takes */
   LOG_LOCATOR_SIZE = 16           /* encoded */
 };
 
@@ -84,7 +85,7 @@ static inline uint64_t log_record_size(uint64_t payload_len) {
 }
 /* The horizon that segments begun from now on state in their headers; never falls. */
 void log_horizon(struct log *l, uint64_t lsn);
-/* Makes a zero-filled spare segment unless one is free, so that append need not: overwriting
+/* Makes zero-filled spare segments up to LOG_SPARES, so that append need not: overwriting
  * written blocks is several times faster than first writes. Durable: the file and its name.
  * Returns: DOM_IO, DOM_NO_SPACE, DOM_NO_MEMORY; none of them stops the log. */
 enum dom_code log_prepare(struct log *l, struct dom_err *err);
