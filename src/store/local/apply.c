@@ -289,7 +289,8 @@ static enum dom_code cell_replace(struct step *s, struct dom_err *err) {
   bool same = s->prev->found && s->prev->first_lsn == s->first_lsn; /* a copy of the same record */
   if (s->prev->found) apply_forget(s->a, s->prev->at);
   if (!same) bodies_lose(s);
-  if (s->prev->tomb_lsn) tomb_put(s, false);
+  /* The end of an upload stays: it also ends parts that an older segment may still hold. */
+  if (s->prev->tomb_lsn && s->c->kind != CHANGE_UPLOAD) tomb_put(s, false);
   return live_add(s->a, s->at->at, err);
 }
 
@@ -384,6 +385,7 @@ static void parts_drop(struct step *s) {
   }
 }
 
+/* Deletes of erased epochs are found by the presence row, which a rebuilt index may owe to them alone. */
 static void item_delete(struct step *s) {
   if (s->prev->found) {
     apply_forget(s->a, s->prev->at);
@@ -397,6 +399,7 @@ static void item_delete(struct step *s) {
   parts_drop(s);
   bodies_lose(s);
   tomb_put(s, true);
+  presence_put(s);
 }
 
 static enum dom_code state_put(struct step *s, struct dom_err *err) {
@@ -446,6 +449,7 @@ static enum dom_code entry_put(struct step *s, struct dom_err *err) {
   static const uint8_t none[TOKEN_SIZE];
   const uint8_t *token = s->c->subject.token;
   struct row_state row = {.at = s->at->at, .first_lsn = s->first_lsn};
+  if (s->prev->found) apply_forget(s->a, s->prev->at);
   row_entry_key(key_new(s->a), s->first_lsn, s->c->position);
   row_state_put(value_new(s->a), &row);
   buf_append(&s->a->value, token, TOKEN_SIZE);
@@ -466,6 +470,14 @@ static void intent_put(struct step *s) {
   put_u64le(&s->a->value, s->first_lsn);
   log_locator_put(&s->a->value, s->at->at);
   row_put(s);
+}
+
+/* The copy of an upload's end below a later upload of that id: it still ends the older parts. */
+static void dominated_delete(struct step *s) {
+  if (s->c->kind != CHANGE_DELETE || s->c->item != STORE_ITEM_UPLOAD) return;
+  parts_drop(s);
+  bodies_lose(s);
+  if (s->prev->tomb_lsn <= s->first_lsn) tomb_put(s, true);
 }
 
 static enum dom_code step_take(struct step *s, struct dom_err *err) {
@@ -504,7 +516,10 @@ enum dom_code apply_change(struct apply *a, struct index_batch *b, const struct 
                            const struct prev *prev, const struct apply_at *at, struct dom_err *err) {
   struct step s = {a, b, c, prev, at, c->first_lsn ? c->first_lsn : at->lsn};
   assert(s.first_lsn > 0 && s.first_lsn <= at->lsn);
-  if (dominated(&s)) return DOM_OK;
+  if (dominated(&s)) {
+    dominated_delete(&s);
+    return DOM_OK;
+  }
   bool fresh = !prev->found || prev->first_lsn < s.first_lsn;
   enum dom_code code = step_take(&s, err);
   bool item = c->kind <= CHANGE_PART;

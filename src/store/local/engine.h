@@ -37,6 +37,8 @@ struct store {
   uint64_t open_lsn;    /* intents up to here are of earlier processes */
   uint64_t flushed_lsn; /* index is durable up to here; upkeep's own */
   bool intents_done;    /* none of earlier processes is left; upkeep's own */
+  bool orphans_pending; /* the index was rebuilt: body files without a row may lie about */
+  struct compact *compact; /* under upkeep_lock; made at first need */
   _Atomic uint64_t ledger_lsn;
   pthread_mutex_t mark_lock;
   struct read_mark *marks; /* under mark_lock */
@@ -119,6 +121,12 @@ enum { TX_SALT_PARTS = 1 }; /* "the parts of this upload" beside the upload itse
  * copied. DOM_INVALID when the tx changes the cell already. */
 enum dom_code tx_add(struct store_tx *tx, const struct change *c, struct slice inline_body,
                      struct dom_err *err);
+/* The steps of tx_add: guards of the cell, room for the change, a copy of it without what apply
+ * does not need. For compaction, which has a sealed payload already. */
+enum dom_code tx_cell_guard(struct store_tx *tx, const struct change *c, struct dom_err *err);
+enum dom_code tx_item_new(struct store_tx *tx, struct item **out, struct dom_err *err);
+enum dom_code tx_change_keep(struct store_tx *tx, const struct change *c, struct change *out,
+                             struct dom_err *err);
 /* Whether the tx changes this cell already. */
 bool tx_changes(const struct store_tx *tx, uint64_t cell_hash);
 /* Whether the tx deletes this cell already. */
@@ -162,6 +170,19 @@ enum dom_code intent_end(struct store *s, const uint8_t id[STORE_BODY_ID_SIZE], 
 /* ---- upkeep (upkeep.c) ---- */
 enum dom_code upkeep_start(struct store *s, struct dom_err *err);
 void upkeep_stop(struct store *s);
+/* Makes the index durable and raises the horizon; upkeep_lock is held. */
+enum dom_code upkeep_flush(struct store *s, struct dom_err *err);
+/* Raises the log's horizon to what index and ledger have durably passed; upkeep_lock is held. */
+enum dom_code upkeep_horizon(struct store *s, uint64_t *out, struct dom_err *err);
+/* One step of compaction: a segment's live records are copied, or emptied segments given up;
+ * *did is set when it did something. upkeep_lock is held (compact.c). */
+enum dom_code compact_step(struct store *s, bool *did, struct dom_err *err);
+void compact_free(struct compact *c); /* NULL is allowed */
+/* Appends the ids of body files that no row accounts for; walks the tree. */
+enum dom_code orphans_find(struct store *s, struct buf *out, struct dom_err *err);
+/* Makes removal rows for body files that no row names, once after a rebuild; *did is set when it
+ * looked. upkeep_lock is held, or there is no other thread (rebuild.c). */
+enum dom_code orphans_collect(struct store *s, bool *did, uint64_t *out_count, struct dom_err *err);
 /* Unlinks bodies that are due; *out_did: there were some. */
 enum dom_code upkeep_collect(struct store *s, bool *out_did, struct dom_err *err);
 

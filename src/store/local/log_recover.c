@@ -45,7 +45,8 @@ static enum dom_code header_read(struct log *l, uint32_t number, struct dom_err 
     return dom_fail(err, code, "store/log: open", "segment %u: unknown version", number);
   if (code != DOM_OK || h.number != number || h.bytes > size) return DOM_OK;
   s->header = h;
-  s->free = false;
+  s->wiped = h.generation == 0;
+  s->free = s->wiped;
   if (h.generation > l->generation) l->generation = h.generation;
   if (h.horizon > l->horizon) l->horizon = h.horizon;
   return DOM_OK;
@@ -103,7 +104,7 @@ static enum dom_code end_check(struct log *l, struct dom_err *err) {
   for (uint32_t i = 0; i < l->count; i++) {
     struct log_segment *s = &l->segments[i];
     bool beyond = false;
-    if (!s->present || s->header.generation != 0) continue;
+    if (!s->present || s->wiped || s->header.generation != 0) continue;
     enum dom_code code = segment_used_beyond(s->reader, l->last_lsn, &beyond, err);
     if (code != DOM_OK) return code;
     if (beyond) {

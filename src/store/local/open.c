@@ -70,12 +70,14 @@ static enum dom_code birth_load(struct store *s, struct dom_err *err) {
   BUF_AUTO value = BUF_INIT;
   INDEX_VIEW_AUTO v = {0};
   INDEX_BATCH_AUTO b = {0};
-  uint8_t key[2] = {ROW_META, ROW_META_BIRTH}, fresh[8];
+  uint8_t key[2] = {ROW_META, ROW_META_BIRTH}, orphans[2] = {ROW_META, ROW_META_ORPHANS}, fresh[8];
   enum dom_code code = index_view_init(&v, s->index, false, err);
   if (code == DOM_OK) code = index_get(&v, slice_of(key, 2), &value, err);
   if (code == DOM_OK && value.len == 8) {
     s->index_birth = load_u64le(value.data);
-    return DOM_OK;
+    code = index_has(&v, slice_of(orphans, 2), err);
+    s->orphans_pending = code == DOM_OK;
+    return code == DOM_NOT_FOUND ? DOM_OK : code;
   }
   if (code != DOM_NOT_FOUND) return code == DOM_OK ? dom_fail(err, DOM_CORRUPT, where, "birth row") : code;
   random_bytes(fresh, sizeof fresh);
@@ -83,6 +85,8 @@ static enum dom_code birth_load(struct store *s, struct dom_err *err) {
   code = index_batch_init(&b, err);
   if (code != DOM_OK) return code;
   index_put(&b, slice_of(key, 2), slice_of(fresh, 8));
+  index_put(&b, slice_of(orphans, 2), (struct slice){0}); /* a fresh index knows no earlier bodies */
+  s->orphans_pending = true;
   return index_write(s->index, &b, err);
 }
 
@@ -233,6 +237,7 @@ enum dom_code store_open(const struct store_options *options, struct store **out
 void store_close(struct store *s) {
   if (!s) return;
   upkeep_stop(s);
+  compact_free(s->compact);
   writer_close(s->writer);
   apply_free(s->apply);
   index_close(s->index);

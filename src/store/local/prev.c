@@ -138,6 +138,7 @@ static enum dom_code parts_prev(struct index_view *v, const struct change *c, st
     struct row_part row;
     if (!row_part_parse(it.value, &row))
       return dom_fail(err, DOM_CORRUPT, "store/apply: part row", "bad row");
+    if (c->first_lsn && row.first_lsn > c->first_lsn) continue; /* of a later upload of that id */
     put_bytes16le(&p->parts, it.key);
     log_locator_put(&p->parts, row.at);
     code = lost_add(v, row.body.id, row.first_lsn, p, err);
@@ -160,6 +161,15 @@ static enum dom_code state_prev(struct index_view *v, struct slice cell, struct 
   p->first_lsn = row.first_lsn;
   p->at = row.at;
   return DOM_OK;
+}
+
+/* An entry is keyed by the commit it first stood in: only its own copies meet it. */
+static enum dom_code entry_prev(struct index_view *v, const struct change *c, struct prev *p,
+                                struct dom_err *err) {
+  BUF_AUTO key = BUF_INIT;
+  if (c->first_lsn == 0) return DOM_OK;
+  row_entry_key(&key, c->first_lsn, c->position);
+  return key.failed ? buf_check(&key, err) : state_prev(v, buf_slice(&key), p, err);
 }
 
 /* The newest delete that stands in `cell`. */
@@ -216,7 +226,7 @@ enum dom_code prev_read(struct index_view *v, const struct change *c, struct pre
   p->first_lsn = p->tomb_lsn = 0;
   buf_reset(&p->lost);
   buf_reset(&p->parts);
-  if (c->kind == CHANGE_ENTRY) return DOM_OK;
+  if (c->kind == CHANGE_ENTRY) return entry_prev(v, c, p, err);
   change_cell(c, &cell);
   if (cell.failed) return buf_check(&cell, err);
   code = cell_prev(v, c, buf_slice(&cell), p, err);
@@ -228,7 +238,7 @@ enum dom_code prev_read(struct index_view *v, const struct change *c, struct pre
     row_upload_cell(&cell, ROW_UPLOAD, c->bucket, c->key, c->epoch, c->upload);
     code = tomb_prev(v, buf_slice(&cell), p, err);
   }
-  if (code == DOM_OK && change_in_place(c)) code = presence_prev(v, c, p, err);
+  if (code == DOM_OK && (change_in_place(c) || c->kind == CHANGE_DELETE)) code = presence_prev(v, c, p, err);
   if (code == DOM_OK && c->kind == CHANGE_DELETE && c->item == STORE_ITEM_UPLOAD)
     code = parts_prev(v, c, p, err);
   return code;

@@ -31,7 +31,8 @@ enum row_table {                     /* on disk; never reuse a letter */
                  ROW_SEGMENT = 'G',  /* segment → generation, live bytes */
                  ROW_META = 'M'      /* a letter → a fact of the index */
 };
-enum { ROW_META_APPLIED = 'a', ROW_META_BIRTH = 'b' };
+/* Applied LSN; birth; and, while it stands, that body files without a row may lie about. */
+enum { ROW_META_APPLIED = 'a', ROW_META_BIRTH = 'b', ROW_META_ORPHANS = 'o' };
 
 enum { ROW_ORDER_SIZE = 16, ROW_EPOCH_SIZE = 8 };
 

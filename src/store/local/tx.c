@@ -124,7 +124,7 @@ enum dom_code tx_place_check(struct store_tx *tx, enum permit_action action, con
 
 /* ---- adding changes ---- */
 
-static enum dom_code item_new(struct store_tx *tx, struct item **out, struct dom_err *err) {
+enum dom_code tx_item_new(struct store_tx *tx, struct item **out, struct dom_err *err) {
   if (tx->count == tx->cap) {
     uint32_t cap = tx->cap * 2 + 4;
     struct item *grown = tx->count < TX_ITEMS_MAX ? dom_realloc(tx->items, cap * sizeof *grown) : NULL;
@@ -142,8 +142,8 @@ static enum dom_code item_new(struct store_tx *tx, struct item **out, struct dom
 }
 
 /* What apply will need of the change must outlive the caller's memory. */
-static enum dom_code change_keep(struct store_tx *tx, const struct change *c, struct change *out,
-                                 struct dom_err *err) {
+enum dom_code tx_change_keep(struct store_tx *tx, const struct change *c, struct change *out,
+                             struct dom_err *err) {
   struct slice bodies = slice_of(c->bodies, c->body_count * sizeof *c->bodies);
   struct slice kept = arena_copy(tx->arena, bodies);
   *out = *c;
@@ -156,7 +156,7 @@ static enum dom_code change_keep(struct store_tx *tx, const struct change *c, st
   return ok ? DOM_OK : dom_fail(err, DOM_TOO_LARGE, "store/tx: add", "transaction memory is used up");
 }
 
-static enum dom_code cell_guard(struct store_tx *tx, const struct change *c, struct dom_err *err) {
+enum dom_code tx_cell_guard(struct store_tx *tx, const struct change *c, struct dom_err *err) {
   BUF_AUTO cell = BUF_INIT;
   if (c->kind == CHANGE_ENTRY) return DOM_OK;
   change_cell(c, &cell);
@@ -170,9 +170,9 @@ static enum dom_code cell_guard(struct store_tx *tx, const struct change *c, str
 enum dom_code tx_add(struct store_tx *tx, const struct change *c, struct slice inline_body,
                      struct dom_err *err) {
   struct item *it = NULL;
-  enum dom_code code = cell_guard(tx, c, err);
-  if (code == DOM_OK) code = item_new(tx, &it, err);
-  if (code == DOM_OK) code = change_keep(tx, c, &it->change, err);
+  enum dom_code code = tx_cell_guard(tx, c, err);
+  if (code == DOM_OK) code = tx_item_new(tx, &it, err);
+  if (code == DOM_OK) code = tx_change_keep(tx, c, &it->change, err);
   assert(tx->view || c->kind == CHANGE_INTENT || c->kind == CHANGE_INTENT_END); /* those meet nothing */
   if (code == DOM_OK && tx->view) code = prev_read(&tx->view->index, &it->change, &it->prev, err);
   if (code == DOM_OK) code = record_encode(tx->store->vault, c, inline_body, &it->payload, &it->head, err);

@@ -113,20 +113,48 @@ static bool log_size_add(void *arg, const struct log_segment_info *info) {
   return true;
 }
 
-/* Makes the index durable when a restart would replay too much, and raises the log's horizon. */
+/* The LSN up to which the ledger needs nothing of the log any more: the one it reached, and beyond
+ * it as far as no commit has an entry. */
+static enum dom_code ledger_passed(struct store *s, uint64_t *out, struct dom_err *err) {
+  INDEX_VIEW_AUTO v = {0};
+  INDEX_ITER_AUTO it = {0};
+  BUF_AUTO from = BUF_INIT;
+  uint64_t applied = writer_applied(s->writer), reached = s->ledger_lsn; /* before the look */
+  enum dom_code code = index_view_init(&v, s->index, false, err);
+  if (code == DOM_OK) code = index_iter_init(&it, &v, err);
+  row_entry_key(&from, reached + 1, 0);
+  if (code == DOM_OK) code = buf_check(&from, err);
+  if (code != DOM_OK) return code;
+  index_seek(&it, buf_slice(&from));
+  if (it.valid && it.key.data[0] == ROW_ENTRY && it.key.len == 13) applied = load_u64be(it.key.data + 1) - 1;
+  code = index_iter_check(&it, err);
+  if (code == DOM_OK) *out = applied > reached ? applied : reached;
+  return code;
+}
+
+enum dom_code upkeep_horizon(struct store *s, uint64_t *out, struct dom_err *err) {
+  uint64_t passed = 0;
+  enum dom_code code = ledger_passed(s, &passed, err);
+  if (code != DOM_OK) return code;
+  *out = passed < s->flushed_lsn ? passed : s->flushed_lsn;
+  log_horizon(s->log, *out);
+  return DOM_OK;
+}
+
+enum dom_code upkeep_flush(struct store *s, struct dom_err *err) {
+  uint64_t lsn = writer_applied(s->writer); /* before: what comes meanwhile may or may not be in */
+  enum dom_code code = index_flush(s->index, err);
+  if (code == DOM_OK) s->flushed_lsn = lsn;
+  return code;
+}
+
+/* Makes the index durable when a restart would replay too much. */
 static enum dom_code flush_step(struct store *s, bool *did, struct dom_err *err) {
   struct log_size size = {.after_lsn = s->flushed_lsn};
   log_segments(s->log, log_size_add, &size);
-  if (size.bytes > STORE_REPLAY_BYTES_MAX) {
-    uint64_t lsn = writer_applied(s->writer);
-    enum dom_code code = index_flush(s->index, err);
-    if (code != DOM_OK) return code;
-    s->flushed_lsn = lsn;
-    *did = true;
-  }
-  uint64_t ledger = s->ledger_lsn;
-  log_horizon(s->log, ledger < s->flushed_lsn ? ledger : s->flushed_lsn);
-  return DOM_OK;
+  if (size.bytes <= STORE_REPLAY_BYTES_MAX) return DOM_OK;
+  *did = true;
+  return upkeep_flush(s, err);
 }
 
 /* ---- steps ---- */
@@ -138,7 +166,9 @@ enum dom_code store_upkeep(struct store *s, bool *out_did, struct dom_err *err) 
   enum dom_code code = log_prepare(s->log, err);
   if (code == DOM_OK) code = intents_collect(s, &did, err);
   if (code == DOM_OK) code = removals_collect(s, &did, err);
+  if (code == DOM_OK && s->orphans_pending) code = orphans_collect(s, &did, NULL, err);
   if (code == DOM_OK) code = flush_step(s, &did, err);
+  if (code == DOM_OK) code = compact_step(s, &did, err);
   pthread_mutex_unlock(&s->upkeep_lock);
   if (code == DOM_OK) *out_did = did;
   return code;
