@@ -95,6 +95,7 @@ enum dom_code item_load(struct store_view *v, const struct store_place *place, c
     break;
   }
   if (n->kind != STORE_ITEM_OBJECT) memcpy(s->item.upload.id, n->upload, STORE_UPLOAD_ID_SIZE);
+  if (n->kind == STORE_ITEM_PART) s->item.part.number = n->part; /* an absent one is named too */
   s->item.absent = code == DOM_NOT_FOUND;
   return code == DOM_OK || code == DOM_NOT_FOUND ? DOM_OK : dom_fail(err, code, why.where, "%s", why.text);
 }
