@@ -126,6 +126,7 @@ int cli_subject(int argc, char **argv);
 int cli_move(int argc, char **argv);
 int cli_charter(int argc, char **argv);
 int cli_key(int argc, char **argv);
+int cli_names(int argc, char **argv);
 int cli_ledger(int argc, char **argv);
 int cli_status(int argc, char **argv);
 int cli_fsck(int argc, char **argv);

@@ -5,8 +5,18 @@
 #include "cli/verify.h"
 
 static const struct cli_command COMMANDS[] = {{"serve", "serve one region", cli_serve},
+                                              {"status", "a region at a glance", cli_status},
+                                              {"bucket", "create and list buckets", cli_bucket},
+                                              {"subject", "people: register, show, list", cli_subject},
+                                              {"move", "move people to a new home", cli_move},
+                                              {"charter", "check, sign and put charters", cli_charter},
+                                              {"key", "make keys, rotate the KEK", cli_key},
+                                              {"names", "purge names of what was erased", cli_names},
+                                              {"ledger", "what is recorded; receipts", cli_ledger},
                                               {"verify", "check a ledger or a receipt, offline", cli_verify},
-                                              {NULL, NULL, NULL}};
+                                              {"version", "version, commit, formats, libraries", cli_version},
+                                              {"--version", NULL, cli_version},
+                                              {0}};
 
 int cli_main(int argc, char **argv) {
   int status = cli_dispatch("domicile", COMMANDS, argc, argv);
