@@ -31,6 +31,7 @@ struct world {
   bool in_file[KEYS];   /* … and whether their body is a file */
   uint64_t next_version;
   uint64_t entries_known; /* entries acknowledged: their count */
+  uint64_t ledger_lsn;    /* what a ledger would hold durably */
   /* The change without an answer. */
   bool open_change;
   uint32_t open_count;
@@ -224,11 +225,31 @@ static enum dom_code upload_make(struct world *w) {
   return code;
 }
 
+/* A few steps of collection and compaction. */
+static enum dom_code upkeep_some(struct world *w) {
+  enum dom_code code = DOM_OK;
+  bool did = true;
+  for (uint64_t i = 1 + roll(w, 6); i > 0 && did && code == DOM_OK; i--) {
+    code = store_upkeep(w->store, &did, NULL);
+  }
+  if (code == DOM_OK) w->result->upkeeps++;
+  return code;
+}
+
+static enum dom_code ledger_take(struct world *w) {
+  struct store_stats stats;
+  store_stats(w->store, &stats);
+  w->ledger_lsn = stats.applied_lsn;
+  store_ledger_reached(w->store, w->ledger_lsn);
+  return DOM_OK;
+}
+
 static enum dom_code step(struct world *w) {
-  bool did = false;
   switch (roll(w, 12)) {
   case 0:
-    return store_upkeep(w->store, &did, NULL);
+    return upkeep_some(w);
+  case 2:
+    return ledger_take(w);
   case 1:
     return upload_make(w);
   default:
@@ -398,6 +419,7 @@ static void world_recover(struct world *w) {
     code = world_open(w, &err);
   }
   disk_sim_cut_after(w->disk, 0);
+  if (code == DOM_OK) store_ledger_reached(w->store, w->ledger_lsn);
   if (code != DOM_OK)
     world_fail(w, "start: %s: %s: %s", dom_code_name(code), err.where ? err.where : "", err.text);
 }
