@@ -147,6 +147,23 @@ static enum dom_code commit_step(void *arg, struct mover *m, struct store_view *
   return code ? code : mover_entry(m, tx, LEDGER_MOVE_COMMITTED, h, c->peer, err);
 }
 
+/* What the target says it prepared must be what was asked for: an answer about an older epoch or another copy
+ * is none. The reference to its ledger entry is appended to *out_peer. */
+static enum dom_code take_prepared(const struct handoff *h, struct slice reply, struct buf *out_peer,
+                                   struct dom_err *err) {
+  struct reader r = reader_of(reply);
+  uint64_t epoch = get_u64be(&r);
+  struct slice manifest = get_slice(&r, SHA256_SIZE);
+  uint64_t version = get_u64be(&r);
+  if (r.bad || epoch != h->epoch || memcmp(manifest.data, h->manifest, SHA256_SIZE) != 0)
+    return dom_fail(err, DOM_STALE_EPOCH, "move/source: prepare", "the target prepared something else");
+  if (version != h->charter_version)
+    return dom_fail(err, DOM_STALE_EPOCH, "move/source: prepare",
+                    "the target prepared under another charter version");
+  buf_append(out_peer, r.at, r.left);
+  return buf_check(out_peer, err);
+}
+
 /* Asks the target to prepare; *out_peer gets the reference to its ledger entry. */
 static enum dom_code tell_prepare(struct source *s, struct buf *out_peer, struct dom_err *err) {
   BUF_AUTO body = BUF_INIT;
@@ -157,12 +174,7 @@ static enum dom_code tell_prepare(struct source *s, struct buf *out_peer, struct
   buf_append_slice(&body, buf_slice(&s->intent_ref));
   enum dom_code code = buf_check(&body, err);
   if (!code) code = tell(s, "move/prepare", buf_slice(&body), &reply, err);
-  if (code) return code;
-  if (reply.len < 8 || load_u64be(reply.data) != s->h.charter_version)
-    return dom_fail(err, DOM_STALE_EPOCH, "move/source: prepare",
-                    "the target prepared under another charter version");
-  buf_append(out_peer, reply.data + 8, reply.len - 8);
-  return buf_check(out_peer, err);
+  return code ? code : take_prepared(&s->h, buf_slice(&reply), out_peer, err);
 }
 
 /* Between the fence and the commit: the last entries, both manifests, the commit point. */

@@ -255,8 +255,8 @@ static enum dom_code prepared_step(void *arg, struct mover *m, struct store_view
   return mover_entry(m, tx, LEDGER_MOVE_PREPARED, h, *(const struct slice *)arg, err);
 }
 
-/* Body: manifest 32 | charter version u64 | peer reference (40 bytes) or nothing. Reply: charter version |
- * peer reference. */
+/* Body: manifest 32 | charter version u64 | peer reference (40 bytes) or nothing. Reply: epoch u64 |
+ * manifest 32 | charter version u64 | peer reference. */
 static enum dom_code prepare(struct mover *m, struct handoff *h, const struct permit *permit,
                              struct slice body, struct buf *reply, struct dom_err *err) {
   struct reader r = reader_of(body);
@@ -281,6 +281,8 @@ static enum dom_code prepare(struct mover *m, struct handoff *h, const struct pe
   if (memcmp(h->manifest, want.data, SHA256_SIZE) != 0 || h->charter_version != version)
     return dom_fail(err, DOM_STALE_EPOCH, "move/target: prepare",
                     "prepared under another manifest or charter");
+  put_u64be(reply, h->epoch);
+  buf_append(reply, h->manifest, SHA256_SIZE);
   put_u64be(reply, h->charter_version);
   mover_peer_ref(m, h->commit_lsn, reply);
   return buf_check(reply, err);
