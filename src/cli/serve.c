@@ -56,9 +56,7 @@ static enum dom_code gather(const struct flags *f, struct serve_config *c, struc
 
 /* A setting is the caller's to mend; anything else is the machine's. */
 static int status_of(enum dom_code code) {
-  return code == DOM_INVALID || code == DOM_DENIED || code == DOM_TOO_LARGE || code == DOM_EXISTS
-             ? CLI_USAGE
-             : CLI_FAILED;
+  return code == DOM_INVALID || code == DOM_DENIED || code == DOM_TOO_LARGE ? CLI_USAGE : CLI_FAILED;
 }
 
 static int run(struct serve_config *c, const struct flags *f) {
@@ -73,7 +71,7 @@ static int run(struct serve_config *c, const struct flags *f) {
     return CLI_OK;
   }
   code = serve_run(c, &ended_by, &err);
-  if (code) return complain(&err, CLI_FAILED);
+  if (code) return complain(&err, status_of(code));
   return ended_by == SIGINT ? CLI_INTERRUPTED : CLI_OK;
 }
 

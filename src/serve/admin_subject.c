@@ -16,10 +16,11 @@ static const char *state_name(enum store_subject_state state) {
 }
 
 static json_t *row_json(struct region *r, const struct store_subject *row) {
-  json_t *j = json_pack("{s:o,s:s,s:s%,s:o,s:I,s:I}", "token", admin_hex(row->token, TOKEN_SIZE), "state",
-                        state_name(row->state), "country", row->country,
-                        row->country[0] ? (size_t)2 : (size_t)0, "home", admin_region(r, row->home), "epoch",
-                        (json_int_t)row->epoch, "since_ms", (json_int_t)row->since_ms);
+  json_t *j =
+      json_pack("{s:o,s:s,s:s%,s:o,s:i,s:I,s:I}", "token", admin_hex(row->token, TOKEN_SIZE), "state",
+                state_name(row->state), "country", row->country, row->country[0] ? (size_t)2 : (size_t)0,
+                "home", admin_region(r, row->home), "home_number", row->home, "epoch", (json_int_t)row->epoch,
+                "since_ms", (json_int_t)row->since_ms);
   if (j && row->handoff_to) json_object_set_new(j, "moving_to", admin_region(r, row->handoff_to));
   return j;
 }
@@ -59,11 +60,9 @@ enum dom_code admin_subject_message(struct region *r, struct slice body, struct 
   return buf_check(reply, err);
 }
 
-/* Asks the home for its word. */
-static enum dom_code remote_json(struct region *r, uint16_t home, const uint8_t token[TOKEN_SIZE],
-                                 json_t **out, struct dom_err *err) {
+static enum dom_code ask_region(struct region *r, uint16_t home, const uint8_t token[TOKEN_SIZE],
+                                json_t **out, struct dom_err *err) {
   BUF_AUTO reply = BUF_INIT;
-  if (!r->net) return dom_fail(err, DOM_UNAVAILABLE, "serve/admin", "this region has no peers");
   enum dom_code code =
       net_call(r->net, home, "serve/subject", slice_of(token, TOKEN_SIZE), SUBJECT_ASK_MS, &reply, err);
   if (code) return code;
@@ -72,6 +71,28 @@ static enum dom_code remote_json(struct region *r, uint16_t home, const uint8_t 
       !(*out = json_loadb((const char *)reply.data, reply.len, JSON_REJECT_DUPLICATES, &error)))
     return dom_fail(err, DOM_UNAVAILABLE, "serve/admin", "the home's answer does not decode");
   return DOM_OK;
+}
+
+/* Asks the home for its word, and where that is a tombstone the region it names. */
+static enum dom_code remote_json(struct region *r, uint16_t home, const uint8_t token[TOKEN_SIZE],
+                                 json_t **out, struct dom_err *err) {
+  if (!r->net) return dom_fail(err, DOM_UNAVAILABLE, "serve/admin", "this region has no peers");
+  for (int hop = 0; hop < SERVE_HOPS_MAX; hop++) {
+    json_t *j = NULL;
+    enum dom_code code =
+        home == r->number ? local_json(r, token, &j, err) : ask_region(r, home, token, &j, err);
+    if (code) return code;
+    const char *state = json_string_value(json_object_get(j, "state"));
+    json_int_t next = json_integer_value(json_object_get(j, "home_number"));
+    if (!state || strcmp(state, "moved") != 0 || next < 1 || next > UINT16_MAX) {
+      *out = j;
+      return DOM_OK;
+    }
+    json_decref(j);
+    home = (uint16_t)next;
+  }
+  return dom_fail(err, DOM_UNAVAILABLE, "serve/admin",
+                  "the subject is moving from region to region: ask again");
 }
 
 static enum dom_code locate(struct region *r, const uint8_t token[TOKEN_SIZE], struct subject_who *who,

@@ -6,6 +6,7 @@
 #include "serve/daemon.h"
 
 static const char where[] = "serve/charter";
+enum { SIGNATURE_BYTES_MAX = 4096 }; /* two short lines */
 
 enum dom_code charter_check_endpoints(const struct serve_config *c, struct slice yaml, struct dom_err *err) {
   struct charter *charter = NULL;
@@ -37,14 +38,33 @@ static uint64_t version_in_force(struct region *r) {
   return version;
 }
 
+static enum dom_code read_files(const struct serve_config *c, struct buf *yaml, struct buf *signature,
+                                struct dom_err *err) {
+  enum dom_code code = serve_file_read(c->charter_file, false, CHARTER_BYTES_MAX, yaml, err);
+  return code ? code : serve_file_read(c->charter_signature_file, false, SIGNATURE_BYTES_MAX, signature, err);
+}
+
+enum dom_code charter_file_check(const struct serve_config *c, struct dom_err *err) {
+  if (!c->charter_file || c->dev) return DOM_OK;
+  BUF_AUTO yaml = BUF_INIT;
+  BUF_AUTO signature = BUF_INIT;
+  struct charter *charter = NULL;
+  uint8_t key[ED25519_KEY_SIZE];
+  enum dom_code code = read_files(c, &yaml, &signature, err);
+  if (!code) code = serve_public_read(c->charter_public_key_file, key, err);
+  if (!code) code = charter_parse(buf_slice(&yaml), c->charter_file, &charter, err);
+  charter_release(charter);
+  if (!code) code = charter_verify(buf_slice(&yaml), buf_slice(&signature), key, err);
+  return code ? code : charter_check_endpoints(c, buf_slice(&yaml), err);
+}
+
 enum dom_code charter_file_put(struct daemon *d, struct dom_err *err) {
   const struct serve_config *c = d->config;
   if (!c->charter_file) return DOM_OK;
   BUF_AUTO yaml = BUF_INIT;
   BUF_AUTO signature = BUF_INIT;
   struct charter *charter = NULL;
-  enum dom_code code = serve_file_read(c->charter_file, false, CHARTER_BYTES_MAX, &yaml, err);
-  if (!code) code = serve_file_read(c->charter_signature_file, false, 4096, &signature, err);
+  enum dom_code code = read_files(c, &yaml, &signature, err);
   if (!code) code = charter_parse(buf_slice(&yaml), c->charter_file, &charter, err);
   if (code) return code;
   bool newer = charter_version(charter) > version_in_force(&d->region);

@@ -6,7 +6,6 @@
 
 struct complete {
   struct call *c;
-  const struct permit *permit;
   uint8_t id[STORE_UPLOAD_ID_SIZE];
   struct s3_part_list want;
   size_t next; /* of `want`, not yet found */
@@ -67,6 +66,7 @@ static enum s3_error publish_once(struct complete *u, bool *out_retry) {
   STORE_VIEW_AUTO *v = NULL;
   STORE_TX_AUTO *tx = NULL;
   struct dom_err err = {0};
+  struct call_permit permit;
   struct store_upload upload;
   struct store_place place = call_place(c);
   *out_retry = false;
@@ -80,9 +80,11 @@ static enum s3_error publish_once(struct complete *u, bool *out_retry) {
   if (!code) code = store_part_scan(v, &place, c->q.key, u->id, 0, match_part, u, &err);
   if (code == DOM_NOT_FOUND) return S3_ERR_NO_SUCH_UPLOAD;
   enum s3_error error = code ? call_error_of(c, code, &err) : assemble(u, &upload);
+  if (!error) error = object_condition(c, v);
+  if (!error) error = object_permit_in(c, v, PERMIT_STORE, u->object.classes, &permit);
   if (error) return error;
   code = store_tx_begin(c->r->store, v, &tx, &err);
-  if (!code) code = store_tx_complete(tx, u->permit, &place, u->id, &u->object, &err);
+  if (!code) code = store_tx_complete(tx, permit.permit, &place, u->id, &u->object, &err);
   if (code == DOM_NOT_FOUND) return S3_ERR_NO_SUCH_UPLOAD;
   if (code) return call_error_of(c, code, &err);
   struct store_tx *taken = tx;
@@ -95,8 +97,7 @@ static enum s3_error publish_once(struct complete *u, bool *out_retry) {
 static enum s3_error publish(struct complete *u) {
   for (int i = 0; i < SERVE_RETRIES_MAX; i++) {
     bool retry = false;
-    enum s3_error error = object_condition(u->c);
-    if (!error) error = publish_once(u, &retry);
+    enum s3_error error = publish_once(u, &retry);
     if (error || !retry) return error;
   }
   return S3_ERR_SLOW_DOWN;
@@ -112,9 +113,9 @@ static bool is_completed(struct complete *u) {
   uint8_t md5[MD5_SIZE];
   for (size_t i = 0; i < u->want.count; i++) memcpy(u->md5[i], u->want.parts[i].md5, MD5_SIZE);
   if (!s3_etag_combine((const uint8_t(*)[MD5_SIZE])u->md5, u->want.count, md5) ||
-      call_permit(c, PERMIT_REPAIR, c->q.key, SLICE_LIT(""), 0, &permit) ||
+      call_permit(c, PERMIT_READ, c->q.key, SLICE_LIT(""), 0, &permit) ||
       store_view_open(c->r->store, &v, NULL) ||
-      store_object_get(v, PERMIT_REPAIR, permit.permit, &place, c->q.key, &found, NULL))
+      store_object_get(v, PERMIT_READ, permit.permit, &place, c->q.key, &found, NULL))
     return false;
   const struct store_object *o = store_found_object(found);
   bool same = o->etag_parts == u->want.count && memcmp(o->etag_md5, md5, MD5_SIZE) == 0;
@@ -149,7 +150,6 @@ enum s3_error upload_complete(struct call *c) {
   if (!error) error = intake_all(c, S3_XML_COMPLETE_BYTES_MAX, &body);
   if (!error) error = s3_complete_parse(buf_slice(&body), arena, &u.want);
   if (error) return error;
-  u.permit = permit.permit;
   u.bodies = arena_alloc(arena, u.want.count * sizeof *u.bodies);
   u.md5 = arena_alloc(arena, u.want.count * sizeof *u.md5);
   if (!u.bodies || !u.md5) return S3_ERR_SLOW_DOWN;

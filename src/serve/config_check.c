@@ -88,15 +88,15 @@ static bool word_valid(const char *s, bool dots) {
 }
 
 static enum dom_code check_names(const struct serve_config *c, struct dom_err *err) {
-  if (!word_valid(c->domain, true))
-    return dom_fail(err, DOM_INVALID, where, "domain: lower-case letters, digits, '-' and '.' only");
-  if (!word_valid(c->deployment, false))
-    return dom_fail(err, DOM_INVALID, where, "deployment: lower-case letters, digits and '-' only");
   if (!word_valid(c->region_name, false) || c->region_name[0] < 'a' ||
       strlen(c->region_name) > CHARTER_NAME_BYTES_MAX)
     return dom_fail(err, DOM_INVALID, where,
                     "the region's name is a lower-case letter, then letters, digits and '-', at most %d",
                     CHARTER_NAME_BYTES_MAX);
+  if (!word_valid(c->domain, true))
+    return dom_fail(err, DOM_INVALID, where, "domain: lower-case letters, digits, '-' and '.' only");
+  if (!word_valid(c->deployment, false))
+    return dom_fail(err, DOM_INVALID, where, "deployment: lower-case letters, digits and '-' only");
   struct subject_layout layout;
   return subject_layout_parse(slice_str(c->default_layout), &layout, err);
 }
@@ -117,6 +117,10 @@ static enum dom_code check_secrets(const struct serve_config *c, struct dom_err 
   if (!code) code = serve_secret_read(c->route_key_file, key, err);
   if (!code && !c->dev) code = serve_public_read(c->charter_public_key_file, key, err);
   wipe(key, sizeof key);
+  if (code) return code;
+  struct auth_keys *trial = auth_keys_new();
+  code = trial ? keys_load(c, trial, err) : dom_fail(err, DOM_NO_MEMORY, where, "no memory");
+  auth_keys_free(trial);
   return code;
 }
 
@@ -126,7 +130,8 @@ enum dom_code serve_config_check(const struct serve_config *c, struct dom_err *e
   if (!code) code = check_names(c, err);
   if (!code) code = config_check_apart(c, err);
   if (!code) code = check_listen(c, err);
-  return code ? code : check_secrets(c, err);
+  if (!code) code = check_secrets(c, err);
+  return code ? code : charter_file_check(c, err);
 }
 
 /* ---- names made from settings ----------------------------------------------------------------- */

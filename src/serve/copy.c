@@ -106,7 +106,7 @@ static enum s3_error copy_here(struct call *c, struct copy_source *s, struct sto
   o->meta = buf_slice(&meta);
   o->classes = buf_slice(&s->classes);
   error = copy_source_spool(s, &(struct s3_range){.kind = S3_RANGE_NONE}, &spool, o);
-  if (!error) error = object_commit(c, permit.permit, o);
+  if (!error) error = object_commit(c, o);
   if (!error) spool_keep(&spool);
   return error;
 }

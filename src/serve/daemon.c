@@ -110,8 +110,10 @@ static enum dom_code open_charter(struct daemon *d, struct dom_err *err) {
   struct dom_err why = {0};
   enum dom_code code = d->config->dev ? charter_dev_put(d, &why) : charter_file_put(d, &why);
   if (charter_in_force(r) == 0)
-    return dom_fail(err, code ? code : DOM_INVALID, where, "no charter is in force%s%s", code ? ": " : "",
-                    code ? why.text : ", and charter.file names none");
+    return dom_fail(err, code ? code : DOM_INVALID, where, "%s%s",
+                    code ? "no charter can come into force: "
+                         : "no charter is in force, and charter.file names none",
+                    why.text);
   if (code)
     log_event(LOG_ERROR, "serve", "", "charter file not taken: the old charter stays in force",
               LOG_FIELDS({.name = "detail", .text = why.text}));

@@ -34,6 +34,8 @@ enum dom_code config_check_apart(const struct serve_config *c, struct dom_err *e
 
 /* Plain HTTP beyond loopback is refused unless the operator said insecure. */
 enum dom_code charter_check_endpoints(const struct serve_config *c, struct slice yaml, struct dom_err *err);
+/* Whether the config's charter file parses and is signed by the offline key. DOM_OK also without a file. */
+enum dom_code charter_file_check(const struct serve_config *c, struct dom_err *err);
 /* Puts the config's charter file in force if it is newer. DOM_OK also when there is no file. */
 enum dom_code charter_file_put(struct daemon *d, struct dom_err *err);
 /* The built-in charter of a region alone, in force if the region has none yet. */

@@ -55,6 +55,7 @@ enum s3_error object_delete_many(struct call *c) {
   if (!error) error = s3_delete_parse(buf_slice(&body), wire_exchange_arena(c->x), &list);
   if (!error) error = send_whole(c, &list, buf_slice(&body), &done);
   if (error || done) return error;
+  c->q.condition = (struct s3_condition){0}; /* of the request, if any; never of each key */
   s3_result_delete_begin(&xml);
   for (size_t i = 0; i < list.count; i++) {
     error = delete_one(c, &list.keys[i]);

@@ -18,6 +18,20 @@ enum s3_error call_bucket(struct call *c, struct slice name) {
   return S3_ERR_SLOW_DOWN;
 }
 
+enum s3_error call_view_to_write(struct call *c, struct store_view **v) {
+  struct dom_err err = {0};
+  struct store_view *view = NULL;
+  assert(c->in_gate);
+  enum dom_code code = store_view_open(c->r->store, &view, &err);
+  if (!code) code = subject_bucket_check(view, &c->bucket, &err);
+  if (!code) {
+    *v = view;
+    return S3_OK;
+  }
+  store_view_close(view);
+  return code == DOM_NOT_FOUND ? S3_ERR_NO_SUCH_BUCKET : call_error_of(c, code, &err);
+}
+
 enum s3_error call_resolve(struct call *c, const struct subject_bucket *bucket, struct slice key,
                            struct store_view **v, struct subject_who *who) {
   for (int i = 0; i < SERVE_RETRIES_MAX; i++) {

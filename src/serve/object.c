@@ -16,69 +16,94 @@ void call_headers(struct call *c, const struct s3_headers *headers) {
 
 /* ---- PUT ----------------------------------------------------------------------------- */
 
-/* What is there now, for conditions and for charters that protect what would be destroyed. */
-static enum s3_error look_before(struct call *c, bool *out_exists, char etag[S3_ETAG_SIZE],
-                                 uint64_t *out_mtime) {
-  STORE_VIEW_AUTO *v = NULL;
-  struct store_found *found = NULL;
+/* The live object in the view, NULL when there is none. The home reads for itself, and only yes or no leaves
+ * it: so the gateway of the permit is the home. */
+static enum s3_error look(struct call *c, struct store_view *v, struct store_found **out) {
   struct call_permit permit;
   struct dom_err err = {0};
   struct store_place place = call_place(c);
-  c->detail[0] = 0;
-  enum s3_error error = call_permit(c, PERMIT_REPAIR, c->q.key, SLICE_LIT(""), 0, &permit);
+  uint16_t gateway = c->gateway;
+  *out = NULL;
+  c->gateway = c->r->number;
+  enum s3_error error = call_permit(c, PERMIT_READ, c->q.key, SLICE_LIT(""), 0, &permit);
+  c->gateway = gateway;
   if (error) return error;
-  enum dom_code code = store_view_open(c->r->store, &v, &err);
-  if (!code) code = store_object_get(v, PERMIT_REPAIR, permit.permit, &place, c->q.key, &found, &err);
-  *out_exists = code == DOM_OK;
-  if (code == DOM_NOT_FOUND) return S3_OK;
-  if (code) return call_error_of(c, code, &err);
-  object_etag(store_found_object(found), etag);
-  *out_mtime = store_found_object(found)->mtime_ms;
+  enum dom_code code = store_object_get(v, PERMIT_READ, permit.permit, &place, c->q.key, out, &err);
+  return code == DOM_NOT_FOUND ? S3_OK : call_error_of(c, code, &err);
+}
+
+/* A charter that protects what would be destroyed: asked again with the age of what is there. */
+static enum s3_error permit_by_age(struct call *c, struct store_view *v, enum permit_action action,
+                                   struct slice classes, struct call_permit *out) {
+  struct store_found *found = NULL;
+  char detail[sizeof c->detail];
+  memcpy(detail, c->detail, sizeof detail);
+  if (look(c, v, &found)) {
+    memcpy(c->detail, detail, sizeof detail);
+    return S3_ERR_RESIDENCY_VIOLATION;
+  }
+  uint64_t destroys_ms = found ? store_found_object(found)->mtime_ms : CHARTER_DESTROYS_NOTHING;
   store_found_free(found);
-  return S3_OK;
+  c->detail[0] = 0;
+  return call_permit(c, action, c->q.key, classes, destroys_ms, out);
+}
+
+enum s3_error object_permit_in(struct call *c, struct store_view *v, enum permit_action action,
+                               struct slice classes, struct call_permit *out) {
+  assert(action == PERMIT_STORE || action == PERMIT_DELETE);
+  enum s3_error error = call_permit(c, action, c->q.key, classes, 0, out);
+  return error == S3_ERR_RESIDENCY_VIOLATION ? permit_by_age(c, v, action, classes, out) : error;
 }
 
 enum s3_error object_permit(struct call *c, enum permit_action action, struct slice classes,
                             struct call_permit *out) {
-  enum s3_error error = call_permit(c, action, c->q.key, classes, 0, out);
-  if (error != S3_ERR_RESIDENCY_VIOLATION) return error;
-  bool exists = false;
-  char etag[S3_ETAG_SIZE];
-  uint64_t mtime = 0;
-  char detail[sizeof c->detail];
-  memcpy(detail, c->detail, sizeof detail);
-  if (look_before(c, &exists, etag, &mtime)) {
-    memcpy(c->detail, detail, sizeof detail);
-    return S3_ERR_RESIDENCY_VIOLATION;
-  }
-  return call_permit(c, action, c->q.key, classes, exists ? mtime : CHARTER_DESTROYS_NOTHING, out);
+  STORE_VIEW_AUTO *v = NULL;
+  struct dom_err err = {0};
+  enum dom_code code = store_view_open(c->r->store, &v, &err);
+  return code ? call_error_of(c, code, &err) : object_permit_in(c, v, action, classes, out);
 }
 
-enum s3_error object_condition(struct call *c) {
-  if (s3_condition_is_empty(&c->q.condition)) return S3_OK;
-  bool exists = false;
+enum s3_error object_condition(struct call *c, struct store_view *v) {
+  struct store_found *found = NULL;
   char etag[S3_ETAG_SIZE] = "";
-  uint64_t mtime = 0;
-  enum s3_error error = look_before(c, &exists, etag, &mtime);
-  return error ? error : s3_condition_write(&c->q.condition, exists, slice_str(etag));
+  if (s3_condition_is_empty(&c->q.condition)) return S3_OK;
+  enum s3_error error = look(c, v, &found);
+  if (error) return error;
+  if (found) object_etag(store_found_object(found), etag);
+  error = s3_condition_write(&c->q.condition, found != NULL, slice_str(etag));
+  store_found_free(found);
+  return error;
 }
 
-enum s3_error object_commit(struct call *c, const struct permit *permit, const struct store_object *o) {
+/* Conditions and the permit are asked on the view that guards the commit: what they were told still holds
+ * when it succeeds, however long the body took. */
+static enum s3_error commit_once(struct call *c, const struct store_object *o, bool *out_retry) {
+  STORE_VIEW_AUTO *v = NULL;
+  STORE_TX_AUTO *tx = NULL;
+  struct dom_err err = {0};
+  struct call_permit permit;
+  struct store_place place = call_place(c);
+  *out_retry = false;
+  enum s3_error error = call_view_to_write(c, &v);
+  if (!error) error = object_condition(c, v);
+  if (!error) error = object_permit_in(c, v, PERMIT_STORE, o->classes, &permit);
+  if (error) return error;
+  enum dom_code code = store_tx_begin(c->r->store, v, &tx, &err);
+  if (!code) code = store_tx_put(tx, permit.permit, &place, o, &err);
+  if (code) return call_error_of(c, code, &err);
+  struct store_tx *taken = tx;
+  tx = NULL;
+  code = store_tx_commit_take(taken, NULL, &err);
+  *out_retry = code == DOM_RETRY;
+  return *out_retry ? S3_OK : call_error_of(c, code, &err);
+}
+
+enum s3_error object_commit(struct call *c, const struct store_object *o) {
+  assert(c->in_gate);
   for (int i = 0; i < SERVE_RETRIES_MAX; i++) {
-    STORE_VIEW_AUTO *v = NULL;
-    STORE_TX_AUTO *tx = NULL;
-    struct dom_err err = {0};
-    struct store_place place = call_place(c);
-    enum s3_error error = object_condition(c);
-    if (error) return error;
-    enum dom_code code = store_view_open(c->r->store, &v, &err);
-    if (!code) code = store_tx_begin(c->r->store, v, &tx, &err);
-    if (!code) code = store_tx_put(tx, permit, &place, o, &err);
-    if (code) return call_error_of(c, code, &err);
-    struct store_tx *taken = tx;
-    tx = NULL;
-    code = store_tx_commit_take(taken, NULL, &err);
-    if (code != DOM_RETRY) return call_error_of(c, code, &err);
+    bool retry = false;
+    enum s3_error error = commit_once(c, o, &retry);
+    if (error || !retry) return error;
   }
   return S3_ERR_SLOW_DOWN;
 }
@@ -100,7 +125,7 @@ enum s3_error object_put(struct call *c) {
   error = spool_request(&s, S3_PUT_BYTES_MAX, &o, &meta.has_checksum, &meta.checksum);
   if (!error) error = call_error_of(c, s3_meta_encode(&meta, &encoded, &err), &err);
   o.meta = buf_slice(&encoded);
-  if (!error) error = object_commit(c, permit.permit, &o);
+  if (!error) error = object_commit(c, &o);
   if (error) return error;
   spool_keep(&s);
   call_leave(c);
@@ -131,24 +156,35 @@ enum s3_error object_send(struct call *c, struct store_found *f, uint64_t first,
   return S3_OK;
 }
 
-static enum s3_error answer(struct call *c, struct store_found *f) {
-  const struct store_object *o = store_found_object(f);
-  char etag[S3_ETAG_SIZE];
-  object_etag(o, etag);
-  enum s3_error error = s3_condition_read(&c->q.condition, slice_str(etag), o->mtime_ms);
-  if (error) return error;
-  uint64_t first = 0, count = o->size;
-  bool ranged = c->q.range.kind != S3_RANGE_NONE;
-  if (ranged) error = s3_range_resolve(&c->q.range, o->size, &first, &count);
-  if (error) return error;
+/* The object's headers; a 304 has them too (RFC 9110 §15.4.5), so that caches can renew theirs. */
+static enum s3_error describe(struct call *c, const struct store_object *o, struct s3_headers *headers) {
   struct s3_meta meta;
   struct dom_err err = {0};
-  struct s3_headers headers = {.arena = wire_exchange_arena(c->x)};
-  enum dom_code code = s3_meta_decode(o->meta, headers.arena, &meta, &err);
+  enum dom_code code = s3_meta_decode(o->meta, headers->arena, &meta, &err);
   if (code) return call_error_of(c, code, &err);
   struct s3_object_view view = {
       .md5 = o->etag_md5, .part_count = o->etag_parts, .modified_ms = o->mtime_ms, .meta = &meta};
-  s3_headers_object(&headers, &view, &c->q.overrides, c->q.checksum_mode);
+  s3_headers_object(headers, &view, &c->q.overrides, c->q.checksum_mode);
+  return headers->failed ? S3_ERR_SLOW_DOWN : S3_OK;
+}
+
+static enum s3_error answer(struct call *c, struct store_found *f) {
+  const struct store_object *o = store_found_object(f);
+  struct s3_headers headers = {.arena = wire_exchange_arena(c->x)};
+  char etag[S3_ETAG_SIZE];
+  object_etag(o, etag);
+  enum s3_error verdict = s3_condition_read(&c->q.condition, slice_str(etag), o->mtime_ms);
+  if (verdict && verdict != S3_ERR_NOT_MODIFIED) return verdict;
+  uint64_t first = 0, count = o->size;
+  bool ranged = c->q.range.kind != S3_RANGE_NONE;
+  enum s3_error error = ranged && !verdict ? s3_range_resolve(&c->q.range, o->size, &first, &count) : S3_OK;
+  if (!error) error = describe(c, o, &headers);
+  if (error) return error;
+  if (verdict) {
+    call_headers(c, &headers);
+    wire_reply(c->x, 304, SLICE_LIT(""), NULL);
+    return S3_OK;
+  }
   if (ranged) s3_headers_range(&headers, first, count, o->size);
   if (headers.failed) return S3_ERR_SLOW_DOWN;
   call_headers(c, &headers);
@@ -185,28 +221,36 @@ enum s3_error object_get(struct call *c) {
 
 /* ---- DELETE --------------------------------------------------------------------------------- */
 
-static enum s3_error commit_delete(struct call *c, const struct permit *permit) {
-  for (int i = 0; i < SERVE_RETRIES_MAX; i++) {
-    STORE_VIEW_AUTO *v = NULL;
-    STORE_TX_AUTO *tx = NULL;
-    struct dom_err err = {0};
-    struct store_place place = call_place(c);
-    enum dom_code code = store_view_open(c->r->store, &v, &err);
-    if (!code) code = store_tx_begin(c->r->store, v, &tx, &err);
-    if (!code) code = store_tx_delete(tx, permit, &place, c->q.key, &err);
-    if (code) return call_error_of(c, code, &err);
-    struct store_tx *taken = tx;
-    tx = NULL;
-    code = store_tx_commit_take(taken, NULL, &err);
-    if (code != DOM_RETRY) return call_error_of(c, code, &err);
-  }
-  return S3_ERR_SLOW_DOWN;
+static enum s3_error delete_once(struct call *c, bool *out_retry) {
+  STORE_VIEW_AUTO *v = NULL;
+  STORE_TX_AUTO *tx = NULL;
+  struct dom_err err = {0};
+  struct call_permit permit;
+  struct store_place place = call_place(c);
+  *out_retry = false;
+  enum dom_code code = store_view_open(c->r->store, &v, &err);
+  if (code) return call_error_of(c, code, &err);
+  enum s3_error error = object_condition(c, v);
+  if (!error) error = object_permit_in(c, v, PERMIT_DELETE, SLICE_LIT(""), &permit);
+  if (error) return error;
+  code = store_tx_begin(c->r->store, v, &tx, &err);
+  if (!code) code = store_tx_delete(tx, permit.permit, &place, c->q.key, &err);
+  if (code) return call_error_of(c, code, &err);
+  struct store_tx *taken = tx;
+  tx = NULL;
+  code = store_tx_commit_take(taken, NULL, &err);
+  *out_retry = code == DOM_RETRY;
+  return *out_retry ? S3_OK : call_error_of(c, code, &err);
 }
 
 enum s3_error object_delete_here(struct call *c) {
-  struct call_permit permit;
-  enum s3_error error = object_permit(c, PERMIT_DELETE, SLICE_LIT(""), &permit);
-  return error ? error : commit_delete(c, permit.permit);
+  assert(c->in_gate);
+  for (int i = 0; i < SERVE_RETRIES_MAX; i++) {
+    bool retry = false;
+    enum s3_error error = delete_once(c, &retry);
+    if (error || !retry) return error;
+  }
+  return S3_ERR_SLOW_DOWN;
 }
 
 enum s3_error object_delete(struct call *c) {

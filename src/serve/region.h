@@ -126,6 +126,9 @@ enum s3_error call_reply_xml(struct call *c, unsigned status, const struct buf *
 
 /* c->bucket by name, owned by the caller's account. Retries until a view has the row. */
 enum s3_error call_bucket(struct call *c, struct slice name);
+/* Opens a view to commit through, in which c->bucket is still there: since call_bucket a body may have come
+ * in at its own pace, and the bucket may have been deleted. */
+enum s3_error call_view_to_write(struct call *c, struct store_view **v);
 /* Opens a view in *v and resolves key there into *who. */
 enum s3_error call_resolve(struct call *c, const struct subject_bucket *bucket, struct slice key,
                            struct store_view **v, struct subject_who *who);
@@ -213,9 +216,14 @@ enum s3_error object_delete_here(struct call *c); /* one key, resolved and in th
 enum s3_error object_copy(struct call *c);
 enum s3_error object_delete_many(struct call *c);
 enum s3_error object_acl(struct call *c);
-/* Commits the null version of o->key under c->who; the conditions of the head are checked first. */
-enum s3_error object_commit(struct call *c, const struct permit *permit, const struct store_object *o);
-/* A permit to write or delete c->q.key. Only where the charter protects what goes is it looked at. */
+/* Commits the null version of o->key under c->who. The head's conditions and the charter are asked on the
+ * view that guards the commit. */
+enum s3_error object_commit(struct call *c, const struct store_object *o);
+/* A permit to write or delete c->q.key, as the view shows it. Only where the charter protects what goes is
+ * it looked at. */
+enum s3_error object_permit_in(struct call *c, struct store_view *v, enum permit_action action,
+                               struct slice classes, struct call_permit *out);
+/* The same before the body is read; the commit asks again. */
 enum s3_error object_permit(struct call *c, enum permit_action action, struct slice classes,
                             struct call_permit *out);
 enum s3_error bucket_list_all(struct call *c);
@@ -234,8 +242,8 @@ enum store_admit list_admit(struct call *c, const struct store_subject *row, str
                             bool one_subject);
 /* Says that a listing over several subjects shows only those that live here. */
 void list_partial_field(struct call *c, bool one_subject);
-/* The write conditions of the head against what is there now. */
-enum s3_error object_condition(struct call *c);
+/* The write conditions of the head against what the view shows. */
+enum s3_error object_condition(struct call *c, struct store_view *v);
 
 /* Source of a copy, opened under its own permit. */
 struct copy_source {
