@@ -84,12 +84,11 @@ static enum s3_error commit_once(struct call *c, const struct store_object *o, b
   struct call_permit permit;
   struct store_place place = call_place(c);
   *out_retry = false;
-  enum dom_code code = store_view_open(c->r->store, &v, &err);
-  if (code) return call_error_of(c, code, &err);
-  enum s3_error error = object_condition(c, v);
+  enum s3_error error = call_view_to_write(c, &v);
+  if (!error) error = object_condition(c, v);
   if (!error) error = object_permit_in(c, v, PERMIT_STORE, o->classes, &permit);
   if (error) return error;
-  code = store_tx_begin(c->r->store, v, &tx, &err);
+  enum dom_code code = store_tx_begin(c->r->store, v, &tx, &err);
   if (!code) code = store_tx_put(tx, permit.permit, &place, o, &err);
   if (code) return call_error_of(c, code, &err);
   struct store_tx *taken = tx;

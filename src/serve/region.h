@@ -126,6 +126,9 @@ enum s3_error call_reply_xml(struct call *c, unsigned status, const struct buf *
 
 /* c->bucket by name, owned by the caller's account. Retries until a view has the row. */
 enum s3_error call_bucket(struct call *c, struct slice name);
+/* Opens a view to commit through, in which c->bucket is still there: since call_bucket a body may have come
+ * in at its own pace, and the bucket may have been deleted. */
+enum s3_error call_view_to_write(struct call *c, struct store_view **v);
 /* Opens a view in *v and resolves key there into *who. */
 enum s3_error call_resolve(struct call *c, const struct subject_bucket *bucket, struct slice key,
                            struct store_view **v, struct subject_who *who);
