@@ -67,7 +67,8 @@ struct store_options {
  * DOM_NOT_FOUND no superblock and !create; DOM_CORRUPT damage inside the log (a bad batch with
  * a good successor): run fsck; DOM_IO. */
 enum dom_code store_open(const struct store_options *options, struct store **out, struct dom_err *err);
-/* Waits for commits in flight, stops threads, closes. Nothing is made durable by it. */
+/* Waits for commits in flight, stops threads, closes; no view or found object may be left. Nothing
+ * is made durable by it but the index, so that the next start has less to replay. NULL is allowed. */
 void store_close(struct store *s);
 struct vault *store_vault(struct store *s);
 uint16_t store_region(const struct store *s);

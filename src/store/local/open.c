@@ -87,7 +87,9 @@ static enum dom_code birth_load(struct store *s, struct dom_err *err) {
   index_put(&b, slice_of(key, 2), slice_of(fresh, 8));
   index_put(&b, slice_of(orphans, 2), (struct slice){0}); /* a fresh index knows no earlier bodies */
   s->orphans_pending = true;
-  return index_write(s->index, &b, err);
+  code = index_write(s->index, &b, err);
+  /* Durable at once: what a crash takes of it later is replayed in full, so it is no rebirth. */
+  return code == DOM_OK ? index_flush(s->index, err) : code;
 }
 
 /* ---- replay ---- */
@@ -238,7 +240,9 @@ void store_close(struct store *s) {
   if (!s) return;
   upkeep_stop(s);
   compact_free(s->compact);
+  bool flush = s->writer != NULL && writer_ok(s->writer);
   writer_close(s->writer);
+  if (flush) index_flush(s->index, NULL); /* where it fails the next start replays more */
   apply_free(s->apply);
   index_close(s->index);
   log_close(s->log);
