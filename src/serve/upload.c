@@ -258,7 +258,9 @@ static bool show_upload(void *arg, const struct store_subject *row, const struct
   p->refused = admit == STORE_STOP;
   if (admit != STORE_SHOW) return !p->refused;
   struct slice prefix = common_prefix(&p->c->q.list, u->key);
-  if (prefix.len && slice_equal(prefix, buf_slice(&p->last_prefix))) return true;
+  bool shown = prefix.len && (slice_equal(prefix, buf_slice(&p->last_prefix)) || /* on this page or before */
+                              slice_compare(prefix, p->c->q.list.key_marker) <= 0);
+  if (shown) return true;
   if (p->left == 0) {
     p->more = true;
     return false;

@@ -125,6 +125,20 @@ enum dom_code subject_bucket_get(struct subjects *s, struct store_view *v, struc
   return DOM_OK;
 }
 
+enum dom_code subject_bucket_check(struct store_view *v, const struct subject_bucket *seen,
+                                   struct dom_err *err) {
+  BUF_AUTO value = BUF_INIT;
+  struct subject_bucket now;
+  assert(v && seen->name[0]);
+  enum dom_code code =
+      store_row_get(v, STORE_TABLE_BUCKET_ID, slice_of(seen->id, STORE_BUCKET_ID_SIZE), &value, NULL);
+  if (code == DOM_NOT_FOUND) return dom_fail(err, code, "subject/bucket: check", "the bucket is gone");
+  if (code) return dom_fail(err, code, "subject/bucket: check", "cannot be read");
+  code = bucket_decode(buf_slice(&value), &now, err);
+  if (code || now.state == BUCKET_ACTIVE) return code;
+  return dom_fail(err, DOM_BUSY, "subject/bucket: check", "the bucket is being deleted; try again");
+}
+
 enum dom_code subject_bucket_create(struct subjects *s, const struct subject_bucket *want,
                                     struct subject_bucket *out, struct dom_err *err) {
   struct subject_layout layout;

@@ -105,6 +105,11 @@ void subject_bucket_copy(struct subject_bucket *to, const struct subject_bucket 
  * DOM_UNAVAILABLE when the registrar is needed and cannot be reached. A DELETING bucket is DOM_BUSY. */
 enum dom_code subject_bucket_get(struct subjects *s, struct store_view *v, struct slice name,
                                  struct subject_bucket *out, struct dom_err *err);
+/* Whether the view still shows a bucket that was looked up earlier, as one that may be written to: a
+ * commit through this view is guarded by that row, one through a later view than the lookup's is not.
+ * DOM_NOT_FOUND when it is gone, DOM_BUSY while it is being deleted. */
+enum dom_code subject_bucket_check(struct store_view *v, const struct subject_bucket *seen,
+                                   struct dom_err *err);
 /* Creates at the registrar, then everywhere. `want`: name, owner, layout_text, region,
  * keep_unmatched. DOM_EXISTS with *out the one there (its owner may be the same). DOM_INVALID. */
 enum dom_code subject_bucket_create(struct subjects *s, const struct subject_bucket *want,

@@ -218,7 +218,8 @@ static enum dom_code segment_empty(struct store *s, const struct seen *victim, s
   *out_empty = false;
   scan->look = false;
   for (uint32_t i = 0; i < COMPACT_PASSES && code == DOM_OK && !*out_empty; i++) {
-    scan->tx_items_max = COMPACT_TX_ITEMS >> (2 * i) ? COMPACT_TX_ITEMS >> (2 * i) : 1;
+    uint32_t items = (uint32_t)COMPACT_TX_ITEMS >> (2 * i);
+    scan->tx_items_max = items ? items : 1;
     code = pass(s, victim, scan, err);
     *out_empty = code == DOM_OK && !scan->retry && !scan->held;
   }
