@@ -9,7 +9,7 @@ void body_begin(struct wire_exchange *x) {
     x->body = (struct exchange_body){.kind = BODY_CHUNKED};
   else if (h->length > 0)
     x->body = (struct exchange_body){.kind = BODY_LENGTH, .left = h->length};
-  x->body.continue_pending = h->expect_continue && x->body.kind != BODY_NONE;
+  x->body.continue_pending = h->expect_continue;
   assert(x->body.done == (x->body.kind == BODY_NONE));
 }
 
@@ -119,7 +119,9 @@ static enum dom_code read_chunked(struct wire_exchange *x, uint8_t *out, size_t 
   return c;
 }
 
-/* RFC 9110 §10.1.1: only now does the client learn that its body is wanted. */
+/* RFC 9110 §10.1.1: only now does the client learn that its body is wanted. An empty body is announced, too:
+ * botocore 1.29 waits for it, and takes a final status in its place for the next answer's on the connection.
+ */
 static enum dom_code send_continue(struct wire_exchange *x, struct dom_err *err) {
   assert(x->body.continue_pending && x->body.taken == 0);
   static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -136,13 +138,9 @@ enum dom_code wire_body_read(struct wire_exchange *x, void *out, size_t cap, siz
   assert(cap > 0 && out != NULL && out_len != NULL);
   struct exchange_body *b = &x->body;
   if (b->failed != DOM_OK) return dom_fail(err, b->failed, "wire/body: read", "the body failed before");
-  if (b->done) {
-    *out_len = 0;
-    return DOM_OK;
-  }
   size_t n = 0;
   enum dom_code c = b->continue_pending ? send_continue(x, err) : DOM_OK;
-  if (c == DOM_OK)
+  if (c == DOM_OK && !b->done)
     c = b->kind == BODY_LENGTH ? read_length(x, out, cap, &n, err) : read_chunked(x, out, cap, &n, err);
   b->failed = c;
   if (c != DOM_OK) return c;
@@ -173,10 +171,9 @@ enum dom_code wire_body_read_all(struct wire_exchange *x, size_t size_max, struc
 bool body_is_keepable(const struct wire_exchange *x) {
   assert(x->worker != NULL);
   const struct exchange_body *b = &x->body;
-  if (b->failed != DOM_OK) return false;
-  if (b->done) return true;
   /* A client that still waits for 100 Continue may or may not send its body after the reply. */
-  return b->kind == BODY_LENGTH && b->left <= CONN_DRAIN_BYTES_MAX && !b->continue_pending;
+  if (b->failed != DOM_OK || b->continue_pending) return false;
+  return b->done || (b->kind == BODY_LENGTH && b->left <= CONN_DRAIN_BYTES_MAX);
 }
 
 bool body_drain(struct wire_exchange *x) {

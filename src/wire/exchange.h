@@ -49,7 +49,7 @@ bool wire_exchange_gone(const struct wire_exchange *x);
 /* True when the length of the body is known before it is read: 0 without a body. False: chunked. */
 bool wire_body_length(const struct wire_exchange *x, uint64_t *out_length);
 /* Reads the next bytes of the body: at least 1, at most cap; *out_len 0 is its regular end.
- * Sends `100 Continue` first, where the client asked for it and a body is to come.
+ * Sends `100 Continue` first, where the client asked for it.
  *   cap  at least 1 byte; 64 KiB and more read large bodies best
  * Returns: DOM_IO the client went away before the end; DOM_TIMEOUT it was slower than the least
  * rate (408); DOM_BUSY slow clients hold too many workers (503 SlowDown); DOM_INVALID malformed
