@@ -61,6 +61,8 @@ enum s3_error copy_source_spool(struct copy_source *s, const struct s3_range *ra
   const struct store_object *from = store_found_object(s->found);
   uint64_t first = 0, left = from->size;
   enum s3_error error = S3_OK;
+  /* A read's range is cut at the end; a part of fewer bytes than asked for would be a wrong part. */
+  if (range->kind == S3_RANGE_BOUNDS && range->last >= from->size) return S3_ERR_INVALID_RANGE;
   if (range->kind != S3_RANGE_NONE) error = s3_range_resolve(range, from->size, &first, &left);
   struct hash *md5 = hash_new(HASH_MD5);
   AUTO_FREE void *chunk = dom_alloc(SERVE_CHUNK);
