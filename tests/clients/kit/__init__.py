@@ -1,0 +1,1 @@
+"""What the client tests share: daemons, keys, odd trees, raw HTTP."""
