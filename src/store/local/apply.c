@@ -269,6 +269,7 @@ static void presence_put(struct step *s) {
 
 /* While a handoff copies the subject, what changes is noted for it. */
 static void journal_put(struct step *s) {
+  assert(s->c->kind <= CHANGE_PART);
   const struct change *c = s->c;
   uint32_t i = copying_find(s->a, c->token);
   if (i == s->a->copying_count || s->a->copying_epoch[i] != c->epoch) return;
@@ -305,6 +306,7 @@ static void object_row_drop(struct step *s) {
 }
 
 static enum dom_code object_put(struct step *s, struct dom_err *err) {
+  assert(s->c->kind == CHANGE_PUT);
   const struct change *c = s->c;
   enum dom_code code = cell_replace(s, err);
   if (code != DOM_OK) return code;
@@ -336,6 +338,7 @@ static enum dom_code object_put(struct step *s, struct dom_err *err) {
 }
 
 static enum dom_code upload_put(struct step *s, struct dom_err *err) {
+  assert(s->c->kind == CHANGE_UPLOAD);
   const struct change *c = s->c;
   enum dom_code code = cell_replace(s, err);
   if (code != DOM_OK) return code;
@@ -374,6 +377,7 @@ static enum dom_code part_put(struct step *s, struct dom_err *err) {
 
 /* An upload's parts go with it. */
 static void parts_drop(struct step *s) {
+  assert(s->prev->parts.len == 0 || s->c->item == STORE_ITEM_UPLOAD);
   struct reader r = reader_of(buf_slice(&s->prev->parts));
   while (r.left > 0 && !r.bad) {
     uint8_t raw[LOG_LOCATOR_SIZE];
@@ -387,6 +391,7 @@ static void parts_drop(struct step *s) {
 
 /* Deletes of erased epochs are found by the presence row, which a rebuilt index may owe to them alone. */
 static void item_delete(struct step *s) {
+  assert(s->c->kind == CHANGE_DELETE);
   if (s->prev->found) {
     apply_forget(s->a, s->prev->at);
     if (s->c->item == STORE_ITEM_OBJECT) {
@@ -415,6 +420,7 @@ static enum dom_code state_put(struct step *s, struct dom_err *err) {
 }
 
 static void state_delete(struct step *s) {
+  assert(s->c->kind == CHANGE_ROW_DELETE);
   if (s->prev->found) {
     apply_forget(s->a, s->prev->at);
     change_cell(s->c, key_new(s->a));
@@ -446,6 +452,7 @@ static enum dom_code subject_put(struct step *s, struct dom_err *err) {
 }
 
 static enum dom_code entry_put(struct step *s, struct dom_err *err) {
+  assert(s->c->kind == CHANGE_ENTRY);
   static const uint8_t none[TOKEN_SIZE];
   const uint8_t *token = s->c->subject.token;
   struct row_state row = {.at = s->at->at, .first_lsn = s->first_lsn};
@@ -463,6 +470,7 @@ static enum dom_code entry_put(struct step *s, struct dom_err *err) {
 }
 
 static void intent_put(struct step *s) {
+  assert(s->c->kind == CHANGE_INTENT);
   const struct store_subject *owner = &s->c->subject;
   change_cell(s->c, key_new(s->a));
   buf_append(value_new(s->a), owner->token, TOKEN_SIZE);

@@ -156,6 +156,7 @@ enum dom_code store_body_create(struct store *s, enum permit_action action, cons
 }
 
 static enum dom_code out_write(struct store_body *b, struct dom_err *err) {
+  assert(b->file != NULL);
   if (b->out.failed) return buf_check(&b->out, err);
   if (b->out.len == 0) return DOM_OK;
   enum dom_code code = disk_write(b->file, b->offset, b->out.data, b->out.len, err);
@@ -165,6 +166,7 @@ static enum dom_code out_write(struct store_body *b, struct dom_err *err) {
 }
 
 static enum dom_code frame_out(struct store_body *b, struct slice plain, bool last, struct dom_err *err) {
+  assert(b->file != NULL);
   uint8_t aad[8 + STORE_BODY_ID_SIZE];
   assert(plain.len > 0 && plain.len <= FRAME_PLAIN);
   if (!buf_reserve(&b->out, FRAME_SEALED)) return buf_check(&b->out, err);
@@ -177,6 +179,7 @@ static enum dom_code frame_out(struct store_body *b, struct slice plain, bool la
 }
 
 enum dom_code store_body_append(struct store_body *b, struct slice plain, struct dom_err *err) {
+  assert(b != NULL && b->file != NULL);
   enum dom_code code = DOM_OK;
   hash_update(b->sha, plain.data, plain.len);
   b->size += plain.len;
@@ -198,6 +201,7 @@ enum dom_code store_body_append(struct store_body *b, struct slice plain, struct
 }
 
 static enum dom_code body_finish(struct store_body *b, struct dom_err *err) {
+  assert(b->file != NULL);
   char folder[BODY_PATH_MAX];
   enum dom_code code = DOM_OK;
   if (b->frame.len > 0) code = frame_out(b, buf_slice(&b->frame), true, err);
@@ -242,6 +246,7 @@ void store_body_discard(struct store *s, const struct store_body_ref *ref) {
 }
 
 enum dom_code body_unlink(struct store *s, const uint8_t id[STORE_BODY_ID_SIZE], struct dom_err *err) {
+  assert(id != NULL);
   char path[BODY_PATH_MAX], folder[BODY_PATH_MAX];
   body_path(id, path);
   body_folder(id, folder);
@@ -295,6 +300,7 @@ void body_close(struct body_reader *b) {
 }
 
 static enum dom_code body_source(void *arg, uint64_t offset, uint8_t *out, size_t len, struct dom_err *err) {
+  assert(len > GCM_TAG_SIZE);
   struct body_reader *b = arg;
   if (vault_key_dropped(&b->pin)) return dom_fail(err, DOM_NOT_FOUND, where, "its key was dropped");
   return disk_read_full(b->file, BODY_HEADER + offset, out, len, err);

@@ -80,6 +80,7 @@ static enum dom_code shred_log(struct store *s, const uint8_t token[TOKEN_SIZE],
 
 static enum dom_code object_add(struct store_view *v, const struct index_iter *row, struct removal *r,
                                 struct dom_err *err) {
+  assert(row->valid);
   struct row_object o;
   BUF_AUTO ids = BUF_INIT;
   BUF_AUTO key = BUF_INIT;
@@ -121,6 +122,7 @@ static enum dom_code row_add(struct store_view *v, const struct item_name *name,
 
 static enum dom_code rows_find(struct store_view *v, const uint8_t token[TOKEN_SIZE], uint64_t epoch,
                                struct removal *r, struct dom_err *err) {
+  assert(r->count == 0);
   struct store_walk *w = NULL;
   struct item_name name;
   const struct index_iter *row = NULL;
@@ -194,6 +196,7 @@ static enum dom_code rest_find(struct store_view *v, const uint8_t token[TOKEN_S
 /* One bounded round; *out_left is false when there was nothing to remove. */
 static enum dom_code erase_round(struct store *s, const uint8_t token[TOKEN_SIZE], uint64_t epoch,
                                  bool *out_left, struct dom_err *err) {
+  assert(out_left != NULL);
   struct store_view *v = NULL;
   struct removal r = {.token = token, .epoch = epoch};
   enum dom_code code = store_view_open(s, &v, err);

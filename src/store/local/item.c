@@ -27,6 +27,7 @@ static void object_fill(const struct change *c, struct store_order order, struct
 
 static enum dom_code object_load(struct store_view *v, const struct store_place *place, struct slice key,
                                  struct item_state *s, struct dom_err *err) {
+  assert(place_holds(place, key));
   struct object_at at = {.key = s->row_key};
   struct change c = {0};
   enum dom_code code = object_row_get(v, place, key, &at, err);
@@ -133,6 +134,7 @@ enum dom_code store_item_open(struct store_view *v, enum permit_action action, c
 enum dom_code store_journal_scan(struct store_view *v, const struct permit *permit,
                                  const uint8_t token[TOKEN_SIZE], uint64_t after, uint32_t max,
                                  store_journal_fn fn, void *arg, struct dom_err *err) {
+  assert(fn != NULL);
   static const char where[] = "store/journal";
   BUF_AUTO stem = BUF_INIT;
   BUF_AUTO from = BUF_INIT;

@@ -23,6 +23,7 @@ struct scan {
 
 /* Seeks to the first row whose name is not below `name`; with `past`, behind all that start so. */
 static enum dom_code seek_name(struct scan *s, struct slice name, bool past, struct dom_err *err) {
+  assert(s->it.raw != NULL);
   buf_reset(&s->target);
   put_u8(&s->target, ROW_OBJECT);
   buf_append(&s->target, s->listing->bucket, STORE_BUCKET_ID_SIZE);
@@ -66,6 +67,7 @@ static enum dom_code subject_of(struct scan *s, const uint8_t token[TOKEN_SIZE],
 /* ---- rows ---- */
 
 static void show_object(struct scan *s, const struct row_name *n, const struct row_object *row) {
+  assert(s->shown < s->listing->max);
   struct store_object o = {.key = n->name,
                            .order = row_order_load(n->rest),
                            .size = row->size,
@@ -113,6 +115,7 @@ static enum dom_code row_take(struct scan *s, const struct row_name *n, const st
 }
 
 static enum dom_code row_step(struct scan *s, bool *done, struct dom_err *err) {
+  assert(s->it.valid);
   struct row_name n;
   struct row_object row;
   const struct subject_cached *subject = NULL;

@@ -11,6 +11,7 @@
 enum { ZERO_CHUNK = 1 << 20 }; /* a spare is filled in writes of this size */
 
 void log_locator_put(struct buf *out, struct log_locator at) {
+  assert(out != NULL);
   put_u32le(out, at.segment);
   put_u32le(out, at.generation);
   put_u32le(out, at.offset);
@@ -79,10 +80,12 @@ void log_close(struct log *l) {
 }
 
 uint64_t log_last_lsn(const struct log *l) {
+  assert(l != NULL);
   return l->last_lsn;
 }
 
 uint64_t log_append_max(const struct log *l) {
+  assert(l->segment_bytes >= LOG_SEGMENT_MIN);
   return l->segment_bytes - SEGMENT_HEADER_SIZE - LOG_BATCH_HEADER;
 }
 
@@ -98,6 +101,7 @@ void log_horizon(struct log *l, uint64_t lsn) {
 /* Writes zeros over the whole file, so that its blocks are allocated and written; past the page
  * cache, where they would cost a quarter of a busy region's processor time. */
 static enum dom_code zero_fill(struct disk_file *f, uint64_t bytes, struct dom_err *err) {
+  assert(f != NULL);
   void *zeros = aligned_alloc(DISK_ALIGN, ZERO_CHUNK);
   enum dom_code code = DOM_OK;
   if (!zeros) return dom_fail(err, DOM_NO_MEMORY, "store/log: spare", "zeros");
@@ -270,6 +274,7 @@ static uint64_t batch_size(const struct log_record *records, size_t count) {
 
 /* Lays the batch out in l->aligned and fills locators; returns its length. */
 static uint32_t batch_assemble(struct log *l, struct log_record *records, size_t count) {
+  assert(l->current > 0 && l->end % DISK_ALIGN == 0);
   buf_reset(&l->batch);
   size_t at = LOG_BATCH_HEADER;
   for (size_t i = 0; i < count; i++) {
@@ -290,6 +295,7 @@ static uint32_t batch_assemble(struct log *l, struct log_record *records, size_t
 
 static enum dom_code batch_write(struct log *l, struct log_record *records, size_t count,
                                  struct dom_err *err) {
+  assert(l->writer != NULL && count > 0);
   uint32_t length = batch_assemble(l, records, count);
   size_t padded = ((size_t)length + DISK_ALIGN - 1) / DISK_ALIGN * DISK_ALIGN;
   memset(l->aligned + length, 0, padded - length);
@@ -336,6 +342,7 @@ bool log_usable(const struct log *l) {
 /* Finds the segment of a locator, pins it and gives its reader. */
 static enum dom_code read_begin(struct log *l, struct log_locator at, struct disk_file **out,
                                 struct dom_err *err) {
+  assert(out != NULL);
   static const char where[] = "store/log: read";
   char path[LOG_PATH_MAX];
   enum dom_code code = DOM_OK;
@@ -358,6 +365,7 @@ static enum dom_code read_begin(struct log *l, struct log_locator at, struct dis
 }
 
 enum dom_code log_read(struct log *l, struct log_locator at, struct buf *out, struct dom_err *err) {
+  assert(out != NULL && at.length > 0);
   struct disk_file *f = NULL;
   struct log_record r;
   enum dom_code code = read_begin(l, at, &f, err);

@@ -26,6 +26,7 @@ static bool name_seen(void *arg, const char *name, bool is_dir) {
 /* Reads one header. A bad one makes the segment free: it was being given a new generation when
  * the power went, or its file was being made. end_check tells that from damage later. */
 static enum dom_code header_read(struct log *l, uint32_t number, struct dom_err *err) {
+  assert(number > 0 && number <= l->count);
   struct log_segment *s = &l->segments[number - 1];
   char path[LOG_PATH_MAX];
   uint8_t block[SEGMENT_HEADER_SIZE];
@@ -89,6 +90,7 @@ static enum dom_code segments_sort(struct log *l, struct log_segment ***out, uin
  * below the horizon: what stood there was durable in index and ledger when it was reused. */
 static enum dom_code follows(const struct log *l, const struct segment_header *h, uint64_t last_lsn,
                              const uint8_t chain[SHA256_SIZE], struct dom_err *err) {
+  assert(h->first_lsn > 0);
   if (h->first_lsn == last_lsn + 1 && memcmp(h->chain, chain, SHA256_SIZE) == 0) return DOM_OK;
   if (h->first_lsn > last_lsn + 1 && h->first_lsn - 1 <= l->horizon) return DOM_OK;
   return dom_fail(
@@ -139,6 +141,7 @@ static enum dom_code tail_rewrite(struct log *l, const struct log_segment *s, ui
 /* Scans segments from the one that holds after_lsn + 1. Earlier ones are durable in the index. */
 static enum dom_code replay(struct log *l, struct log_segment **sorted, uint32_t n, uint64_t after_lsn,
                             log_replay_fn fn, void *arg, struct dom_err *err) {
+  assert(l->last_lsn == 0);
   uint32_t start = 0;
   struct segment_scan scan = {0};
   const struct log_segment *tail = NULL;

@@ -31,6 +31,7 @@ bool place_holds(const struct store_place *place, struct slice key) {
 
 static enum dom_code locator_look(struct store *s, struct slice row_key, struct log_locator *out,
                                   struct dom_err *err) {
+  assert(row_key.len > 0);
   BUF_AUTO value = BUF_INIT;
   INDEX_VIEW_AUTO v = {0};
   enum dom_code code = index_view_init(&v, s->index, false, err);
@@ -58,6 +59,7 @@ static enum dom_code payload_read(struct store *s, struct log_locator at, uint32
 enum dom_code record_fetch(struct store *s, enum change_kind kind, struct slice row_key, uint32_t head,
                            struct log_locator *at, struct buf *payload, struct record_plain *plain,
                            struct change *out, struct dom_err *err) {
+  assert(at->segment > 0 && row_key.len > 0);
   enum dom_code code = DOM_RETRY;
   for (int attempt = 0; attempt < FETCH_ATTEMPTS && code == DOM_RETRY; attempt++) {
     code = payload_read(s, *at, head, payload, NULL);
@@ -116,6 +118,7 @@ void store_found_free(struct store_found *f) {
 }
 
 static void found_fill(struct store_found *f, const struct change *c, struct store_order order) {
+  assert(c->kind == CHANGE_PUT);
   struct store_object *o = &f->object;
   *o = (struct store_object){.key = c->key,
                              .order = order,
@@ -160,6 +163,7 @@ static enum dom_code found_load(struct store_found *f, const struct object_at *a
 
 enum dom_code found_open(struct store_view *v, const struct object_at *at, struct store_found **out,
                          struct dom_err *err) {
+  assert(at->key.len > ROW_ORDER_SIZE);
   struct change c = {0};
   struct store_found *f = found_new(v->store, at->row.token, 0);
   if (!f) return dom_fail(err, DOM_NO_MEMORY, "store/object: get", "object");
@@ -182,6 +186,7 @@ enum dom_code found_open(struct store_view *v, const struct object_at *at, struc
 enum dom_code found_open_body(struct store_view *v, const uint8_t token[TOKEN_SIZE], uint64_t epoch,
                               const struct store_body_ref *body, struct store_found **out,
                               struct dom_err *err) {
+  assert(body != NULL);
   struct store_found *f = found_new(v->store, token, epoch);
   if (!f) return dom_fail(err, DOM_NO_MEMORY, "store/object: part", "object");
   f->one = *body;
@@ -209,6 +214,7 @@ enum dom_code store_object_get(struct store_view *v, enum permit_action action, 
 }
 
 const struct store_object *store_found_object(const struct store_found *f) {
+  assert(f != NULL);
   return &f->object;
 }
 
@@ -243,6 +249,7 @@ static enum dom_code reader_at(struct store_found *f, uint64_t offset, struct do
 
 static enum dom_code bodies_read(struct store_found *f, uint64_t offset, uint8_t *out, size_t len,
                                  struct dom_err *err) {
+  assert(f->object.body_count > 0 && offset + len <= f->object.size);
   while (len > 0) {
     enum dom_code code = reader_at(f, offset, err);
     if (code != DOM_OK) return code;
@@ -259,6 +266,7 @@ static enum dom_code bodies_read(struct store_found *f, uint64_t offset, uint8_t
 
 enum dom_code store_found_read(struct store_found *f, uint64_t offset, void *out, size_t len, size_t *out_len,
                                struct dom_err *err) {
+  assert(out_len != NULL && (out != NULL || len == 0));
   uint64_t size = f->object.size;
   size_t take = offset >= size ? 0 : size - offset < len ? (size_t)(size - offset) : len;
   enum dom_code code = DOM_OK;

@@ -30,6 +30,7 @@ static enum dom_code entry_show(struct store *s, struct slice row_key, struct sl
 
 enum dom_code store_outbox_scan(struct store *s, uint64_t after, store_entry_fn fn, void *arg,
                                 struct dom_err *err) {
+  assert(fn != NULL);
   INDEX_VIEW_AUTO v = {0};
   INDEX_ITER_AUTO it = {0};
   BUF_AUTO from = BUF_INIT;
@@ -48,6 +49,7 @@ enum dom_code store_outbox_scan(struct store *s, uint64_t after, store_entry_fn 
 
 enum dom_code store_entries_of(struct store_view *v, const uint8_t token[TOKEN_SIZE], store_entry_fn fn,
                                void *arg, struct dom_err *err) {
+  assert(fn != NULL);
   INDEX_ITER_AUTO it = {0};
   BUF_AUTO stem = BUF_INIT;
   BUF_AUTO key = BUF_INIT;

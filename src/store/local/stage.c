@@ -12,6 +12,7 @@ static bool order_newer(struct store_order a, struct store_order b) {
 /* The subject must not live here under this epoch, and must not come to until the commit. */
 static enum dom_code stage_check(struct store_tx *tx, const struct permit *permit,
                                  const uint8_t token[TOKEN_SIZE], uint64_t epoch, struct dom_err *err) {
+  assert(tx->view != NULL);
   struct store_subject s;
   if (!permit_covers(permit, PERMIT_MOVE, tx->store->o.region, token)) {
     return dom_fail(err, DOM_REFUSED, where, "no permit for it");
@@ -73,6 +74,7 @@ static enum dom_code stage_absent(struct store_tx *tx, const struct store_place 
 
 static enum dom_code stage_object(struct store_tx *tx, const struct store_place *place,
                                   const struct store_item *item, struct dom_err *err) {
+  assert(!item->absent && item->kind == STORE_ITEM_OBJECT);
   struct store_object o = item->object;
   o.key = item->key;
   enum dom_code code = object_valid(&o, err);
@@ -84,6 +86,7 @@ static enum dom_code stage_object(struct store_tx *tx, const struct store_place 
 
 static enum dom_code stage_upload(struct store_tx *tx, const struct store_place *place,
                                   const struct store_item *item, struct dom_err *err) {
+  assert(!item->absent && item->kind == STORE_ITEM_UPLOAD);
   struct change c = upload_change(CHANGE_UPLOAD, place, item->key, item->upload.id);
   c.mtime_ms = item->upload.mtime_ms;
   c.meta = item->upload.meta;
@@ -95,6 +98,7 @@ static enum dom_code stage_upload(struct store_tx *tx, const struct store_place 
 /* A part is nothing without its upload, which walk and journal both send before it. */
 static enum dom_code stage_part(struct store_tx *tx, const struct store_place *place,
                                 const struct store_item *item, struct dom_err *err) {
+  assert(!item->absent && item->kind == STORE_ITEM_PART);
   struct row_upload upload;
   enum dom_code code = upload_row_get(tx->view, place, item->key, item->upload.id, &upload, NULL);
   if (code == DOM_NOT_FOUND && !tx_stages_upload(tx, place, item->key, item->upload.id)) {

@@ -25,6 +25,7 @@ enum dom_code store_tx_begin(struct store *s, struct store_view *v, struct store
 }
 
 void store_tx_abort_take(struct store_tx *tx) {
+  assert(tx == NULL || tx->count <= tx->cap);
   if (!tx) return;
   for (uint32_t i = 0; i < tx->count; i++) {
     buf_done(&tx->items[i].payload);
@@ -54,10 +55,12 @@ static enum dom_code hash_add(uint64_t **list, uint32_t *count, uint32_t *cap, u
 }
 
 enum dom_code tx_read(struct store_tx *tx, uint64_t hash, struct dom_err *err) {
+  assert(tx != NULL);
   return hash_add(&tx->reads, &tx->read_count, &tx->read_cap, hash, err);
 }
 
 enum dom_code tx_write(struct store_tx *tx, uint64_t hash, struct dom_err *err) {
+  assert(tx != NULL);
   return hash_add(&tx->writes, &tx->write_count, &tx->write_cap, hash, err);
 }
 
@@ -97,6 +100,7 @@ static void guard_or_fail(struct store_tx *tx, uint64_t hash) {
 }
 
 void store_tx_guard_row(struct store_tx *tx, enum store_table table, struct slice key) {
+  assert(key.len <= STORE_ROW_KEY_MAX);
   BUF_AUTO cell = BUF_INIT;
   row_state_cell(&cell, table, key);
   if (cell.failed)
@@ -106,6 +110,7 @@ void store_tx_guard_row(struct store_tx *tx, enum store_table table, struct slic
 }
 
 void store_tx_guard_subject(struct store_tx *tx, const uint8_t token[TOKEN_SIZE]) {
+  assert(token != NULL);
   guard_or_fail(tx, tx_hash_subject(token));
 }
 

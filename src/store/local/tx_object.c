@@ -44,6 +44,7 @@ struct change object_change(const struct store_place *place, const struct store_
 
 enum dom_code store_tx_put(struct store_tx *tx, const struct permit *permit, const struct store_place *place,
                            const struct store_object *o, struct dom_err *err) {
+  assert(o->bodies != NULL || o->body_count == 0);
   enum dom_code code = tx_place_check(tx, PERMIT_STORE, permit, place, o->key, err);
   if (code == DOM_OK) code = object_valid(o, err);
   if (code != DOM_OK) return code;

@@ -13,6 +13,7 @@ static struct change system_change(enum change_kind kind) {
 
 enum dom_code store_tx_row_put(struct store_tx *tx, enum store_table table, struct slice key,
                                struct slice value, struct dom_err *err) {
+  assert(value.data != NULL || value.len == 0);
   struct change c = system_change(CHANGE_ROW);
   if (key.len > STORE_ROW_KEY_MAX || value.len > STORE_ROW_VALUE_MAX) {
     return dom_fail(err, DOM_TOO_LARGE, "store/tx: row", "key %zu, value %zu bytes", key.len, value.len);

@@ -71,6 +71,7 @@ enum dom_code store_upload_get(struct store_view *v, const struct store_place *p
 enum dom_code store_part_scan(struct store_view *v, const struct store_place *place, struct slice key,
                               const uint8_t id[STORE_UPLOAD_ID_SIZE], uint32_t after, store_part_fn fn,
                               void *arg, struct dom_err *err) {
+  assert(fn != NULL);
   struct row_upload upload;
   BUF_AUTO stem = BUF_INIT;
   BUF_AUTO from = BUF_INIT;
@@ -198,6 +199,7 @@ static void upload_scan_start(const uint8_t bucket[STORE_BUCKET_ID_SIZE], struct
 enum dom_code store_upload_scan(struct store_view *v, const uint8_t bucket[STORE_BUCKET_ID_SIZE],
                                 struct slice prefix, struct slice after_key, const uint8_t *after_id,
                                 store_upload_fn fn, void *arg, struct dom_err *err) {
+  assert(fn != NULL);
   struct upload_group g = {.view = v, .after_key = after_key, .after_id = after_id, .fn = fn, .arg = arg};
   BUF_AUTO from = BUF_INIT;
   BUF_AUTO scratch = BUF_INIT;
@@ -264,6 +266,7 @@ enum dom_code store_tx_upload_create(struct store_tx *tx, const struct permit *p
 enum dom_code store_tx_part(struct store_tx *tx, const struct permit *permit, const struct store_place *place,
                             struct slice key, const uint8_t id[STORE_UPLOAD_ID_SIZE],
                             const struct store_part *part, struct dom_err *err) {
+  assert(part != NULL && place_holds(place, key));
   struct row_upload row;
   if (part->number < 1 || part->number > STORE_PART_MAX)
     return dom_fail(err, DOM_INVALID, where, "part number");
@@ -293,6 +296,7 @@ struct change part_change(const struct store_place *place, struct slice key,
 /* The upload goes, with all parts as the view shows them. */
 static enum dom_code upload_end(struct store_tx *tx, const struct store_place *place, struct slice key,
                                 const uint8_t id[STORE_UPLOAD_ID_SIZE], struct dom_err *err) {
+  assert(place_holds(place, key));
   struct row_upload row;
   enum dom_code code = upload_row_get(tx->view, place, key, id, &row, err);
   if (code == DOM_OK) code = tx_read(tx, upload_hash(place, key, id, TX_SALT_PARTS), err);

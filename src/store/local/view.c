@@ -28,6 +28,7 @@ void read_mark_clear(struct store *s, struct read_mark *m) {
 }
 
 uint64_t read_mark_least(struct store *s) {
+  assert(s != NULL);
   uint64_t least = UINT64_MAX;
   pthread_mutex_lock(&s->mark_lock);
   for (const struct read_mark *m = s->marks; m; m = m->next) least = m->lsn < least ? m->lsn : least;
@@ -38,6 +39,7 @@ uint64_t read_mark_least(struct store *s) {
 /* ---- views ---- */
 
 enum dom_code store_view_open(struct store *s, struct store_view **out, struct dom_err *err) {
+  assert(s != NULL && out != NULL);
   struct store_view *v = dom_calloc(1, sizeof *v);
   if (!v) return dom_fail(err, DOM_NO_MEMORY, "store/view: open", "view");
   v->store = s;
@@ -63,10 +65,12 @@ void store_view_close(struct store_view *v) {
 }
 
 uint64_t store_view_lsn(const struct store_view *v) {
+  assert(v != NULL && v->store != NULL);
   return v->lsn;
 }
 
 enum dom_code view_keep(struct store_view *v, struct slice s, struct slice *out, struct dom_err *err) {
+  assert(s.data != NULL || s.len == 0);
   if (!v->arena) v->arena = arena_new(VIEW_MEMORY_MAX);
   struct slice kept = v->arena ? arena_copy(v->arena, s) : (struct slice){0};
   if (s.len > 0 && !kept.data) return dom_fail(err, DOM_NO_MEMORY, "store/view: keep", "%zu bytes", s.len);
@@ -88,6 +92,7 @@ static enum dom_code subject_parse(struct slice value, struct store_subject *out
 
 enum dom_code store_subject_get(struct store_view *v, const uint8_t token[TOKEN_SIZE],
                                 struct store_subject *out, struct dom_err *err) {
+  assert(token != NULL && out != NULL);
   static const char where[] = "store/view: subject";
   if (!v->subject_known || memcmp(v->subject.token, token, TOKEN_SIZE) != 0) {
     buf_reset(&v->key);
@@ -128,6 +133,7 @@ enum dom_code store_subject_scan(struct store_view *v, const uint8_t *after, sto
 
 enum dom_code subject_check(struct store_view *v, const uint8_t token[TOKEN_SIZE], uint64_t epoch, bool write,
                             struct dom_err *err) {
+  assert(v != NULL && token != NULL);
   static const char where[] = "store/view: subject state";
   struct store_subject s;
   enum dom_code code = store_subject_get(v, token, &s, err);
@@ -162,6 +168,7 @@ enum dom_code store_row_get(struct store_view *v, enum store_table table, struct
 
 enum dom_code store_row_scan(struct store_view *v, enum store_table table, struct slice prefix,
                              struct slice after, store_row_fn fn, void *arg, struct dom_err *err) {
+  assert(fn != NULL && prefix.len <= STORE_ROW_KEY_MAX);
   BUF_AUTO stem = BUF_INIT;
   BUF_AUTO from = BUF_INIT;
   INDEX_ITER_AUTO it = {0};

@@ -37,6 +37,7 @@ struct store_walk {
 
 /* Moves on to the next row of the subject's epoch, from where the scan stands. */
 static enum dom_code source_settle(struct store_walk *w, struct source *s, struct dom_err *err) {
+  assert(w->in_place);
   BUF_AUTO stem = BUF_INIT;
   put_u8(&stem, (uint8_t)s->table);
   buf_append(&stem, w->bucket, STORE_BUCKET_ID_SIZE);
@@ -86,6 +87,7 @@ static enum dom_code source_seek(struct store_walk *w, struct source *s, const s
 }
 
 static enum dom_code sources_seek(struct store_walk *w, const struct item_name *behind, struct dom_err *err) {
+  assert(w->in_place);
   enum dom_code code = DOM_OK;
   for (int i = 0; i < SOURCES && code == DOM_OK; i++) code = source_seek(w, &w->sources[i], behind, err);
   return code;
@@ -107,6 +109,7 @@ static struct source *source_least(struct store_walk *w) {
 
 /* Takes the place of the presence row the scan stands on. False when there is none left. */
 static enum dom_code place_take(struct store_walk *w, bool *out, struct dom_err *err) {
+  assert(w->place_stem.len > 0);
   *out = w->places.valid && slice_starts_with(w->places.key, buf_slice(&w->place_stem));
   w->in_place = *out;
   if (!*out) return index_iter_check(&w->places, err);
@@ -122,6 +125,7 @@ static enum dom_code place_take(struct store_walk *w, bool *out, struct dom_err 
 /* ---- cursor ---- */
 
 static void cursor_note(struct store_walk *w, const struct item_name *n) {
+  assert(n->key.len > 0);
   buf_reset(&w->cursor);
   buf_append(&w->cursor, w->bucket, STORE_BUCKET_ID_SIZE);
   put_bytes16le(&w->cursor, buf_slice(&w->prefix));
@@ -242,6 +246,7 @@ void walk_place(const struct store_walk *w, struct store_place *out) {
 }
 
 enum dom_code store_walk_next(struct store_walk *w, const struct store_item **out, struct dom_err *err) {
+  assert(out != NULL);
   struct item_name name;
   struct store_place place;
   const struct index_iter *row = NULL;
@@ -279,6 +284,7 @@ void store_walk_close(struct store_walk *w) {
 
 enum dom_code store_subject_usage(struct store_view *v, const uint8_t token[TOKEN_SIZE], uint64_t epoch,
                                   uint64_t *out_objects, uint64_t *out_bytes, struct dom_err *err) {
+  assert(out_objects != NULL && out_bytes != NULL);
   struct store_walk *w = NULL;
   const struct index_iter *row = NULL;
   struct item_name name;

@@ -121,6 +121,7 @@ static bool commit_has_entry(const struct commit *c) {
 /* Lays the rows of the batch out. *entry: LSN of the last commit with a ledger entry. */
 static enum dom_code batch_apply(struct writer *w, struct commit *first, size_t taken, uint64_t *out_lsn,
                                  uint64_t *entry, struct dom_err *err) {
+  assert(taken > 0);
   size_t record = 0;
   uint64_t lsn = w->applied;
   for (struct commit *c = first; taken > 0; c = c->next, taken--) {
@@ -173,6 +174,7 @@ static void slots_reset(struct writer *w, const struct commit *first, size_t tak
 
 /* Runs one batch from the front of the list; returns the rest. Wakes the committers. */
 static struct commit *batch_run(struct writer *w, struct commit *first) {
+  assert(first != NULL);
   size_t records = 0;
   struct dom_err err = {0};
   size_t taken = batch_gather(w, first, &records);
@@ -297,6 +299,7 @@ void writer_close(struct writer *w) {
 }
 
 uint64_t writer_applied(const struct writer *w) {
+  assert(w != NULL);
   return w->applied;
 }
 
