@@ -173,8 +173,11 @@ int cmd_crash_writer(int argc, char **argv) {
   if (code >= 0) return code;
   if ((code = check_common(&f, &set)) != LOAD_OK) return code;
   struct session session;
+  BUF_AUTO name = BUF_INIT; /* so that checks list below the prefix: a bucket may hold more */
+  size_t len = strlen(f.prefix);
+  buf_append(&name, f.prefix, len > 0 && f.prefix[len - 1] == '/' ? len - 1 : len);
   struct writer_subject subject = {
-      .subject = "", .country = f.country, .bucket = f.bucket, .prefix = f.prefix};
+      .subject = buf_str(&name), .country = f.country, .bucket = f.bucket, .prefix = f.prefix};
   code = session_init(&session, &set, f.key, &f.endpoints, f.workers);
   if (code < 0) code = run(&f, &session, &subject, 1, true);
   session_done(&session);
