@@ -8,13 +8,14 @@
 #include "base/codec.h"
 
 enum {
-  KEYS = 20,
+  KEYS = 40,
+  KEYS_HOT = 6,         /* most changes are of these: cold ones keep old segments in use */
   TX_KEYS = 3,          /* keys a change touches at most */
   OPERATIONS_MAX = 150, /* changes a cycle, if no cut comes first */
   CUT_WITHIN = 900,     /* disk operations until the cut */
-  SEGMENT_BYTES = 256 << 10,
-  INLINE_BYTES_MAX = 30000,
-  FILE_BYTES_MAX = 150000,
+  SEGMENT_BYTES = 64 << 10, /* few: compaction has work in every run */
+  INLINE_BYTES_MAX = 6000,
+  FILE_BYTES_MAX = 70000,
   REGION = 7
 };
 
@@ -53,6 +54,10 @@ __attribute__((format(printf, 2, 3))) static void world_fail(struct world *w, co
   va_start(args, format);
   vsnprintf(w->result->why, sizeof w->result->why, format, args);
   va_end(args);
+}
+
+static uint32_t roll_key(struct world *w) {
+  return (uint32_t)roll(w, roll(w, 4) ? KEYS_HOT : KEYS);
 }
 
 /* ---- content ---- */
@@ -152,7 +157,7 @@ static enum dom_code change_make(struct world *w) {
   w->open_upload = false;
   w->open_count = 1 + (uint32_t)roll(w, TX_KEYS);
   for (uint32_t i = 0; i < w->open_count; i++) {
-    w->open_keys[i] = i ? (w->open_keys[i - 1] + 1) % KEYS : (uint32_t)roll(w, KEYS);
+    w->open_keys[i] = i ? (w->open_keys[i - 1] + 1) % KEYS : roll_key(w);
     w->open_versions[i] = roll(w, 4) ? w->next_version++ : 0;
   }
   w->open_change = true;
@@ -200,7 +205,7 @@ static enum dom_code upload_step(struct world *w, struct store_place *p, struct 
 static enum dom_code upload_make(struct world *w) {
   BUF_AUTO content = BUF_INIT;
   char name[32];
-  uint32_t key = (uint32_t)roll(w, KEYS);
+  uint32_t key = roll_key(w);
   uint64_t version = w->next_version++;
   struct store_place p = place_of(key);
   struct store_part part = {.number = 1};

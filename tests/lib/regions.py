@@ -3,6 +3,7 @@
 Every process started here is ended by its id, whatever becomes of the test; folders lie under one
 temporary folder that goes at the end (kept with --keep or when KEEP is set in the environment).
 """
+import json
 import os
 import random
 import shutil
@@ -178,3 +179,128 @@ def curl(key, *arguments, ok=("200", "204")):
     if status not in ok:
         raise Failure(f"curl {arguments[-1]}: status {status}\n{body}{done.stderr.decode()}")
     return body
+
+
+# ---- several regions under one charter -----------------------------------------------------------
+
+NUMBERS = {"cn": 1, "sg": 2, "us": 3, "in": 4}
+DOMAIN, DEPLOYMENT = "regions.test", "t"
+TENANT, ACCESS = "phones-inc", "WORLDKEY:world-secret-0123456789"
+OPERATOR = "WORLDOPER:operator-secret-0123456789"
+
+RULES_OPEN = """  "*":
+    home: cn
+    restricted: {store: any, read: any, transit: any}
+    personal: {store: any, read: any, transit: any}
+"""
+
+
+class World:
+    """The four regions in one folder: keys, charter, settings, daemons, and the program's own commands.
+
+    Everything secret lies below keys/, the regions' folders below data/. The registrar is `in`."""
+
+    def __init__(self, folder, build, rules=RULES_OPEN, names=("cn", "sg", "us", "in"), program="domicile"):
+        self.folder, self.names = folder, names
+        self.program = os.path.join(build, program)
+        self.load = os.path.join(build, "domicile-load")
+        self.env = environment(folder.path, DOMICILE_LOAD_KEY=ACCESS)
+        self.port = {name: free_port() for name in names}
+        self.region = {}
+        self._keys()
+        self.charter(1, rules)
+        for name in names:
+            self._region(name)
+
+    def url(self, name):
+        return f"http://127.0.0.1:{self.port[name]}"
+
+    def data(self, name):
+        return self.folder.file("data", name)
+
+    def key(self, *names):
+        return self.folder.file("keys", *names)
+
+    def _secret(self, text, *names):
+        with open(os.open(self.key(*names), os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as file:
+            file.write(text + "\n")
+
+    def _keys(self):
+        self.vkey = {}
+        os.makedirs(self.folder.file("data"))
+        for name in self.names:
+            os.makedirs(self.key(name, "kek"), 0o700)
+            origin = f"{DOMAIN}/{DEPLOYMENT}/{name}"
+            told = self.command("key", "generate", self.key(name, "region.seed"), "--origin", origin)
+            self.vkey[name] = told.split()[-1]
+        self.command("key", "generate", self.key("route.key"))
+        self.command("charter", "keygen", self.key("charter"))
+        self._secret(f"{ACCESS}:{TENANT}", "accounts")
+        self._secret(OPERATOR, "operators")
+
+    def charter(self, version, rules):
+        """Writes and signs the charter that the regions' settings name; its file."""
+        lines = [f"charter: {version}", "organization: example-phones", "registrars: [in]", "regions:"]
+        for name in self.names:
+            lines.append(f"  {name}: {{number: {NUMBERS[name]}, jurisdiction: {name.upper()}, "
+                         f'endpoint: "{self.url(name)}", vkey: "{self.vkey[name]}"}}')
+        lines += ["subjects: {unregistered: refuse}", "classes:",
+                  '  restricted: {keys: ["*/contacts/**"]}', "  personal: {}", "rules:", rules]
+        path = self.key(f"charter-{version}.yaml")
+        with open(path, "w", encoding="ascii") as file:
+            file.write("\n".join(lines))
+        self.command("charter", "sign", path, "--seed", self.key("charter.seed"))
+        return path
+
+    def _region(self, name):
+        path = self.key(name, "domicile.yaml")
+        with open(path, "w", encoding="ascii") as file:
+            file.write(
+                f'data: "{self.data(name)}"\n'
+                f'kek_folder: "{self.key(name, "kek")}"\n'
+                f"deployment: {DEPLOYMENT}\ndomain: {DOMAIN}\n"
+                f'route_key_file: "{self.key("route.key")}"\n'
+                f'accounts_file: "{self.key("accounts")}"\noperators_file: "{self.key("operators")}"\n'
+                f'region: {{name: {name}, number: {NUMBERS[name]}, seed_file: "{self.key(name, "region.seed")}"}}\n'
+                f'charter: {{file: "{self.key("charter-1.yaml")}", '
+                f'signature_file: "{self.key("charter-1.yaml.sig")}", public_key_file: "{self.key("charter.pub")}"}}\n'
+                f'listen: ["127.0.0.1:{self.port[name]}"]\n'
+            )
+        self.region[name] = self.folder.process(name, [self.program, "serve", "--config", path], self.env)
+
+    def start(self):
+        for name in self.names:
+            self.region[name].launch()
+        for name in self.names:
+            self.region[name].wait_ready()
+
+    def stop(self):
+        for name in self.names:
+            if self.region[name].process is not None and self.region[name].stop() != 0:
+                raise Failure(f"{name} did not end in order\n{self.region[name].tail()}")
+
+    def command(self, *arguments, ok=(0,)):
+        """One of the program's own commands to its end; what it printed."""
+        return run([self.program, *arguments], self.env, "domicile", ok)
+
+    def at(self, name, *arguments, ok=(0,)):
+        """One that asks a region's daemon."""
+        return self.command(*arguments, "--data", self.data(name), ok=ok)
+
+    def bucket(self, name, layout="{subject}/"):
+        self.at("in", "bucket", "create", name, "--layout", layout, "--owner", TENANT)
+
+    def register(self, subject, country="IN", at="cn"):
+        """The subject's token."""
+        told = self.at(at, "subject", "register", subject, "--country", country, "--tenant", TENANT, "--json")
+        return json.loads(told)["token"]
+
+    def rows(self, name):
+        """token -> what a region itself says of the subjects that live there or left."""
+        lines = self.at(name, "subject", "list", "--limit", "1000", "--json").splitlines()
+        return {row["token"]: row for row in map(json.loads, lines)}
+
+    def homes(self, token):
+        """Names of the regions that say the subject lives there, with the state."""
+        found = {name: self.rows(name).get(token, {}).get("state", "moved") for name in self.names}
+        return {name: state for name, state in found.items() if state != "moved"}
