@@ -179,6 +179,7 @@ bool body_is_keepable(const struct wire_exchange *x) {
 bool body_drain(struct wire_exchange *x) {
   assert(body_is_keepable(x));
   uint8_t scrap[4096];
+  wire_pace_limit(&x->read_pace, CONN_DRAIN_MS_MAX);
   while (!x->body.done) {
     size_t n;
     if (wire_body_read(x, scrap, sizeof scrap, &n, NULL) != DOM_OK) return false;

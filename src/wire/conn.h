@@ -24,6 +24,9 @@ enum {
   /* An unread body of up to this size is read and thrown away to keep the connection; a larger
    * one costs more than a new connection. */
   CONN_DRAIN_BYTES_MAX = 256 * 1024,
+  /* It is on its way, or the connection is not worth keeping: whoever was refused, perhaps without any
+   * credentials, must not hold a worker by sending the rest of its body drop by drop. */
+  CONN_DRAIN_MS_MAX = 200,
   /* Connections over a cap that may wait for their 503 at a time; more are closed without words. */
   CONN_REFUSED_MAX = 256,
   /* Locks that order the last use of a descriptor by one thread before its close by another. */

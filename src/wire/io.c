@@ -76,9 +76,19 @@ void wire_pace_done(struct wire_pace *p) {
   p->counted = false;
 }
 
+void wire_pace_limit(struct wire_pace *p, uint32_t grace_ms) {
+  uint64_t grace_us = 1000ull * grace_ms;
+  assert(grace_ms > 0);
+  if (grace_us < p->grace_us) p->grace_us = grace_us;
+  if (p->patience_us > p->grace_us) p->patience_us = p->grace_us;
+}
+
 void wire_pace_earn(struct wire_pace *p, size_t bytes) {
   uint64_t earned = (bytes > UINT32_MAX ? UINT32_MAX : (uint64_t)bytes) * 1000000 / p->rate_min;
   p->patience_us = p->patience_us + earned < p->grace_us ? p->patience_us + earned : p->grace_us;
+  uint64_t made_up = (bytes > UINT32_MAX ? UINT32_MAX : (uint64_t)bytes) * 1000000 / IO_RATE_FAIR;
+  p->waited_us = p->waited_us > made_up ? p->waited_us - made_up : 0;
+  if (p->waited_us == 0) wire_pace_done(p);
   assert(p->patience_us <= p->grace_us);
 }
 

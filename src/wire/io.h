@@ -27,6 +27,11 @@ struct wire_io {
   void *state; /* of a TLS implementation */
 };
 
+enum {
+  /* Bytes per second at which waiting is made up for: a home's uplink is faster, a dripping client is not. */
+  IO_RATE_FAIR = 64 * 1024
+};
+
 /* Takes over the connected socket `fd`, sets its options. Returns: false when it is dead. */
 bool wire_io_init_socket(struct wire_io *io, int fd, bool tcp);
 
@@ -48,13 +53,15 @@ struct wire_slow {
 struct wire_pace {
   uint64_t patience_us;
   uint64_t grace_us;
-  uint64_t waited_us; /* in all */
+  uint64_t waited_us; /* not yet made up for at IO_RATE_FAIR */
   uint32_t rate_min;  /* bytes per second */
   struct wire_slow *slow;
   bool counted; /* in slow->held, until wire_pace_done */
 };
 void wire_pace_init(struct wire_pace *p, uint32_t rate_min, uint32_t grace_ms, struct wire_slow *slow);
 void wire_pace_done(struct wire_pace *p);
+/* From now on at most this patient. */
+void wire_pace_limit(struct wire_pace *p, uint32_t grace_ms);
 void wire_pace_earn(struct wire_pace *p, size_t bytes);
 /* Waits for `events` as long as patience lasts. Returns: DOM_TIMEOUT when it is spent, DOM_BUSY
  * when slow clients hold too many workers. */

@@ -30,8 +30,9 @@ enum {
   WIRE_RATE_MIN_DEFAULT = 1024,
   /* A client may be this far behind the least rate, and may pause this long, before it is cut. */
   WIRE_GRACE_MS_DEFAULT = 30000,
-  /* A client that was waited for this long within one exchange counts as slow. */
-  WIRE_SLOW_AFTER_MS_DEFAULT = 1000,
+  /* A client that was waited for this long within one exchange counts as slow, until it has caught up
+   * (IO_RATE_FAIR). Short: past the quota a new client waits behind others as long as these are looked at. */
+  WIRE_SLOW_AFTER_MS_DEFAULT = 100,
   /* After a last reply we read on for this long, so that the reply is not lost to a reset. */
   WIRE_LINGER_MS_DEFAULT = 2000,
   /* Request memory of one exchange (wire_exchange_arena). */

@@ -64,6 +64,10 @@ static void handle(struct wire_exchange *x, void *arg) {
     atomic_store(&reply_result, c);
     return;
   }
+  if (slice_equal(path, SLICE_LIT("/refused"))) {
+    (void)wire_reply(x, 403, SLICE_LIT("done"), NULL);
+    return;
+  }
   BUF_AUTO body = BUF_INIT;
   enum dom_code c = wire_body_read_all(x, 1 << 20, &body, &err);
   atomic_store(&body_result, c);
@@ -186,6 +190,24 @@ static void test_slow_quota(void **state) {
   wire_server_stats(rig.server, &stats);
   assert_in_range(stats.slow_aborts, 1, 2);
   for (int i = 0; i < 4; i++) close(slow[i]);
+  rig_close(&rig);
+}
+
+/* Nobody waits for a body that a handler refused to read: one worker, patient for an hour. */
+static void test_slow_after_refusal(void **state) {
+  (void)state;
+  struct rig rig;
+  struct heard h;
+  heard_init(&h);
+  rig_open(&rig, &(struct wire_server_options){.workers = 1, .grace_ms = 3600 * 1000}, handle, NULL);
+  int fd = dial(rig.port);
+  say(fd, HEAD("PUT /refused", "Content-Length: 100\r\n") "begin");
+  hear_until(fd, &h, "done");
+  heard_done(&h);
+  talk(&rig, HEAD("GET /", "Connection: close\r\n"), &h); /* hangs while the rest is waited for */
+  expect_part(&h, "200 OK");
+  heard_done(&h);
+  close(fd);
   rig_close(&rig);
 }
 
@@ -386,6 +408,7 @@ int main(void) {
                                      cmocka_unit_test(test_slow_body),
                                      cmocka_unit_test(test_slow_reader),
                                      cmocka_unit_test(test_slow_quota),
+                                     cmocka_unit_test(test_slow_after_refusal),
                                      cmocka_unit_test(test_client_gone_inside_body),
                                      cmocka_unit_test(test_global_cap),
                                      cmocka_unit_test(test_address_cap),
