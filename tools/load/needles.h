@@ -24,7 +24,7 @@ void needles_of_text(struct buf *out, const char *label, struct slice text);
  * (padding) are moved on, as they would be met anywhere.
  * Returns: false when the content cannot be read. */
 bool needles_of_content(struct buf *out, const char *label, const struct content *content);
-/* Whether a window tells anything: it has enough different bytes. */
+/* Whether a window tells anything: it has enough different bytes, and does not begin with a run. */
 bool needles_window_tells(struct slice window);
 
 struct needle {

@@ -126,6 +126,9 @@ static void test_windows(void **state) {
   static const uint8_t zeros[NEEDLE_WINDOW];
   assert_false(needles_window_tells(slice_of(zeros, sizeof zeros)));
   assert_true(needles_window_tells(slice_of(body + 3, NEEDLE_WINDOW)));
+  uint8_t begins_with_zeros[NEEDLE_WINDOW] = {0};
+  memcpy(begins_with_zeros + NEEDLE_BYTES_MIN, body + 3, NEEDLE_WINDOW - NEEDLE_BYTES_MIN);
+  assert_false(needles_window_tells(slice_of(begins_with_zeros, sizeof begins_with_zeros)));
   haystack_done(&h);
 }
 
