@@ -28,8 +28,8 @@ static void close_fd(int *fd) {
 static bool split_address(const char *address, char host[ADDRESS_TEXT_MAX], char port[8]) {
   const char *colon = strrchr(address, ':');
   if (colon == NULL || colon == address || strlen(colon + 1) > 5 || colon[1] == '\0') return false;
-  for (const char *p = colon + 1; *p != '\0'; p++)
-    if (*p < '0' || *p > '9') return false;
+  uint64_t number = 0; /* getaddrinfo would take 65536 + N for N */
+  if (slice_to_u64(slice_str(colon + 1), &number) != DOM_OK || number > UINT16_MAX) return false;
   size_t len = (size_t)(colon - address);
   const char *from = address;
   if (len > 2 && from[0] == '[' && from[len - 1] == ']') {

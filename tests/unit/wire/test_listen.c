@@ -115,16 +115,9 @@ static void test_ipv6(void **state) {
 
 static void test_bad_addresses(void **state) {
   (void)state;
-  static const char *const bad[] = {"",
-                                    ":",
-                                    "127.0.0.1",
-                                    "127.0.0.1:",
-                                    ":80",
-                                    "127.0.0.1:x",
-                                    "127.0.0.1:123456",
-                                    "::1:80",
-                                    "256.0.0.1:80",
-                                    "127.0.0.1:-1"};
+  static const char *const bad[] = {
+      "",    "127.0.0.1:65536", "127.0.0.1:99999",  ":",      "127.0.0.1",    "127.0.0.1:",
+      ":80", "127.0.0.1:x",     "127.0.0.1:123456", "::1:80", "256.0.0.1:80", "127.0.0.1:-1"};
   struct wire_server *s = new_server();
   for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
     struct dom_err err = {0};
