@@ -197,7 +197,9 @@ static enum s3_error serve(struct call *c) {
   if (c->q.expected_owner.len && !slice_equal(c->q.expected_owner, c->auth.account))
     return S3_ERR_ACCESS_DENIED;
   operation run = OPERATIONS[c->q.op];
-  return run ? run(c) : S3_ERR_NOT_IMPLEMENTED;
+  if (run) return run(c);
+  snprintf(c->detail, sizeof c->detail, "%s", s3_op_name(c->q.op));
+  return S3_ERR_NOT_IMPLEMENTED;
 }
 
 static void count(struct call *c) {
