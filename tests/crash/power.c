@@ -9,10 +9,10 @@
 
 enum {
   KEYS = 40,
-  KEYS_HOT = 6,         /* most changes are of these: cold ones keep old segments in use */
-  TX_KEYS = 3,          /* keys a change touches at most */
-  OPERATIONS_MAX = 150, /* changes a cycle, if no cut comes first */
-  CUT_WITHIN = 900,     /* disk operations until the cut */
+  KEYS_HOT = 6,             /* most changes are of these: cold ones keep old segments in use */
+  TX_KEYS = 3,              /* keys a change touches at most */
+  OPERATIONS_MAX = 150,     /* changes a cycle, if no cut comes first */
+  CUT_WITHIN = 900,         /* disk operations until the cut */
   SEGMENT_BYTES = 64 << 10, /* few: compaction has work in every run */
   INLINE_BYTES_MAX = 6000,
   FILE_BYTES_MAX = 70000,

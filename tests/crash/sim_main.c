@@ -12,7 +12,12 @@
 #include "base/crypto.h"
 #include "power.h"
 
-enum { WORKERS_MAX = 8, CONTROLS = 5, CYCLES_DEFAULT = 4 };
+enum {
+  RUN_SECONDS_MAX = 120, /* a run takes a fraction of a second: longer means that it hangs */
+  WORKERS_MAX = 8,
+  CONTROLS = 5,
+  CYCLES_DEFAULT = 4
+};
 
 struct permit {
   int any;
@@ -43,10 +48,12 @@ static const char *kind_name(enum dom_code fault) {
 }
 
 /* One run; its end is the process's. */
-static void run_child(uint64_t seed, uint32_t cycles, enum dom_code fault, bool ignore_sync, struct tally *t) {
+static void run_child(uint64_t seed, uint32_t cycles, enum dom_code fault, bool ignore_sync,
+                      struct tally *t) {
   struct power_options o = {
       .seed = seed, .cycles = cycles, .permit = &permit_any, .fault = fault, .ignore_sync = ignore_sync};
   struct power_result r;
+  alarm(RUN_SECONDS_MAX);
   random_seed_for_simulation(seed);
   bool ok = power_run(&o, &r);
   if (!ignore_sync) {
@@ -106,7 +113,8 @@ static void workers_run(const struct plan *p, struct tally *t) {
   for (uint64_t i = 0; i < count; i++) {
     int status = 0;
     if (children[i] < 0) continue;
-    bool ok = waitpid(children[i], &status, 0) == children[i] && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    bool ok =
+        waitpid(children[i], &status, 0) == children[i] && WIFEXITED(status) && WEXITSTATUS(status) == 0;
     if (!ok) t->failed++;
   }
 }

@@ -21,6 +21,7 @@ struct note {
 struct compact {
   struct note *notes;
   uint32_t cap;
+  uint64_t forced_lsn; /* when the oldest segment was last rewritten for the sake of deletes */
 };
 
 /* A segment as the step sees it. */
@@ -162,7 +163,7 @@ static bool note_stands(const struct store *s, const struct note *n, const struc
 /* The segment with the lowest live share that is worth it; NULL when none is. When deletes kept
  * for the sake of old segments fill much of the log, the oldest segment. */
 static enum dom_code victim_find(struct store *s, const struct survey *v, const struct seen **out,
-                                 struct dom_err *err) {
+                                 bool *out_forced, struct dom_err *err) {
   const struct seen *best = NULL, *oldest = NULL;
   uint64_t best_gain = 0, tombs = 0;
   for (uint32_t i = 0; i < v->count; i++) {
@@ -179,7 +180,12 @@ static enum dom_code victim_find(struct store *s, const struct survey *v, const 
     best = seen;
     best_gain = gain;
   }
-  if (!best && tombs > v->used / 4) best = oldest;
+  uint64_t lsn = writer_applied(s->writer);
+  *out_forced = !best && oldest && tombs > v->used / 4 && lsn >= s->compact->forced_lsn + COMPACT_FORCED_LSNS;
+  if (*out_forced) {
+    s->compact->forced_lsn = lsn;
+    best = oldest;
+  }
   *out = best;
   return DOM_OK;
 }
@@ -190,8 +196,10 @@ static enum dom_code pass(struct store *s, const struct seen *victim, struct sca
                           struct dom_err *err) {
   const struct log_segment_info *info = &victim->info;
   scan->needed = scan->tombs = scan->dead = 0;
+  scan->group = scan->group_items = 0;
   scan->held = scan->retry = false;
   enum dom_code code = log_segment_scan(s->log, info->segment, info->generation, scan_record, scan, err);
+  scan_need_end(scan);
   if (code == DOM_OK) code = scan_flush(scan, err);
   return code;
 }
@@ -228,10 +236,10 @@ static enum dom_code segment_empty(struct store *s, const struct seen *victim, s
 }
 
 static enum dom_code victim_work(struct store *s, const struct survey *v, const struct seen *victim,
-                                 bool *did, struct dom_err *err) {
+                                 bool forced, bool *did, struct dom_err *err) {
   struct note *n = &s->compact->notes[victim->info.segment - 1];
   struct scan scan = {.store = s, .look = true, .oldest_lsn = oldest_other(v, victim->info.segment)};
-  bool empty = false, forced = victim->info.first_lsn < scan.oldest_lsn && n->oldest_lsn != 0;
+  bool empty = false;
   enum dom_code code = pass(s, victim, &scan, err);
   uint64_t gain = scan.needed < victim->info.bytes ? victim->info.bytes - scan.needed : 0;
   bool worth = code == DOM_OK && !scan.held && (forced || gain >= gain_least(s, victim->info.bytes));
@@ -257,11 +265,12 @@ static enum dom_code victim_work(struct store *s, const struct survey *v, const 
 enum dom_code compact_step(struct store *s, bool *did, struct dom_err *err) {
   struct survey v = {0};
   const struct seen *victim = NULL;
+  bool forced = false;
   if (!s->compact) s->compact = dom_calloc(1, sizeof *s->compact);
   if (!s->compact) return dom_fail(err, DOM_NO_MEMORY, where, "state");
   enum dom_code code = survey_take(s, &v, err);
-  if (code == DOM_OK) code = victim_find(s, &v, &victim, err);
-  if (code == DOM_OK && victim) code = victim_work(s, &v, victim, did, err);
+  if (code == DOM_OK) code = victim_find(s, &v, &victim, &forced, err);
+  if (code == DOM_OK && victim) code = victim_work(s, &v, victim, forced, did, err);
   if (code == DOM_OK) code = emptied_release(s, &v, victim == NULL, did, err);
   dom_free(v.all);
   return code;

@@ -12,9 +12,11 @@
 
 enum {
   COMPACT_TX_BYTES = 1 << 20,  /* a commit of copies holds the writer for about a millisecond */
+  COMPACT_TX_SHARE = 8,        /* … and is a small part of a segment: little is lost at its end */
   COMPACT_TX_ITEMS = 64,       /* … and one changed row makes so many be tried again */
   COMPACT_VIEW_RECORDS = 1024, /* records judged by one view */
   COMPACT_PASSES = 6,          /* over one segment, with ever smaller commits, before giving way */
+  COMPACT_FORCED_LSNS = 4096,  /* commits between rewrites of the oldest segment for deletes */
   COMPACT_PENDING = 4          /* emptied segments that share one flush of the index */
 };
 
@@ -25,10 +27,12 @@ struct scan {
   uint64_t oldest_lsn; /* first LSN of the oldest other segment in use; UINT64_MAX for none */
   uint32_t tx_items_max;
   /* Found. */
-  uint64_t needed, tombs; /* bytes of records to copy; of deletes among them */
-  uint64_t dead;          /* bytes of records whose key is gone */
-  bool held;              /* a body that is being written has its intent here */
-  bool retry;             /* a guard failed: another pass is needed */
+  uint64_t needed, tombs; /* bytes that the copies take, padding included; deletes among them */
+  uint64_t group;         /* needed's last commit, not yet padded */
+  uint32_t group_items;
+  uint64_t dead; /* bytes of records whose key is gone */
+  bool held;     /* a body that is being written has its intent here */
+  bool retry;    /* a guard failed: another pass is needed */
   /* Of the pass. */
   struct store_view *view;
   struct store_tx *tx;
@@ -40,6 +44,8 @@ struct scan {
 enum dom_code scan_record(void *arg, const struct log_record *r, bool commit_ends, struct dom_err *err);
 /* Commits what was gathered and closes the view. */
 enum dom_code scan_flush(struct scan *s, struct dom_err *err);
+/* Ends the last commit that `needed` counts. */
+void scan_need_end(struct scan *s);
 void scan_done(struct scan *s);
 
 #endif

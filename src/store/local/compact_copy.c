@@ -160,12 +160,28 @@ enum dom_code scan_flush(struct scan *s, struct dom_err *err) {
 }
 
 /* The commit must fit in a segment, and a retry should cost little. */
+static uint64_t tx_room(const struct scan *s) {
+  uint64_t room = log_append_max(s->store->log) / COMPACT_TX_SHARE;
+  return room > COMPACT_TX_BYTES ? COMPACT_TX_BYTES : room;
+}
+
 static enum dom_code room_make(struct scan *s, uint64_t more, struct dom_err *err) {
-  uint64_t room = log_append_max(s->store->log);
-  if (room > COMPACT_TX_BYTES) room = COMPACT_TX_BYTES;
-  bool full = s->tx && (s->tx->count >= s->tx_items_max || s->tx_bytes + more > room);
+  bool full = s->tx && (s->tx->count >= s->tx_items_max || s->tx_bytes + more > tx_room(s));
   if (full || s->in_view >= COMPACT_VIEW_RECORDS) return scan_flush(s, err);
   return DOM_OK;
+}
+
+/* Counts a copy as the batches would hold it: what padding takes cannot be gained. */
+static void need_add(struct scan *s, uint64_t more) {
+  if (s->group_items >= COMPACT_TX_ITEMS || s->group + more > tx_room(s)) scan_need_end(s);
+  s->group += more;
+  s->group_items++;
+}
+
+void scan_need_end(struct scan *s) {
+  if (s->group_items == 0) return;
+  s->needed += (LOG_BATCH_HEADER + s->group + DISK_ALIGN - 1) / DISK_ALIGN * DISK_ALIGN;
+  s->group = s->group_items = 0;
 }
 
 /* ---- one record ---- */
@@ -180,7 +196,7 @@ static enum dom_code record_keep(struct scan *s, const struct change *c, uint64_
     return DOM_OK;
   }
   if (fate == FATE_DROP_TOMB) return s->look ? DOM_OK : tomb_forget(s, c, err);
-  s->needed += r->at.length;
+  need_add(s, log_record_size(r->payload.len));
   if (c->kind == CHANGE_DELETE || c->kind == CHANGE_ROW_DELETE) s->tombs += r->at.length;
   if (s->look) return DOM_OK;
   if (copy_waits(s, c)) {
