@@ -183,6 +183,13 @@ static const operation OPERATIONS[S3_OP_COUNT] = {
     [S3_OP_ABORT_MULTIPART_UPLOAD] = upload_abort,
 };
 
+enum s3_error call_operation(struct call *c) {
+  operation run = OPERATIONS[c->q.op];
+  if (run) return run(c);
+  snprintf(c->detail, sizeof c->detail, "%s", s3_op_name(c->q.op));
+  return S3_ERR_NOT_IMPLEMENTED;
+}
+
 static enum s3_error serve(struct call *c) {
   struct arena *arena = wire_exchange_arena(c->x);
   struct s3_fault fault = {0};
@@ -196,10 +203,7 @@ static enum s3_error serve(struct call *c) {
   if (c->auth.scheme == AUTH_ANONYMOUS) return S3_ERR_ACCESS_DENIED; /* nothing is public yet */
   if (c->q.expected_owner.len && !slice_equal(c->q.expected_owner, c->auth.account))
     return S3_ERR_ACCESS_DENIED;
-  operation run = OPERATIONS[c->q.op];
-  if (run) return run(c);
-  snprintf(c->detail, sizeof c->detail, "%s", s3_op_name(c->q.op));
-  return S3_ERR_NOT_IMPLEMENTED;
+  return call_operation(c);
 }
 
 static void count(struct call *c) {

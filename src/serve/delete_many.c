@@ -27,7 +27,11 @@ static enum s3_error send_whole(struct call *c, const struct s3_delete_list *lis
   if (error || c->who.where != SUBJECT_ELSEWHERE) return error == S3_ERR_KEY_OUTSIDE_LAYOUT ? S3_OK : error;
   *out_done = true;
   c->q.key = list->keys[0].key;
-  return c->is_forwarded ? call_misdirected(c) : call_forward(c, &raw);
+  if (c->is_forwarded) return call_misdirected(c);
+  error = call_forward(c, &raw);
+  if (error != S3_ERR_SUBJECT_ELSEWHERE) return error;
+  *out_done = false; /* it came home */
+  return S3_OK;
 }
 
 /* One key, under its own gate. Deleting what nobody has succeeds, as in S3. */

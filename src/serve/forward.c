@@ -183,6 +183,16 @@ static void note_home(struct forward *f, char statement[400]) {
   if (!c->who.pseudo) subject_learn(c->r->subjects, c->who.token, f->home, f->epoch, c->who.country);
 }
 
+/* The subject came home to this region while its request was on the way: the old home's statement, if this
+ * region has not had it yet, is the word to serve. */
+static enum s3_error come_home(struct forward *f) {
+  if (f->c->came_home) return S3_ERR_SERVICE_UNAVAILABLE; /* sent away a second time: somebody is behind */
+  f->c->came_home = true;
+  if (f->statement.len) mover_take_statement(f->c->r->mover, buf_slice(&f->statement), NULL);
+  return S3_ERR_SUBJECT_ELSEWHERE;
+}
+
+/* S3_ERR_SUBJECT_ELSEWHERE: it is this region that must serve. */
 static enum s3_error try_homes(struct forward *f) {
   struct call *c = f->c;
   char statement[400] = "";
@@ -200,7 +210,8 @@ static enum s3_error try_homes(struct forward *f) {
     f->misdirected = false;
     enum dom_code code = send_once(f, home, statement, &outcome, &err);
     if (code || !f->misdirected) return finish(f, code, &err);
-    if (outcome.pulled > 0 || f->home == c->r->number || f->home == home) return S3_ERR_SERVICE_UNAVAILABLE;
+    if (outcome.pulled > 0 || f->home == home) return S3_ERR_SERVICE_UNAVAILABLE;
+    if (f->home == c->r->number) return come_home(f);
     note_home(f, statement);
     home = f->home;
   }
@@ -225,7 +236,7 @@ enum s3_error call_forward(struct call *c, const struct slice *body) {
   enum s3_error error = try_homes(&f);
   atomic_fetch_sub(&c->r->forwarding, 1);
   buf_done(&f.statement);
-  return error;
+  return error == S3_ERR_SUBJECT_ELSEWHERE && !body ? call_operation(c) : error;
 }
 
 enum s3_error call_misdirected(struct call *c) {

@@ -101,6 +101,7 @@ struct call {
   struct subject_who who;
   enum serve_met met;
   bool in_gate;
+  bool came_home;                 /* sent on, and sent back: the subject lives here since */
   struct charter_refusal refusal; /* the charter's last no */
   char detail[DOM_ERR_TEXT_MAX]; /* what the error message adds; no personal data */
 };
@@ -109,6 +110,8 @@ struct call {
 
 /* The handler of the S3 side. */
 void call_handle(struct region *r, struct wire_exchange *x);
+/* Runs c->q.op. */
+enum s3_error call_operation(struct call *c);
 /* Answers an error as S3 XML. */
 void call_fail(struct call *c, enum s3_error error);
 /* The S3 error for a code of the inner rooms; keeps the text as detail where it may be shown. */
@@ -282,7 +285,9 @@ enum s3_error object_send(struct call *c, struct store_found *f, uint64_t first,
 /* ---- forward.c ---------------------------------------------------------------------------------------- */
 
 /* Sends the client's request, its body streaming, to c->who.home and its answer back. Always answers the
- * client when it returns S3_OK; `body` NULL: the body is still on the wire, else it was read into memory. */
+ * client when it returns S3_OK; `body` NULL: the body is still on the wire, else it was read into memory.
+ * Where the subject turns out to live here by now, the operation is run here; with a `body` that is left to
+ * the caller: S3_ERR_SUBJECT_ELSEWHERE. */
 enum s3_error call_forward(struct call *c, const struct slice *body);
 /* Tells the peer that forwarded this that the subject lives elsewhere. */
 enum s3_error call_misdirected(struct call *c);
