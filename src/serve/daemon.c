@@ -176,7 +176,8 @@ static void set_names(struct daemon *d) {
 /* Ports first, before anything is made or recovered: a busy one is the commonest mistake. */
 static enum dom_code open_listeners(struct daemon *d, struct dom_err *err) {
   const struct serve_config *c = d->config;
-  struct wire_server_options o = {.workers = (unsigned)c->workers, .clock = d->region.clock};
+  struct wire_server_options o = {
+      .workers = (unsigned)c->workers, .connections_max = d->connections_max, .clock = d->region.clock};
   enum dom_code code = wire_server_new(&o, dispatch, d, &d->region.server, err);
   unsigned index = 0;
   for (size_t i = 0; i < c->listen_count && !code; i++)
@@ -200,7 +201,8 @@ static enum dom_code start_threads(struct daemon *d, struct dom_err *err) {
 }
 
 enum dom_code daemon_open(struct daemon *d, const struct serve_config *c, struct dom_err *err) {
-  *d = (struct daemon){.config = c, .region = {.clock = clock_posix()}};
+  *d =
+      (struct daemon){.config = c, .connections_max = d->connections_max, .region = {.clock = clock_posix()}};
   uint8_t *seed = secret_alloc(ED25519_KEY_SIZE);
   if (!seed) return dom_fail(err, DOM_NO_MEMORY, where, "no memory");
   set_names(d);

@@ -10,7 +10,8 @@ enum {
   DAEMON_OUTBOX_WAIT_MS = 500,           /* how soon the ledger thread notices that it is to end */
   DAEMON_LOG_QUIET_MS = 10000,           /* the same upkeep failure is logged this often at most */
   DAEMON_CHARTER_BYTES_MAX = 300 * 1024, /* a charter file and what JSON adds to it */
-  DAEMON_FILES_SPARE = 2048              /* descriptors for store, index and peers, beside connections */
+  DAEMON_FILES_SPARE = 2048,             /* descriptors for store, index and peers, beside connections */
+  DAEMON_FILES_MIN = 1024                /* with fewer not even the index has those it may open */
 };
 
 /* ---- daemon.c: open in order, close in reverse ------------------------------------------------ */
@@ -20,8 +21,10 @@ struct daemon {
   struct region region;
   const struct serve_config *config;
   struct disk *kek_disk;
+  unsigned connections_max;
   uint64_t fault_left; /* hits of the fault point until the process dies */
 };
+/* d->connections_max is the caller's; all else is set here. */
 enum dom_code daemon_open(struct daemon *d, const struct serve_config *c, struct dom_err *err);
 void daemon_close(struct daemon *d);
 

@@ -11,17 +11,25 @@
 
 static const char where[] = "serve/run";
 
-/* Keys are in memory: it is never dumped. Each connection needs a descriptor. */
-static void set_limits(void) {
+/* Keys are in memory: it is never dumped. Each connection needs a descriptor; without one for its files
+ * the region would have to stop taking writes, so there are fewer connections where descriptors are few. */
+static enum dom_code set_limits(unsigned *out_connections, struct dom_err *err) {
   struct rlimit none = {0, 0}, files;
 #ifndef __SANITIZE_ADDRESS__ /* its leak check needs to look into the process */
   prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 #endif
   setrlimit(RLIMIT_CORE, &none);
   rlim_t want = WIRE_CONNECTIONS_DEFAULT + DAEMON_FILES_SPARE;
-  if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur >= want) return;
+  *out_connections = WIRE_CONNECTIONS_DEFAULT;
+  if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur >= want) return DOM_OK;
+  rlim_t had = files.rlim_cur;
   files.rlim_cur = files.rlim_max == RLIM_INFINITY || files.rlim_max > want ? want : files.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &files);
+  if (setrlimit(RLIMIT_NOFILE, &files) != 0) files.rlim_cur = had;
+  if (files.rlim_cur >= want) return DOM_OK;
+  *out_connections = (unsigned)files.rlim_cur / 4; /* as many again may wait for their 503 */
+  if (files.rlim_cur >= DAEMON_FILES_MIN) return DOM_OK;
+  return dom_fail(err, DOM_UNAVAILABLE, where, "at least %d file descriptors are needed, the limit is %llu",
+                  DAEMON_FILES_MIN, (unsigned long long)files.rlim_cur);
 }
 
 /* ---- signals ------------------------------------------------------------------------------ */
@@ -121,9 +129,9 @@ enum dom_code serve_run(struct serve_config *c, int *out_signal, struct dom_err 
   AUTO_FREE struct daemon *d = dom_calloc(1, sizeof *d);
   if (!d) return dom_fail(err, DOM_NO_MEMORY, where, "no memory");
   pthread_mutex_init(&d->region.refusals.lock, NULL);
-  set_limits();
   log_init(STDERR_FILENO, (enum log_level)c->log, clock_posix());
-  enum dom_code code = signals_open(&signals, err);
+  enum dom_code code = set_limits(&d->connections_max, err);
+  if (!code) code = signals_open(&signals, err);
   if (code) return code;
   code = daemon_open(d, c, err);
   if (!code) {
