@@ -215,6 +215,17 @@ static enum dom_code store_start(struct store *s, struct dom_err *err) {
   return code;
 }
 
+/* Waits by it must not grow when somebody sets the wall clock back. */
+static void monotonic_init(pthread_cond_t *cond) {
+  pthread_condattr_t attr;
+  int rc = pthread_condattr_init(&attr);
+  rc |= pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+  rc |= pthread_cond_init(cond, &attr);
+  assert(rc == 0);
+  (void)rc;
+  pthread_condattr_destroy(&attr);
+}
+
 enum dom_code store_open(const struct store_options *options, struct store **out, struct dom_err *err) {
   assert(options->disk && options->clock && options->kek);
   struct store *s = dom_calloc(1, sizeof *s);
@@ -226,7 +237,7 @@ enum dom_code store_open(const struct store_options *options, struct store **out
   pthread_mutex_init(&s->body_lock, NULL);
   pthread_mutex_init(&s->upkeep_lock, NULL);
   pthread_mutex_init(&s->stop_lock, NULL);
-  pthread_cond_init(&s->stop_asked, NULL);
+  monotonic_init(&s->stop_asked);
   enum dom_code code = store_start(s, err);
   if (code != DOM_OK) {
     store_close(s);

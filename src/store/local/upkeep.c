@@ -177,7 +177,7 @@ enum dom_code store_upkeep(struct store *s, bool *out_did, struct dom_err *err) 
 /* Waits; false when the store is closing. */
 static bool upkeep_pause(struct store *s) {
   struct timespec until;
-  clock_gettime(CLOCK_REALTIME, &until);
+  clock_gettime(CLOCK_MONOTONIC, &until); /* as stop_asked was made */
   until.tv_nsec += UPKEEP_PAUSE_MS * 1000000L;
   if (until.tv_nsec >= 1000000000L) {
     until.tv_sec++;
