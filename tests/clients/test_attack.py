@@ -1,7 +1,9 @@
 """Attacks that once worked. Each test is one: what an adversary, or bad luck, did to a region alone."""
+import contextlib
+
 import pytest
 
-from kit import daemon, raw, sigv4
+from kit import daemon, raw
 
 SMALL, LARGE = 4096, (1 << 20) + 4096  # inside the log; in a file
 
@@ -43,3 +45,23 @@ def test_part_into_a_bucket_deleted_meanwhile_is_refused(server, http, victim):
         assert http.request("DELETE", f"/{victim}").status == 204
         answer = slow.send(body[-1:], "PUT")
     assert answer.status == 404
+
+
+def test_connections_leave_descriptors_for_the_store(own):
+    """Connections took them all; the ledger then could not open a file, and the region was read-only until
+    somebody started it again."""
+    own.start(wrapper=["prlimit", "--nofile=1024:1024"])
+    with raw.S3(own, daemon.ALICE) as client, contextlib.ExitStack() as crowd:
+        assert client.request("PUT", "/crowded").status == 200
+        for _ in range(1024):
+            with contextlib.suppress(OSError):
+                crowd.enter_context(raw.Connection(own))
+        assert client.put("crowded", "large", b"x" * LARGE).status == 200
+        assert client.request("PUT", "/crowded-2").status == 200
+        assert client.request("GET", "/-/healthz").body.startswith(b'{"state":"writable"')
+
+
+def test_too_few_descriptors_are_refused_at_the_start(folder):
+    dev = daemon.Daemon.dev(folder)
+    with pytest.raises(AssertionError, match="at least 1024 file descriptors are needed, the limit is 64"):
+        dev.start(wrapper=["prlimit", "--nofile=64:64"])
