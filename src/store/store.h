@@ -395,7 +395,9 @@ enum dom_code store_epoch_present(struct store_view *v, const uint8_t token[TOKE
 /* Journal rows of the subject are removed when its state leaves COPYING/FENCED (apply does it). */
 
 /* NAMES_PURGED: new index key, all index files rewritten, the old key shredded. Commits go on
- * meanwhile or wait (bounded by the index size). Durable: at return. */
+ * meanwhile. Durable: at return. Returns: DOM_BUSY when views of before are open for half a minute
+ * (call again; until then the old key and files stay); DOM_IO, DOM_NO_SPACE, DOM_NO_MEMORY;
+ * DOM_READ_ONLY when it failed where only a restart can tell which index counts. */
 enum dom_code store_names_purge(struct store *s, struct dom_err *err);
 
 /* ---- outbox ------------------------------------------------------------------------------------- */

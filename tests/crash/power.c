@@ -10,6 +10,7 @@
 enum {
   KEYS = 40,
   KEYS_HOT = 6,             /* most changes are of these: cold ones keep old segments in use */
+  PURGE_ONE_IN = 60,        /* steps */
   TX_KEYS = 3,              /* keys a change touches at most */
   OPERATIONS_MAX = 150,     /* changes a cycle, if no cut comes first */
   CUT_WITHIN = 900,         /* disk operations until the cut */
@@ -249,7 +250,14 @@ static enum dom_code ledger_take(struct world *w) {
   return DOM_OK;
 }
 
+static enum dom_code names_purge(struct world *w) {
+  enum dom_code code = store_names_purge(w->store, NULL);
+  if (code == DOM_OK) w->result->purges++;
+  return code;
+}
+
 static enum dom_code step(struct world *w) {
+  if (roll(w, PURGE_ONE_IN) == 0) return names_purge(w);
   switch (roll(w, 12)) {
   case 0:
     return upkeep_some(w);
@@ -397,15 +405,28 @@ static bool unlink_note(void *arg, const char *name, bool is_dir) {
   return true;
 }
 
-/* Takes the index away: the log alone must give everything back. */
-static void index_lose(struct world *w) {
+static bool folder_note(void *arg, const char *name, bool is_dir) {
+  struct buf *names = arg;
+  if (is_dir && strncmp(name, "index", 5) == 0) buf_append(names, name, strlen(name) + 1);
+  return true;
+}
+
+static void folder_empty(struct world *w, const char *folder) {
   BUF_AUTO names = BUF_INIT;
   char path[300];
-  if (disk_list(w->disk, "index", unlink_note, &names, NULL) != DOM_OK) return;
+  if (disk_list(w->disk, folder, unlink_note, &names, NULL) != DOM_OK) return;
   for (size_t at = 0; at < names.len; at += strlen((char *)names.data + at) + 1) {
-    snprintf(path, sizeof path, "index/%s", (char *)names.data + at);
+    snprintf(path, sizeof path, "%s/%s", folder, (char *)names.data + at);
     disk_unlink(w->disk, path, NULL);
   }
+}
+
+/* Takes the index away: the log alone must give everything back. */
+static void index_lose(struct world *w) {
+  BUF_AUTO folders = BUF_INIT;
+  if (disk_list(w->disk, ".", folder_note, &folders, NULL) != DOM_OK) return;
+  for (size_t at = 0; at < folders.len; at += strlen((char *)folders.data + at) + 1)
+    folder_empty(w, (char *)folders.data + at);
   w->result->rebuilds++;
 }
 

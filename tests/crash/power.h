@@ -18,7 +18,7 @@ struct power_options {
 };
 
 struct power_result {
-  uint64_t commits, unanswered, recoveries, rebuilds, upkeeps; /* what the run did */
+  uint64_t commits, unanswered, recoveries, rebuilds, upkeeps, purges; /* what the run did */
   char why[256];                                      /* why it failed */
 };
 

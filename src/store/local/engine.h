@@ -37,6 +37,8 @@ struct store {
   uint64_t open_lsn;    /* intents up to here are of earlier processes */
   uint64_t flushed_lsn; /* index is durable up to here; upkeep's own */
   bool intents_done;    /* none of earlier processes is left; upkeep's own */
+  uint32_t index_generation; /* of the index key and the index folder */
+  bool index_unsure;         /* a purge failed where only a restart can tell which index counts */
   bool orphans_pending; /* the index was rebuilt: body files without a row may lie about */
   struct compact *compact; /* under upkeep_lock; made at first need */
   _Atomic uint64_t ledger_lsn;
@@ -166,6 +168,19 @@ enum dom_code body_unlink(struct store *s, const uint8_t id[STORE_BODY_ID_SIZE],
 
 /* Logs that a begun body is gone; its file must be unlinked before. */
 enum dom_code intent_end(struct store *s, const uint8_t id[STORE_BODY_ID_SIZE], struct dom_err *err);
+
+/* ---- generations of the index (purge.c) ---- */
+enum { INDEX_FOLDER_MAX = 24 };
+void index_folder_name(uint32_t generation, char out[INDEX_FOLDER_MAX]);
+/* The generation that counts; 1 where there is no pointer file. DOM_CORRUPT, DOM_IO. */
+enum dom_code index_pointer_read(struct disk *disk, uint32_t *out, struct dom_err *err);
+/* Durable: at return; after a failure either may stand there. */
+enum dom_code index_pointer_write(struct disk *disk, uint32_t generation, struct dom_err *err);
+/* Files and folder. Durable: at return. */
+enum dom_code index_folder_remove(struct disk *disk, const char *folder, struct dom_err *err);
+/* Shreds the index keys and removes the index folders of all other generations. Durable: at return. */
+enum dom_code index_leftovers_remove(struct disk *disk, struct vault *vault, uint32_t keep,
+                                     struct dom_err *err);
 
 /* ---- upkeep (upkeep.c) ---- */
 enum dom_code upkeep_start(struct store *s, struct dom_err *err);

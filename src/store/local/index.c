@@ -1,24 +1,15 @@
-#include "store/local/index.h"
+#include "store/local/index_db.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
 #include "base/alloc.h"
-#include "store/local/rocksdb_fs.h"
 
 /* Short scans and point reads; 10 bits a key keep false positives near 1 %. */
 enum { BLOOM_BITS = 10, BLOCK_BYTES = 8192, FILES_MAX = 512, BACKGROUND_JOBS = 2 };
 
-struct index {
-  struct rocksdb_fs *fs;
-  rocksdb_t *db;
-  rocksdb_options_t *options;
-  rocksdb_cache_t *cache;
-  rocksdb_writeoptions_t *write_options;
-};
-
 /* Takes RocksDB's malloc'ed text. */
-static enum dom_code index_fail(char *text, enum dom_code code, const char *where, struct dom_err *err) {
+enum dom_code index_fail(char *text, enum dom_code code, const char *where, struct dom_err *err) {
   assert(text != NULL);
   /* A file that another names but is not there: a part of the index is lost. */
   bool lost = strstr(text, "No such file or directory") != NULL;
@@ -28,7 +19,7 @@ static enum dom_code index_fail(char *text, enum dom_code code, const char *wher
   return code;
 }
 
-static void options_set(struct index *x, bool inline_threads) {
+static void options_set(struct index_db *x, bool inline_threads) {
   rocksdb_options_t *o = x->options;
   rocksdb_block_based_table_options_t *table = rocksdb_block_based_options_create();
   assert(o != NULL && table != NULL);
@@ -54,7 +45,7 @@ static void options_set(struct index *x, bool inline_threads) {
 
 /* A call that waits for RocksDB's background work, which under simulation runs inside it. */
 struct call {
-  struct index *x;
+  struct index_db *x;
   char *text;
 };
 
@@ -80,11 +71,12 @@ static void flush_call(void *arg) {
   rocksdb_flushoptions_destroy(o);
 }
 
-enum dom_code index_open(const struct index_options *o, struct index **out, struct dom_err *err) {
+enum dom_code index_db_open(const struct index_options *o, struct index_db **out, struct dom_err *err) {
   static const char where[] = "store/index: open";
-  struct index *x = dom_calloc(1, sizeof *x);
+  struct index_db *x = dom_calloc(1, sizeof *x);
   if (!x) return dom_fail(err, DOM_NO_MEMORY, where, "index");
   struct call call = {.x = x};
+  x->refs = 1;
   x->options = rocksdb_options_create();
   x->cache = rocksdb_cache_create_lru(INDEX_CACHE_BYTES);
   x->write_options = rocksdb_writeoptions_create();
@@ -95,16 +87,17 @@ enum dom_code index_open(const struct index_options *o, struct index **out, stru
   if (code == DOM_OK) code = rocksdb_fs_call(x->fs, open_call, &call, err);
   if (call.text) code = index_fail(call.text, DOM_IO, where, err);
   if (code != DOM_OK) {
-    index_close(x);
+    index_db_close(x);
     return code;
   }
   *out = x;
   return DOM_OK;
 }
 
-void index_close(struct index *x) {
+void index_db_close(struct index_db *x) {
   if (!x) return;
   struct call call = {.x = x};
+  assert(x->refs == 1);
   /* Without memory for the helper thread of a simulation the database stays open: a leak is
    * better than jobs that nobody runs. */
   if (x->db && rocksdb_fs_call(x->fs, close_call, &call, NULL) != DOM_OK) return;
@@ -115,11 +108,37 @@ void index_close(struct index *x) {
   dom_free(x);
 }
 
-enum dom_code index_flush(struct index *x, struct dom_err *err) {
+enum dom_code index_db_flush(struct index_db *x, struct dom_err *err) {
   struct call call = {.x = x};
   assert(x->db != NULL);
   enum dom_code code = rocksdb_fs_call(x->fs, flush_call, &call, err);
   return call.text ? index_fail(call.text, DOM_IO, "store/index: flush", err) : code;
+}
+
+enum dom_code index_open(const struct index_options *o, struct index **out, struct dom_err *err) {
+  struct index *x = dom_calloc(1, sizeof *x);
+  if (!x) return dom_fail(err, DOM_NO_MEMORY, "store/index: open", "index");
+  enum dom_code code = index_db_open(o, &x->db, err);
+  if (code != DOM_OK) {
+    dom_free(x);
+    return code;
+  }
+  pthread_mutex_init(&x->lock, NULL);
+  index_replace_init(x);
+  *out = x;
+  return DOM_OK;
+}
+
+void index_close(struct index *x) {
+  if (!x) return;
+  index_replace_done(x);
+  index_db_close(x->db);
+  pthread_mutex_destroy(&x->lock);
+  dom_free(x);
+}
+
+enum dom_code index_flush(struct index *x, struct dom_err *err) {
+  return index_db_flush(x->db, err);
 }
 
 /* ---- removing the folder ---- */
@@ -177,40 +196,49 @@ enum dom_code index_batch_init(struct index_batch *b, struct dom_err *err) {
 
 void index_batch_done(struct index_batch *b) {
   if (b->raw) rocksdb_writebatch_destroy(b->raw);
-  b->raw = NULL;
+  *b = (struct index_batch){0};
 }
 
 void index_put(struct index_batch *b, struct slice key, struct slice value) {
   assert(key.len > 0);
   rocksdb_writebatch_put(b->raw, (const char *)key.data, key.len, (const char *)value.data, value.len);
+  if (b->mirror) index_mirror_put(b->mirror, key, value);
 }
 
 void index_delete(struct index_batch *b, struct slice key) {
   assert(key.len > 0);
   rocksdb_writebatch_delete(b->raw, (const char *)key.data, key.len);
+  if (b->mirror) index_mirror_delete(b->mirror, key);
 }
 
 void index_delete_range(struct index_batch *b, struct slice from, struct slice to) {
   assert(slice_compare(from, to) < 0);
   rocksdb_writebatch_delete_range(b->raw, (const char *)from.data, from.len, (const char *)to.data, to.len);
+  if (b->mirror) index_mirror_delete_range(b->mirror, from, to);
 }
 
 enum dom_code index_write(struct index *x, struct index_batch *b, struct dom_err *err) {
   char *text = NULL;
   assert(b->raw != NULL);
-  rocksdb_write(x->db, x->write_options, b->raw, &text);
+  rocksdb_write(x->db->db, x->db->write_options, b->raw, &text);
   rocksdb_writebatch_clear(b->raw);
-  rocksdb_fs_run_background(x->fs);
+  rocksdb_fs_run_background(x->db->fs);
+  if (b->mirror) index_mirror_write(x);
   return text ? index_fail(text, DOM_IO, "store/index: write", err) : DOM_OK;
 }
 
 /* ---- reading ---- */
 
 enum dom_code index_view_init(struct index_view *v, struct index *x, bool snapshot, struct dom_err *err) {
-  *v = (struct index_view){.index = x, .options = rocksdb_readoptions_create()};
+  *v = (struct index_view){.options = rocksdb_readoptions_create()};
   if (!v->options) return dom_fail(err, DOM_NO_MEMORY, "store/index: view", "options");
+  v->index = x;
+  pthread_mutex_lock(&x->lock);
+  v->db = x->db;
+  v->db->refs++;
+  pthread_mutex_unlock(&x->lock);
   if (snapshot) {
-    v->snapshot = rocksdb_create_snapshot(x->db);
+    v->snapshot = rocksdb_create_snapshot(v->db->db);
     rocksdb_readoptions_set_snapshot(v->options, v->snapshot);
   }
   return DOM_OK;
@@ -218,8 +246,15 @@ enum dom_code index_view_init(struct index_view *v, struct index *x, bool snapsh
 
 void index_view_done(struct index_view *v) {
   if (v->scratch) rocksdb_iter_destroy(v->scratch);
-  if (v->snapshot) rocksdb_release_snapshot(v->index->db, v->snapshot);
+  if (v->snapshot) rocksdb_release_snapshot(v->db->db, v->snapshot);
   if (v->options) rocksdb_readoptions_destroy(v->options);
+  if (v->db) {
+    pthread_mutex_lock(&v->index->lock);
+    assert(v->db->refs > 1);
+    v->db->refs--;
+    pthread_cond_broadcast(&v->index->released);
+    pthread_mutex_unlock(&v->index->lock);
+  }
   *v = (struct index_view){0};
 }
 
@@ -227,7 +262,7 @@ enum dom_code index_get(struct index_view *v, struct slice key, struct buf *out,
   char *text = NULL;
   size_t len = 0;
   rocksdb_pinnableslice_t *found =
-      rocksdb_get_pinned(v->index->db, v->options, (const char *)key.data, key.len, &text);
+      rocksdb_get_pinned(v->db->db, v->options, (const char *)key.data, key.len, &text);
   if (text) return index_fail(text, DOM_IO, "store/index: get", err);
   if (!found) return DOM_NOT_FOUND;
   const char *value = rocksdb_pinnableslice_value(found, &len);
@@ -240,7 +275,7 @@ enum dom_code index_get(struct index_view *v, struct slice key, struct buf *out,
 enum dom_code index_has(struct index_view *v, struct slice key, struct dom_err *err) {
   char *text = NULL;
   rocksdb_pinnableslice_t *found =
-      rocksdb_get_pinned(v->index->db, v->options, (const char *)key.data, key.len, &text);
+      rocksdb_get_pinned(v->db->db, v->options, (const char *)key.data, key.len, &text);
   if (text) return index_fail(text, DOM_IO, "store/index: get", err);
   if (!found) return DOM_NOT_FOUND;
   rocksdb_pinnableslice_destroy(found);
@@ -261,7 +296,7 @@ enum dom_code index_first(struct index_view *v, struct slice prefix, struct buf 
                           struct dom_err *err) {
   struct index_iter it = {.raw = v->scratch};
   enum dom_code code;
-  if (!it.raw) it.raw = rocksdb_create_iterator(v->index->db, v->options);
+  if (!it.raw) it.raw = rocksdb_create_iterator(v->db->db, v->options);
   index_seek(&it, prefix);
   if (!it.valid) {
     code = index_iter_check(&it, err);
@@ -285,7 +320,7 @@ enum dom_code index_first(struct index_view *v, struct slice prefix, struct buf 
 
 enum dom_code index_last_before(struct index_view *v, struct slice before, struct buf *key,
                                 struct dom_err *err) {
-  INDEX_ITER_AUTO it = {.raw = rocksdb_create_iterator(v->index->db, v->options)};
+  INDEX_ITER_AUTO it = {.raw = rocksdb_create_iterator(v->db->db, v->options)};
   assert(it.raw != NULL);
   rocksdb_iter_seek_for_prev(it.raw, (const char *)before.data, before.len);
   iter_load(&it);
@@ -302,7 +337,7 @@ enum dom_code index_last_before(struct index_view *v, struct slice before, struc
 }
 
 enum dom_code index_iter_init(struct index_iter *it, struct index_view *v, struct dom_err *err) {
-  *it = (struct index_iter){.raw = rocksdb_create_iterator(v->index->db, v->options)};
+  *it = (struct index_iter){.raw = rocksdb_create_iterator(v->db->db, v->options)};
   if (!it->raw) return dom_fail(err, DOM_NO_MEMORY, "store/index: scan", "iterator");
   return DOM_OK;
 }

@@ -33,8 +33,10 @@ enum dom_code index_destroy(struct disk *disk, const char *folder, struct dom_er
 enum dom_code index_flush(struct index *x, struct dom_err *err);
 
 /* ---- writing ---- */
+struct index_mirror;
 struct index_batch {
   rocksdb_writebatch_t *raw;
+  struct index_mirror *mirror; /* of an index that is being replaced; NULL else */
 };
 enum dom_code index_batch_init(struct index_batch *b, struct dom_err *err);
 void index_batch_done(struct index_batch *b);
@@ -45,8 +47,10 @@ void index_delete_range(struct index_batch *b, struct slice from, struct slice t
 enum dom_code index_write(struct index *x, struct index_batch *b, struct dom_err *err);
 
 /* ---- reading ---- */
+struct index_db;
 struct index_view {
   struct index *index;
+  struct index_db *db;                /* stays open as long as the view, even when it is replaced */
   const rocksdb_snapshot_t *snapshot; /* NULL: always the newest state */
   rocksdb_readoptions_t *options;
   rocksdb_iterator_t *scratch; /* of the snapshot; for index_first */
@@ -77,6 +81,34 @@ void index_seek(struct index_iter *it, struct slice key);
 void index_next(struct index_iter *it);
 /* DOM_OK when the scan merely ended; DOM_CORRUPT or DOM_IO when it broke. */
 enum dom_code index_iter_check(const struct index_iter *it, struct dom_err *err);
+
+/* ---- replacing: the same rows in another folder under another key (index_replace.c) ----
+ *
+ * In this order. `begin` opens the new index beside the old one. From `mirror` on, each batch
+ * writes to both what lies before the frontier; each `step` copies the next rows and moves the
+ * frontier. When it has passed the last row both are the same; `flush` makes the new one durable,
+ * `swap` puts it in the old one's place, and `finish` closes the old one once no view reads it.
+ * `abort` gives the new one up. mirror, step and swap run in the writing thread, with every batch
+ * before them written; the others in one thread of their own. */
+enum { INDEX_STEP_ROWS = 2000, INDEX_STEP_BYTES = 1 << 20 };
+/* Whether a row is copied; key and value are borrowed. */
+typedef bool (*index_keep_fn)(void *arg, struct slice key, struct slice value);
+
+enum dom_code index_replace_begin(struct index *x, const struct index_options *o, struct dom_err *err);
+/* `b` is the batch that the writing thread uses from now on. */
+void index_replace_mirror(struct index *x, struct index_batch *b);
+/* *out_done: nothing was left. DOM_IO also when a mirrored write failed: abort then. */
+enum dom_code index_replace_step(struct index *x, index_keep_fn keep, void *arg, bool *out_done,
+                                 struct dom_err *err);
+/* Durable: everything in the new index so far. */
+enum dom_code index_replace_flush(struct index *x, struct dom_err *err);
+/* DOM_IO when a mirrored write failed since: nothing is swapped then. */
+enum dom_code index_replace_swap(struct index *x, struct index_batch *b, struct dom_err *err);
+/* False when views still read the old index after wait_ms; call it again. */
+bool index_replace_finish(struct index *x, uint32_t wait_ms);
+/* `b`: as given to mirror, when it was. Run it in the writing thread then. */
+void index_replace_abort(struct index *x, struct index_batch *b);
+
 #define INDEX_ITER_AUTO  __attribute__((cleanup(index_iter_done))) struct index_iter
 #define INDEX_VIEW_AUTO  __attribute__((cleanup(index_view_done))) struct index_view
 #define INDEX_BATCH_AUTO __attribute__((cleanup(index_batch_done))) struct index_batch

@@ -43,17 +43,35 @@ static enum dom_code region_open(struct store *s, struct dom_err *err) {
 
 static enum dom_code index_start(struct store *s, struct dom_err *err) {
   uint8_t key[KEY_SIZE];
-  uint32_t generation = 0;
-  enum dom_code code = vault_index_newest(s->vault, &generation, err);
-  if (code == DOM_OK) code = vault_index_key(s->vault, generation, key, err);
+  char folder[INDEX_FOLDER_MAX];
+  enum dom_code code = vault_index_key(s->vault, s->index_generation, key, err);
   if (code != DOM_OK) return code;
+  index_folder_name(s->index_generation, folder);
   struct index_options o = {
-      .disk = s->o.disk, .folder = "index", .key = key, .inline_threads = s->o.inline_threads};
-  code = disk_mkdir(s->o.disk, "index", err);
+      .disk = s->o.disk, .folder = folder, .key = key, .inline_threads = s->o.inline_threads};
+  code = disk_mkdir(s->o.disk, folder, err);
   if (code == DOM_OK) code = disk_dir_sync(s->o.disk, ".", err);
   if (code == DOM_OK) code = index_open(&o, &s->index, err);
   wipe(key, sizeof key);
   return code;
+}
+
+/* Finds out which index counts and removes what does not. Without a readable pointer none does:
+ * the newest key's index begins anew. */
+static enum dom_code index_choose(struct store *s, struct dom_err *err) {
+  struct dom_err why = {0};
+  char folder[INDEX_FOLDER_MAX];
+  enum dom_code code = index_pointer_read(s->o.disk, &s->index_generation, &why);
+  if (code == DOM_CORRUPT) {
+    code = vault_index_newest(s->vault, &s->index_generation, err);
+    if (code != DOM_OK) return code;
+    index_folder_name(s->index_generation, folder);
+    code = index_destroy(s->o.disk, folder, err);
+    if (code == DOM_OK) code = index_pointer_write(s->o.disk, s->index_generation, err);
+  } else if (code != DOM_OK) {
+    return dom_fail(err, code, why.where, "%s", why.text);
+  }
+  return code == DOM_OK ? index_leftovers_remove(s->o.disk, s->vault, s->index_generation, err) : code;
 }
 
 static enum dom_code index_restart_empty(struct store *s, struct dom_err *err) {
@@ -61,7 +79,9 @@ static enum dom_code index_restart_empty(struct store *s, struct dom_err *err) {
   s->apply = NULL;
   index_close(s->index);
   s->index = NULL;
-  enum dom_code code = index_destroy(s->o.disk, "index", err);
+  char folder[INDEX_FOLDER_MAX];
+  index_folder_name(s->index_generation, folder);
+  enum dom_code code = index_destroy(s->o.disk, folder, err);
   return code == DOM_OK ? index_start(s, err) : code;
 }
 
@@ -203,6 +223,7 @@ static enum dom_code entries_load(struct store *s, struct dom_err *err) {
 
 static enum dom_code store_start(struct store *s, struct dom_err *err) {
   enum dom_code code = region_open(s, err);
+  if (code == DOM_OK) code = index_choose(s, err);
   if (code == DOM_OK) code = views_open(s, err);
   if (code == DOM_OK) code = birth_load(s, err);
   if (code != DOM_OK) return code;
