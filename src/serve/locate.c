@@ -68,6 +68,14 @@ enum s3_error call_permit(struct call *c, enum permit_action action, struct slic
   return code == DOM_REFUSED ? S3_ERR_RESIDENCY_VIOLATION : S3_ERR_INTERNAL_ERROR;
 }
 
+bool call_left_meanwhile(struct call *c) {
+  STORE_VIEW_AUTO *v = NULL;
+  struct store_subject row;
+  if (c->who.where != SUBJECT_HERE || c->who.pseudo) return false;
+  if (store_view_open(c->r->store, &v, NULL) || store_subject_get(v, c->who.token, &row, NULL)) return false;
+  return row.state == SUBJECT_MOVED || row.epoch != c->who.epoch;
+}
+
 struct store_place call_place(const struct call *c) {
   struct store_place place = {.epoch = c->who.epoch, .prefix = c->who.prefix};
   memcpy(place.bucket, c->bucket.id, sizeof place.bucket);

@@ -152,6 +152,9 @@ enum s3_error call_enter_local(struct call *c);
 /* A reader: resolves c->who and leaves the view open in *v. *out_done as above. */
 enum s3_error call_look(struct call *c, struct store_view **v, bool *out_done);
 void call_leave(struct call *c);
+/* The subject that c->who found here has left, or came back under another epoch. Its key goes after that, never
+ * before. */
+bool call_left_meanwhile(struct call *c);
 struct store_place call_place(const struct call *c);
 
 /* ---- refusals.c: counted by clause, recorded in the ledger ------------------------------------- */
