@@ -64,7 +64,8 @@ struct subjects_options {
   uint8_t region_seed[ED25519_KEY_SIZE]; /* this region's signing key; its public half is in the charter */
   uint8_t charter_key[ED25519_KEY_SIZE]; /* public key of the offline charter signer */
 };
-/* Reads the charter in force from the store (none yet: charter functions answer DOM_NOT_FOUND). */
+/* Reads the charter in force from the store (none yet: charter functions answer DOM_NOT_FOUND).
+ * DOM_DENIED when the store was written with another route key. */
 enum dom_code subjects_open(const struct subjects_options *o, struct subjects **out, struct dom_err *err);
 void subjects_close(struct subjects *s);
 
@@ -159,6 +160,11 @@ void subject_token(const struct subjects *s, struct slice tenant, struct slice i
  * name as source count. */
 void subject_learn(struct subjects *s, const uint8_t token[TOKEN_SIZE], uint16_t home, uint64_t epoch,
                    const char country[2]);
+/* The home that is known does not answer: asks the registrar anew, and learns. DOM_OK: it names another
+ * region under a later epoch, now in *home and *epoch (neither is this region); DOM_NOT_FOUND: it knows no
+ * later one, nothing changed; DOM_UNAVAILABLE. */
+enum dom_code subject_ask_again(struct subjects *s, const uint8_t token[TOKEN_SIZE], uint16_t *home,
+                                uint64_t *epoch, struct dom_err *err);
 
 /* Registers the person with a country at the charter's home for it. HERE: durable at return, with its
  * ledger entry. Home elsewhere: DOM_ELSEWHERE and *out names it (forward to there).

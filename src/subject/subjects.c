@@ -74,6 +74,31 @@ static enum dom_code load_charter(struct subjects *s, struct dom_err *err) {
   return code;
 }
 
+/* Another route key would give everybody another token: all data would seem gone, and what is written then
+ * would be gone once the right key is back. So the region remembers what its key makes of a known text. */
+static enum dom_code check_step(void *arg, struct subjects *s, struct store_view *v, struct store_tx *tx,
+                                struct dom_err *err) {
+  uint8_t mark[SHA256_SIZE];
+  BUF_AUTO have = BUF_INIT;
+  (void)arg;
+  hmac_sha256(slice_of(s->o.route_key, KEY_SIZE), SLICE_LIT("domicile route key"), mark);
+  enum dom_code code = store_row_get(v, STORE_TABLE_META, SLICE_LIT("route-key"), &have, NULL);
+  if (code == DOM_NOT_FOUND)
+    return store_tx_row_put(tx, STORE_TABLE_META, SLICE_LIT("route-key"), slice_of(mark, sizeof mark), err);
+  if (code) return dom_fail(err, code, "subject: route key", "its mark cannot be read");
+  if (slice_equal(buf_slice(&have), slice_of(mark, sizeof mark))) return DOM_EXISTS;
+  return dom_fail(err, DOM_DENIED, "subject: route key",
+                  "the route key is not the one that this data folder was written with");
+}
+
+static enum dom_code check_route_key(struct subjects *s, struct dom_err *err) {
+  struct dom_err failed = {0};
+  enum dom_code code = subject_change(s, check_step, NULL, &failed);
+  /* A region that takes no writes just now can still be read; the mark is then made another time. */
+  if (code == DOM_NO_SPACE || code == DOM_READ_ONLY) return DOM_OK;
+  return code ? dom_fail(err, code, failed.where, "%s", failed.text) : DOM_OK;
+}
+
 enum dom_code subjects_open(const struct subjects_options *o, struct subjects **out, struct dom_err *err) {
   assert(o && o->store && o->clock && o->region);
   struct subjects *s = dom_calloc(1, sizeof *s);
@@ -85,6 +110,7 @@ enum dom_code subjects_open(const struct subjects_options *o, struct subjects **
   s->cache = home_cache_new();
   s->gate = gate_table_new();
   enum dom_code code = s->cache && s->gate ? load_charter(s, err) : DOM_NO_MEMORY;
+  if (!code) code = check_route_key(s, err);
   if (code) {
     subjects_close(s);
     return dom_fail(err, code, "subject: open", "cannot open");

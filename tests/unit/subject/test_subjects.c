@@ -268,6 +268,20 @@ static void test_gate(void **state) {
   finish(t);
 }
 
+/* With another route key everybody's data would seem gone. */
+static void test_wrong_route_key(void **state) {
+  (void)state;
+  struct test_regions *t = setup_regions(1);
+  regions_bucket(t);
+  region_stop(t, 1);
+  t->route_key[7] ^= 1;
+  assert_int_equal(region_start(t, 1, NULL), DOM_DENIED);
+  region_stop(t, 1);
+  t->route_key[7] ^= 1;
+  assert_int_equal(region_start(t, 1, NULL), DOM_OK);
+  finish(t);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_register),          cmocka_unit_test(test_bad_registrations),
@@ -275,6 +289,7 @@ int main(void) {
       cmocka_unit_test(test_buckets),           cmocka_unit_test(test_stuck_deletion),
       cmocka_unit_test(test_charters),          cmocka_unit_test(test_statements),
       cmocka_unit_test(test_messages),          cmocka_unit_test(test_gate),
+      cmocka_unit_test(test_wrong_route_key),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
