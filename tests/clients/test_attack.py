@@ -65,3 +65,37 @@ def test_too_few_descriptors_are_refused_at_the_start(folder):
     dev = daemon.Daemon.dev(folder)
     with pytest.raises(AssertionError, match="at least 1024 file descriptors are needed, the limit is 64"):
         dev.start(wrapper=["prlimit", "--nofile=64:64"])
+
+
+def test_a_lost_route_key_is_no_empty_region(own):
+    """A new one was made; then every object was 404 and the region took writes under other tokens."""
+    own.start()
+    with raw.S3(own, daemon.ALICE) as client:
+        assert client.request("PUT", "/kept").status == 200
+        assert client.put("kept", "k", b"here").status == 200
+    own.stop()
+    key = own.folder / "data.keys" / "route.key"
+    saved = key.read_bytes()
+    key.unlink()
+    with pytest.raises(AssertionError, match="route key is not the one that this data folder was written with"):
+        own.start()
+    key.write_bytes(saved)
+    own.start()
+    with raw.S3(own, daemon.ALICE) as client:
+        assert client.get("kept", "k").body == b"here"
+
+
+def test_a_rotten_identity_of_the_index_does_not_end_the_process(own):
+    """RocksDB asserts that this file never rots, though it can do without it."""
+    own.start()
+    with raw.S3(own, daemon.ALICE) as client:
+        assert client.request("PUT", "/kept").status == 200
+        assert client.put("kept", "k", b"here").status == 200
+    own.stop()
+    path = own.folder / "data" / "index" / "IDENTITY"
+    rotten = bytearray(path.read_bytes())
+    rotten[0] ^= 1
+    path.write_bytes(rotten)
+    own.start()
+    with raw.S3(own, daemon.ALICE) as client:
+        assert client.get("kept", "k").body == b"here"
