@@ -292,6 +292,34 @@ enum dom_code body_open(struct store *s, const uint8_t token[TOKEN_SIZE], uint64
   return DOM_OK;
 }
 
+enum dom_code body_check(struct store *s, const uint8_t token[TOKEN_SIZE], uint64_t epoch,
+                         const struct store_body_ref *ref, bool *out_there, struct dom_err *err) {
+  char path[BODY_PATH_MAX];
+  struct disk_info info = {0};
+  struct body_reader *b = NULL;
+  uint64_t at = 0;
+  body_path(ref->id, path);
+  enum dom_code code = disk_stat(s->o.disk, path, &info, NULL);
+  *out_there = code == DOM_OK;
+  if (code != DOM_OK) return dom_fail(err, code, where, "%s: not there", path);
+  if (info.size != BODY_HEADER + frames_size(ref->size))
+    return dom_fail(err, DOM_CORRUPT, where, "%s: %llu bytes", path, (unsigned long long)info.size);
+  code = body_open(s, token, epoch, ref, &b, err);
+  AUTO_FREE uint8_t *plain = dom_alloc(FRAME_PLAIN);
+  if (code == DOM_OK && !plain) code = dom_fail(err, DOM_NO_MEMORY, where, "frame");
+  while (code == DOM_OK && at < ref->size) {
+    size_t len = ref->size - at < FRAME_PLAIN ? (size_t)(ref->size - at) : FRAME_PLAIN;
+    struct dom_err why = {0};
+    code = body_read(b, at, plain, len, &why);
+    if (code != DOM_OK)
+      code = dom_fail(err, code, where, "%s: frame at %llu: %s", path, (unsigned long long)at, why.text);
+    at += len;
+  }
+  body_close(b);
+  if (plain) wipe(plain, FRAME_PLAIN);
+  return code;
+}
+
 void body_close(struct body_reader *b) {
   if (!b) return;
   disk_close(b->file);

@@ -163,6 +163,10 @@ enum dom_code body_open(struct store *s, const uint8_t token[TOKEN_SIZE], uint64
 enum dom_code body_read(struct body_reader *b, uint64_t offset, uint8_t *out, size_t len,
                         struct dom_err *err);
 void body_close(struct body_reader *b); /* NULL is allowed */
+/* Verifies a body's file: size, header, the tag of every frame; ref->sha256 is not needed. *out_there
+ * is false when the file is missing. DOM_NOT_FOUND: the file or its key; DOM_CORRUPT, DOM_IO. */
+enum dom_code body_check(struct store *s, const uint8_t token[TOKEN_SIZE], uint64_t epoch,
+                         const struct store_body_ref *ref, bool *out_there, struct dom_err *err);
 /* Unlinks a body's file; DOM_OK when it is gone already. Durable: at return. */
 enum dom_code body_unlink(struct store *s, const uint8_t id[STORE_BODY_ID_SIZE], struct dom_err *err);
 

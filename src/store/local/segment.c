@@ -131,7 +131,7 @@ bool record_frame_check(struct slice record, uint32_t generation, struct log_rec
 
 /* Reads the batch at `offset`. *out_good is false when none of this generation (0: of any) stands
  * there that verifies. */
-static enum dom_code batch_read(struct disk_file *file, uint64_t bytes, uint32_t generation, uint64_t offset,
+enum dom_code segment_batch_read(struct disk_file *file, uint64_t bytes, uint32_t generation, uint64_t offset,
                                 struct buf *in, struct batch_header *out, bool *out_good,
                                 struct dom_err *err) {
   enum dom_code code;
@@ -156,7 +156,7 @@ static enum dom_code batch_read(struct disk_file *file, uint64_t bytes, uint32_t
 }
 
 /* Gives each record of a verified batch to fn. */
-static enum dom_code batch_each(struct slice batch, const struct batch_header *b, uint32_t segment,
+enum dom_code segment_batch_each(struct slice batch, const struct batch_header *b, uint32_t segment,
                                 uint64_t offset, uint64_t after_lsn, log_replay_fn fn, void *arg,
                                 struct dom_err *err) {
   static const char where[] = "store/segment: batch";
@@ -189,7 +189,7 @@ static enum dom_code damage_check(struct disk_file *file, const struct segment_h
   for (uint64_t at = bad; at + DISK_ALIGN <= h->bytes; at += DISK_ALIGN) {
     struct batch_header b;
     bool good;
-    enum dom_code code = batch_read(file, h->bytes, h->generation, at, in, &b, &good, err);
+    enum dom_code code = segment_batch_read(file, h->bytes, h->generation, at, in, &b, &good, err);
     if (code != DOM_OK) return code;
     if (good) {
       return dom_fail(err, DOM_CORRUPT, "store/segment: scan",
@@ -209,10 +209,10 @@ enum dom_code segment_scan(struct disk_file *file, const struct segment_header *
   for (;;) {
     struct batch_header b;
     bool good;
-    enum dom_code code = batch_read(file, h->bytes, h->generation, s.end, &in, &b, &good, err);
+    enum dom_code code = segment_batch_read(file, h->bytes, h->generation, s.end, &in, &b, &good, err);
     if (code != DOM_OK) return code;
     if (!good || b.first_lsn != s.last_lsn + 1 || memcmp(b.chain, s.chain, SHA256_SIZE) != 0) break;
-    code = batch_each(buf_slice(&in), &b, h->number, s.end, after_lsn, fn, arg, err);
+    code = segment_batch_each(buf_slice(&in), &b, h->number, s.end, after_lsn, fn, arg, err);
     if (code != DOM_OK) return code;
     s.last_lsn = b.last_lsn;
     s.last = s.end;
@@ -231,7 +231,7 @@ enum dom_code segment_used_beyond(struct disk_file *file, uint64_t lsn, bool *ou
   bool good;
   enum dom_code code = disk_size(file, &size, err);
   if (code != DOM_OK) return code;
-  code = batch_read(file, size, 0, SEGMENT_HEADER_SIZE, &in, &b, &good, err);
+  code = segment_batch_read(file, size, 0, SEGMENT_HEADER_SIZE, &in, &b, &good, err);
   if (code == DOM_OK) *out = good && b.first_lsn > lsn;
   return code;
 }

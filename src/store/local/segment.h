@@ -44,6 +44,17 @@ void record_frame_put(struct buf *out, const struct log_record *r, uint32_t gene
 /* Checks a record's header and, with the whole record given, its payload's CRC. */
 bool record_frame_check(struct slice record, uint32_t generation, struct log_record *out);
 
+/* Reads the batch at `offset` into *in. *out_good is false when none of this generation (0: of
+ * any) stands there that verifies. `bytes`: size of the segment. DOM_IO, DOM_NO_MEMORY. */
+enum dom_code segment_batch_read(struct disk_file *file, uint64_t bytes, uint32_t generation, uint64_t offset,
+                                 struct buf *in, struct batch_header *out, bool *out_good,
+                                 struct dom_err *err);
+/* Gives each record with lsn > after_lsn of a verified batch to fn (may be NULL). DOM_CORRUPT for
+ * a bad record, or what fn returned. */
+enum dom_code segment_batch_each(struct slice batch, const struct batch_header *b, uint32_t segment,
+                                 uint64_t offset, uint64_t after_lsn, log_replay_fn fn, void *arg,
+                                 struct dom_err *err);
+
 /* What a scan of one segment found. */
 struct segment_scan {
   uint64_t last_lsn;          /* of the last good batch, or first_lsn - 1 */

@@ -124,3 +124,16 @@ enum dom_code superblock_create(struct disk *disk, const uint8_t deployment[16],
   memcpy(s.deployment, deployment, sizeof s.deployment);
   return copies_write(disk, &s, err);
 }
+
+enum dom_code superblock_check(struct disk *disk, uint32_t *out_good, struct dom_err *err) {
+  uint32_t count = 0;
+  for (int i = 0; i < 2; i++) {
+    struct superblock s;
+    bool good = false, there = false;
+    enum dom_code code = copy_read(disk, paths[i], &s, &good, &there, err);
+    if (code != DOM_OK) return code;
+    count += good;
+  }
+  *out_good = count;
+  return DOM_OK;
+}

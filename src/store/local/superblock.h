@@ -29,6 +29,9 @@ enum dom_code superblock_lock(struct disk *disk, struct disk_file **out, struct 
  * DOM_INCOMPATIBLE another deployment, region, version or flag: the text says which. */
 enum dom_code superblock_open(struct disk *disk, const uint8_t deployment[16], uint16_t region,
                               struct dom_err *err);
+/* Reads both copies, repairs nothing: *out_good of the two verify and agree in all but sequence.
+ * DOM_INCOMPATIBLE as superblock_open; DOM_IO. */
+enum dom_code superblock_check(struct disk *disk, uint32_t *out_good, struct dom_err *err);
 /* Writes a first one. Durable: at return. */
 enum dom_code superblock_create(struct disk *disk, const uint8_t deployment[16], uint16_t region,
                                 struct dom_err *err);
