@@ -13,14 +13,19 @@ struct forward {
   uint16_t home;
   uint64_t epoch;
   struct buf statement;
-  bool begun; /* an answer is on its way to the client */
+  bool begun;         /* an answer is on its way to the client */
+  bool client_failed; /* its body did not come: no failure of the peer */
 };
 
 enum { FORWARD_OWN_FIELDS = 2 + WIRE_ENVELOPE_FIELDS }; /* statement, request id, envelope */
 
 static enum dom_code pull(void *arg, void *out, size_t cap, size_t *out_len, struct dom_err *err) {
   struct forward *f = arg;
-  if (!f->body) return wire_body_read(f->c->x, out, cap, out_len, err);
+  if (!f->body) {
+    enum dom_code code = wire_body_read(f->c->x, out, cap, out_len, err);
+    f->client_failed = code != DOM_OK;
+    return code;
+  }
   size_t left = f->body->len - f->body_at, n = left < cap ? left : cap;
   memcpy(out, f->body->data + f->body_at, n);
   f->body_at += n;
@@ -149,7 +154,7 @@ static enum dom_code send_once(struct forward *f, uint16_t home, const char *sta
   memcpy(fields + count, seal.fields, sizeof seal.fields);
   r.field_count = count + WIRE_ENVELOPE_FIELDS;
   code = wire_client_send(c->r->client, &r, outcome, err);
-  breaker_note(c->r, home, outcome->status != 0);
+  if (code != DOM_CANCELLED && !f->client_failed) breaker_note(c->r, home, outcome->status != 0);
   return code;
 }
 
@@ -193,6 +198,17 @@ static enum s3_error come_home(struct forward *f) {
 }
 
 /* S3_ERR_SUBJECT_ELSEWHERE: it is this region that must serve. */
+/* The home that is known here does not answer. A region that people left may be gone for good, and nobody
+ * there tells where they went: the registrar does. */
+static bool find_later_home(struct forward *f, uint16_t *home, char statement[400]) {
+  struct call *c = f->c;
+  uint64_t epoch = f->epoch ? f->epoch : c->who.epoch;
+  if (c->who.pseudo || subject_ask_again(c->r->subjects, c->who.token, home, &epoch, NULL)) return false;
+  f->epoch = epoch;
+  statement[0] = 0; /* it names another home */
+  return true;
+}
+
 static enum s3_error try_homes(struct forward *f) {
   struct call *c = f->c;
   char statement[400] = "";
@@ -206,9 +222,13 @@ static enum s3_error try_homes(struct forward *f) {
   for (int hop = 0; hop < SERVE_HOPS_MAX; hop++) {
     struct dom_err err = {0};
     struct wire_outcome outcome = {0};
-    if (!breaker_closed(c->r, home)) return S3_ERR_SERVICE_UNAVAILABLE;
+    if (!breaker_closed(c->r, home)) {
+      if (!find_later_home(f, &home, statement)) return S3_ERR_SERVICE_UNAVAILABLE;
+      continue;
+    }
     f->misdirected = false;
     enum dom_code code = send_once(f, home, statement, &outcome, &err);
+    if (code && !outcome.connected && find_later_home(f, &home, statement)) continue;
     if (code || !f->misdirected) return finish(f, code, &err);
     if (outcome.pulled > 0 || f->home == home) return S3_ERR_SERVICE_UNAVAILABLE;
     if (f->home == c->r->number) return come_home(f);

@@ -246,3 +246,21 @@ void subject_learn(struct subjects *s, const uint8_t token[TOKEN_SIZE], uint16_t
   memcpy(a.country, country, 2);
   home_cache_put(s->cache, token, &a);
 }
+
+enum dom_code subject_ask_again(struct subjects *s, const uint8_t token[TOKEN_SIZE], uint16_t *home,
+                                uint64_t *epoch, struct dom_err *err) {
+  assert(s && *home);
+  BUF_AUTO reply = BUF_INIT;
+  struct home_answer a;
+  enum dom_code code = registrar_ask(s, "registrar/find", slice_of(token, TOKEN_SIZE), &reply, err);
+  if (code) return code;
+  if (!home_answer_get(buf_slice(&reply), &a))
+    return dom_fail(err, DOM_UNAVAILABLE, "subject/home: ask again",
+                    "the registrar's answer does not decode");
+  if (!a.found || a.home == *home || a.home == s->o.region || a.epoch <= *epoch)
+    return dom_fail(err, DOM_NOT_FOUND, "subject/home: ask again", "the registrar knows no later home");
+  home_cache_put(s->cache, token, &a);
+  *home = a.home;
+  *epoch = a.epoch;
+  return DOM_OK;
+}
