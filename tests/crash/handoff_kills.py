@@ -73,7 +73,7 @@ class Case:
         self.writers = self.world.folder.process(
             f"writers-{self.subject}{self.name[0]}",
             self.write("notes", "--endpoint", self.world.url(GATEWAY), "--status", status, "--stop-file", stop,
-                       "--rate", "150"),
+                       "--rate", "50"),
             self.world.env)
         self.writers.launch()
         deadline = time.monotonic() + DEAD_S_MAX
@@ -267,6 +267,35 @@ def cases():
     return points + BETWEEN
 
 
+def check_source_gone(world):
+    """A region that people left may be gone for good: a gateway that took it for their home finds the new one."""
+    case = Case(world, "gone", "+left")
+    case.load()
+    large = f"{world.url(GATEWAY)}/phones/{case.subject}/large"
+    curl(ACCESS, "-o", os.devnull, large)
+    case.begin_move()
+    case.end_move()
+    world.region[SOURCE].kill()
+    curl(ACCESS, "-o", os.devnull, large)
+    world.region[SOURCE].start()
+
+
+def check_rebuild(world, done):
+    """Every index is deleted and made again from the log: the same homes and epochs, and all that was there."""
+    before = {name: world.rows(name) for name in world.names}
+    world.stop()
+    for name in world.names:
+        config = world.key(name, "domicile.yaml")
+        world.command("fsck", "--config", config)
+        world.command("fsck", "--config", config, "--rebuild-index")
+    world.start()
+    for name in world.names:
+        if world.rows(name) != before[name]:
+            raise Failure(f"{name}: homes or epochs differ after its index was rebuilt")
+    for case in done:
+        case.check()
+
+
 def waiting(world, handoffs):
     """Stops all regions and looks into their stores: whether a handoff still waits for something. Regions that
     just started ask at once, so a few rounds are enough for all that is not stuck."""
@@ -312,13 +341,23 @@ def main():
             world = World(folder, os.path.abspath(args.build))
             world.start()
             world.bucket("phones")
+            done = []
             for number, (point, scenario) in enumerate(points):
                 name = f"{point} ({scenario.__name__.replace('_', ' ')})"
                 begun = time.monotonic()
-                Case(world, number, point).run(scenario)
+                done.append(Case(world, number, point))
+                done[-1].run(scenario)
                 print(f"ok {name}: {time.monotonic() - begun:.1f} s", flush=True)
+            name = "the source gone"
+            check_source_gone(world)
+            print(f"ok {name}", flush=True)
             name = "at the end"
             settle(world, os.path.abspath(args.handoffs))
+            print("ok nothing is stuck", flush=True)
+            name = "rebuild"
+            world.start()
+            check_rebuild(world, done)
+            print("ok rebuild", flush=True)
     except Failure as failure:
         print(f"FAILED {name}: {failure}", file=sys.stderr)
         return 1

@@ -105,8 +105,9 @@ class Rounds:
         """An orderly end, the offline checks, and what an ordinary start serves."""
         if self.server.stop() != 0:
             raise Failure("SIGTERM: the region did not end in order")
-        print(run([self.program, "fsck", "--data", self.data], self.env, "fsck after the last round").strip())
-        print(run([self.program, "fsck", "--data", self.data, "--rebuild-index"], self.env, "rebuild").strip())
+        fsck = [self.program, "fsck", "--dev", "--region", "in", "--data", self.data]
+        print(run(fsck, self.env, "fsck after the last round").strip())
+        run(fsck + ["--rebuild-index"], self.env, "rebuild")
         self.server.start()
         self.check("after the rebuild")
         if self.server.stop() != 0:
