@@ -1,5 +1,8 @@
-/* The timer of a region: goes on with handoffs whose messages or whose process were lost. */
+/* The timer of a region: goes on with handoffs and deletions of buckets whose messages or whose process were
+ * lost. */
 #include "serve/daemon.h"
+
+enum { UPKEEP_BUCKETS_MS = 10000 }; /* a deletion is stuck only after a crash of the registrar */
 
 static uint64_t mono_ms(struct region *r) {
   return clock_mono_ns(r->clock) / 1000000;
@@ -7,19 +10,25 @@ static uint64_t mono_ms(struct region *r) {
 
 void *upkeep_main(void *region) {
   struct region *r = region;
-  uint64_t quiet_until = 0, recorded = mono_ms(r);
+  uint64_t quiet_until = 0, recorded = mono_ms(r), buckets_at = 0;
   while (!atomic_load(&r->stopping)) {
     struct dom_err err = {0};
     bool did = false;
     enum dom_code code = mover_upkeep(r->mover, &did, &err);
+    if (mono_ms(r) >= buckets_at) {
+      enum dom_code rolled = subject_upkeep(r->subjects, &err);
+      if (!code) code = rolled;
+      buckets_at = mono_ms(r) + UPKEEP_BUCKETS_MS;
+    }
     if (code && mono_ms(r) >= quiet_until) {
       log_event(
-          LOG_WARN, "serve", "", "handoffs wait",
+          LOG_WARN, "serve", "", "handoffs or deletions wait",
           LOG_FIELDS({.name = "code", .text = dom_code_name(code)}, {.name = "detail", .text = err.text}));
       quiet_until = mono_ms(r) + DAEMON_LOG_QUIET_MS;
     }
     if (mono_ms(r) - recorded >= SERVE_REFUSAL_PERIOD_MS) {
-      refusals_record(r, NULL); /* what cannot be written now is lost to the count, not to the client's answer */
+      refusals_record(r,
+                      NULL); /* what cannot be written now is lost to the count, not to the client's answer */
       recorded = mono_ms(r);
     }
     if (!did || code) clock_sleep_ms(r->clock, DAEMON_UPKEEP_MS);
