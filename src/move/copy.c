@@ -21,9 +21,9 @@ void copy_done(struct copy *c) {
 }
 
 static enum dom_code send(struct copy *c, const char *path, struct slice body, struct dom_err *err) {
-  if (atomic_load(&c->m->stopping))
-    return dom_fail(err, DOM_CANCELLED, "move/copy: send", "the region is stopping");
-  pace_wait(c->pace, c->m->o.clock, body.len);
+  bool fenced = c->h->state == HANDOFF_FENCED;
+  if (!pace_wait(c->pace, c->m, body.len, fenced))
+    return dom_fail(err, DOM_CANCELLED, "move/copy: send", "the job or the region is stopping");
   BUF_AUTO reply = BUF_INIT;
   return net_call(c->m->o.net, c->h->peer, path, body, MOVE_MESSAGE_TIMEOUT_MS, &reply, err);
 }

@@ -53,7 +53,7 @@ static enum dom_code discard_step(void *arg, struct mover *m, struct store_view 
 
 enum dom_code erase_discard(struct mover *m, struct handoff *h, struct dom_err *err) {
   assert(h->side == HANDOFF_TARGET && h->state != HANDOFF_ACTIVE);
-  transfer_drop(m, h->token);
+  transfer_drop(m, h);
   /* The row says DISCARDED first, so that no late item is staged under a key that is being shredded. */
   enum dom_code code = mover_advance(m, h, EVENT_ABORT, discard_step, NULL, err);
   if (!code) code = shred(m, h, h->epoch, err);
@@ -138,8 +138,8 @@ static bool show_progress(void *arg, const struct vault_rotation *at) {
   return !atomic_load(&p->m->stopping);
 }
 
-static enum dom_code rotate_locked(struct mover *m, store_progress_fn progress, void *arg,
-                                   uint64_t *out_erased, struct dom_err *err) {
+/* With rotate_lock held, as what follows. */
+static enum dom_code rotate(struct mover *m, store_progress_fn progress, void *arg, struct dom_err *err) {
   struct vault *vault = store_vault(m->o.store);
   uint64_t old = vault_kek_current(vault);
   struct progress p = {m, progress, arg};
@@ -147,14 +147,19 @@ static enum dom_code rotate_locked(struct mover *m, store_progress_fn progress, 
   if (code) return code;
   code = kek_note(m, LEDGER_KEY_ROTATED, vault_kek_current(vault), err);
   if (!code && vault_kek_gone(vault, old)) code = kek_note(m, LEDGER_KEK_DESTROYED, old, err);
-  return code ? code : advance_all(m, HANDOFF_DROPPED, EVENT_KEK_GONE, LEDGER_ERASED, out_erased, err);
+  return code;
+}
+
+static enum dom_code note_erased(struct mover *m, uint64_t *out_erased, struct dom_err *err) {
+  return advance_all(m, HANDOFF_DROPPED, EVENT_KEK_GONE, LEDGER_ERASED, out_erased, err);
 }
 
 enum dom_code mover_rotate_kek(struct mover *m, store_progress_fn progress, void *arg, uint64_t *out_erased,
                                struct dom_err *err) {
   uint64_t erased = 0;
   pthread_mutex_lock(&m->rotate_lock);
-  enum dom_code code = rotate_locked(m, progress, arg, &erased, err);
+  enum dom_code code = rotate(m, progress, arg, err);
+  if (!code) code = note_erased(m, &erased, err);
   pthread_mutex_unlock(&m->rotate_lock);
   if (!code && out_erased) *out_erased = erased;
   return code;
@@ -163,10 +168,14 @@ enum dom_code mover_rotate_kek(struct mover *m, store_progress_fn progress, void
 enum dom_code mover_purge_names(struct mover *m, struct dom_err *err) {
   uint64_t purged = 0, erased = 0;
   pthread_mutex_lock(&m->rotate_lock);
-  enum dom_code code = store_names_purge(m->o.store, err);
+  enum dom_code code = rotate(m, NULL, NULL, err);
+  if (!code) code = note_erased(m, &erased, err);
+  if (!code) code = store_names_purge(m->o.store, err);
   /* The old index key was wrapped by a KEK that must go too before the stage may be claimed. */
-  if (!code) code = rotate_locked(m, NULL, NULL, &erased, err);
+  if (!code) code = rotate(m, NULL, NULL, err);
   if (!code) code = advance_all(m, HANDOFF_ERASED, EVENT_PURGED, LEDGER_NAMES_PURGED, &purged, err);
+  /* Only now: what was dropped while the index was rewritten may have left its names there. */
+  if (!code) code = note_erased(m, &erased, err);
   pthread_mutex_unlock(&m->rotate_lock);
   return code;
 }

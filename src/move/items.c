@@ -103,8 +103,8 @@ bool item_get(struct reader *r, struct store_item *out, struct store_body_ref *r
     get_copy(r, out->upload.id, STORE_UPLOAD_ID_SIZE);
   if (out->absent) {
     out->part.number = get_u32be(r);
-    bool named = out->kind != STORE_ITEM_PART ||
-                 (out->part.number >= 1 && out->part.number <= STORE_PART_MAX);
+    bool named =
+        out->kind != STORE_ITEM_PART || (out->part.number >= 1 && out->part.number <= STORE_PART_MAX);
     return !r->bad && named && out->kind >= STORE_ITEM_OBJECT && out->kind <= STORE_ITEM_PART;
   }
   switch (out->kind) {

@@ -5,10 +5,13 @@
 #include "move/job.h"
 
 enum {
-  JOBS_MAX = 16,          /* running at once; a region moves a country or two at a time */
-  JOB_QUEUE = 256,        /* subjects picked per scan */
-  JOB_ROUNDS = 3,         /* how often a failed subject is tried before it stays failed */
-  JOB_PERSIST_EVERY = 64, /* subjects between two writes of the counters */
+  JOBS_MAX = 16,               /* running at once; a region moves a country or two at a time */
+  JOB_QUEUE = 256,             /* subjects picked per scan */
+  JOB_ROUNDS = 3,              /* how often a failed subject is tried before it stays failed */
+  JOB_ROUND_PAUSE_MS = 1000,   /* before they are tried again: upkeep may be settling what a crash left */
+  JOB_PERSIST_EVERY = 64,      /* subjects between two writes of the counters */
+  JOB_CONFIRM_TRIES = 60,      /* with the pause below a minute: a target that restarts is waited for … */
+  JOB_CONFIRM_PAUSE_MS = 1000, /* … one that stays away is left to upkeep */
   JOB_RATE_WINDOW_MS = 2000
 };
 
@@ -25,7 +28,7 @@ struct job {
   pthread_mutex_t lock;
   pthread_t thread;
   bool used, finished, has_thread;
-  atomic_bool cancel;
+  atomic_bool cancel;              /* set with the lock held, after which no row says RUNNING any more */
   uint64_t rate_at_ms, rate_bytes; /* the window that rate_now is taken over */
   struct picked *queue;            /* of the present round */
   size_t queue_len, queue_next;
@@ -94,25 +97,30 @@ static bool take_next(struct job *j, struct picked *out) {
   return have;
 }
 
+/* Makes the counters durable; what is left to do is read off the subjects' rows. With the lock held, or an
+ * older state could be written over a newer one. */
+static void persist(struct job *j) {
+  struct move_job_status row = j->status;
+  if (atomic_load(&j->cancel)) row.state = JOB_CANCELLED;
+  assert(row.id > 0);
+  job_put(j->m, &row, NULL);
+}
+
 static void note_result(struct job *j, enum dom_code code, const struct source_result *r,
                         const struct dom_err *err) {
-  bool persist = false;
-  struct move_job_status copy;
   pthread_mutex_lock(&j->lock);
-  if (code == DOM_OK) {
+  if (code == DOM_OK || r->committed) {
     j->status.subjects_done++;
     j->status.objects_done += r->objects;
     j->status.bytes_done += r->bytes;
     held_add(&j->held, r->held_ms);
     j->status.held_ms_p99 = held_p99(&j->held);
-    persist = j->status.subjects_done % JOB_PERSIST_EVERY == 0;
+    if (j->status.subjects_done % JOB_PERSIST_EVERY == 0) persist(j);
   } else if (code != DOM_ELSEWHERE && code != DOM_CANCELLED) {
     j->status.subjects_failed++;
     memcpy(j->status.last_failure, err->text, sizeof j->status.last_failure);
   }
-  copy = j->status;
   pthread_mutex_unlock(&j->lock);
-  if (persist) job_put(j->m, &copy, NULL); /* counters only: what is left is read off the subjects' rows */
 }
 
 static void *worker(void *arg) {
@@ -162,32 +170,78 @@ static enum dom_code run_round(struct job *j, uint64_t *out_picked, struct dom_e
   return DOM_OK;
 }
 
-/* What a finished job leaves: no old key, no name. */
-static enum dom_code clean_up(struct job *j, struct dom_err *err) {
-  enum dom_code code = mover_rotate_kek(j->m, NULL, NULL, NULL, err);
-  return code ? code : mover_purge_names(j->m, err);
+/* ---- the end of a job ------------------------------------------------------------------------ */
+
+static bool is_ended(struct job *j) {
+  return atomic_load(&j->cancel) || atomic_load(&j->m->stopping);
+}
+
+struct unconfirmed {
+  const char *country;
+  struct handoff found; /* the last one seen */
+  uint64_t count;
+};
+
+static bool see_unconfirmed(void *arg, const struct handoff *h) {
+  struct unconfirmed *u = arg;
+  bool open = h->state == HANDOFF_COMMITTED || h->state == HANDOFF_ERASING;
+  if (h->side != HANDOFF_SOURCE || !open || memcmp(h->country, u->country, 2) != 0) return true;
+  u->found = *h;
+  u->count++;
+  return true;
+}
+
+/* Subjects that left but whose copy is still here: brought to their end, or counted in *out_left. */
+static enum dom_code confirm_once(struct job *j, uint64_t *out_left, struct dom_err *err) {
+  struct unconfirmed u = {.country = j->status.spec.country};
+  STORE_VIEW_AUTO *v = NULL;
+  enum dom_code code = store_view_open(j->m->o.store, &v, err);
+  if (!code) code = handoff_scan(v, NULL, see_unconfirmed, &u, err);
+  store_view_close(v);
+  v = NULL;
+  *out_left = u.count;
+  if (code || u.count == 0) return code;
+  return source_resume(j->m, &u.found, NULL) == DOM_OK ? DOM_RETRY : DOM_OK;
+}
+
+/* A job has not ended while a target has yet to confirm: the old copies are still here. */
+static enum dom_code confirm_all(struct job *j, struct dom_err *err) {
+  uint64_t left = 1;
+  enum dom_code code = DOM_OK;
+  for (int failed = 0; left > 0 && failed < JOB_CONFIRM_TRIES && !is_ended(j);) {
+    code = confirm_once(j, &left, err);
+    if (code && code != DOM_RETRY) return code;
+    if (code == DOM_RETRY || left == 0) continue;
+    failed++;
+    clock_sleep_ms(j->m->o.clock, JOB_CONFIRM_PAUSE_MS);
+  }
+  if (left == 0 || is_ended(j)) return DOM_OK;
+  return dom_fail(
+      err, DOM_UNAVAILABLE, "move/job: confirm",
+      "%llu subjects moved, but their targets did not confirm: the copies here are kept until they do",
+      (unsigned long long)left);
 }
 
 static void run_job(struct job *j) {
   struct dom_err err = {0};
   enum dom_code code = DOM_OK;
   uint64_t picked = 1;
-  for (int i = 0; !code && picked > 0 && i < JOB_ROUNDS && !atomic_load(&j->cancel); i++) {
+  for (int i = 0; !code && picked > 0 && i < JOB_ROUNDS && !is_ended(j); i++) {
     pthread_mutex_lock(&j->lock);
+    bool failed = j->status.subjects_failed > 0;
     j->status.subjects_failed = 0; /* they are tried again */
     pthread_mutex_unlock(&j->lock);
+    if (failed) clock_sleep_ms(j->m->o.clock, JOB_ROUND_PAUSE_MS);
     code = run_round(j, &picked, &err);
   }
-  if (atomic_load(&j->m->stopping)) return; /* stays RUNNING: the next start goes on */
-  if (!code && !atomic_load(&j->cancel)) code = clean_up(j, &err);
+  if (!code) code = confirm_all(j, &err);
+  if (atomic_load(&j->m->stopping)) return; /* stays as it is: the next start goes on */
+  if (!code && !atomic_load(&j->cancel)) code = mover_purge_names(j->m, &err);
   pthread_mutex_lock(&j->lock);
   j->status.state = atomic_load(&j->cancel) ? JOB_CANCELLED : JOB_DONE;
   j->status.ended_ms = clock_wall_ms(j->m->o.clock);
   if (code) memcpy(j->status.last_failure, err.text, sizeof err.text);
-  struct move_job_status copy = j->status;
-  pthread_mutex_unlock(&j->lock);
-  job_put(j->m, &copy, NULL);
-  pthread_mutex_lock(&j->lock);
+  persist(j);
   j->finished = true;
   pthread_mutex_unlock(&j->lock);
 }
@@ -214,20 +268,25 @@ static bool slot_finished(struct job *j) {
   return finished;
 }
 
-/* With the runner's lock held. */
-static enum dom_code slot_start(struct mover *m, const struct move_job_status *status, struct dom_err *err) {
-  struct job *j = NULL;
-  for (int i = 0; !j && i < JOBS_MAX; i++) {
+/* A slot without a job, or NULL. With the runner's lock held, as what follows. */
+static struct job *slot_free(struct mover *m) {
+  for (int i = 0; i < JOBS_MAX; i++) {
     struct job *slot = &m->jobs->job[i];
     if (slot->used && slot_finished(slot)) slot_done(slot);
-    if (!slot->used) j = slot;
+    if (!slot->used) return slot;
   }
+  return NULL;
+}
+
+static enum dom_code slot_start(struct mover *m, const struct move_job_status *status, struct dom_err *err) {
+  struct job *j = slot_free(m);
+  assert(status->state == JOB_RUNNING);
   if (!j) return dom_fail(err, DOM_BUSY, "move/job: start", "%d jobs are running already", JOBS_MAX);
   struct picked *queue = dom_calloc(JOB_QUEUE, sizeof *queue);
   if (!queue) return dom_fail(err, DOM_NO_MEMORY, "move/job: start", "no memory");
   *j = (struct job){.m = m, .status = *status, .used = true, .queue = queue};
   pthread_mutex_init(&j->lock, NULL);
-  pace_init(&j->pace, status->spec.rate_bytes_s);
+  pace_init(&j->pace, status->spec.rate_bytes_s, &j->cancel);
   if (m->o.inline_threads) return DOM_OK;
   j->has_thread = pthread_create(&j->thread, NULL, job_thread, j) == 0;
   if (j->has_thread) return DOM_OK;
@@ -292,12 +351,21 @@ static enum dom_code start_locked(struct mover *m, const struct move_spec *spec,
     *out = f.found;
     return DOM_OK;
   }
+  /* Before the row is durable: one without a slot would look running for ever. */
+  if (!slot_free(m))
+    return dom_fail(err, DOM_BUSY, "move/job: start", "%d jobs are running already", JOBS_MAX);
   struct move_job_status job = {.id = f.highest + 1, .spec = *spec, .state = JOB_RUNNING};
   job.started_ms = clock_wall_ms(m->o.clock);
   code = count_selected(m, spec, &job, err);
   if (!code) code = job_put(m, &job, err);
-  if (!code) code = slot_start(m, &job, err);
-  if (!code) *out = job;
+  if (code) return code;
+  code = slot_start(m, &job, err);
+  if (!code) {
+    *out = job;
+    return DOM_OK;
+  }
+  job.state = JOB_CANCELLED;
+  job_put(m, &job, NULL); /* should this fail too, the next start tries the job again */
   return code;
 }
 
@@ -350,7 +418,13 @@ enum dom_code mover_job_each(struct mover *m, move_job_fn fn, void *arg, struct 
 enum dom_code mover_job_cancel(struct mover *m, uint64_t id, struct dom_err *err) {
   pthread_mutex_lock(&m->jobs->lock);
   struct job *j = slot_by_id(m, id);
-  if (j) atomic_store(&j->cancel, true);
+  if (j && slot_finished(j)) j = NULL;
+  if (j) {
+    pthread_mutex_lock(&j->lock);
+    atomic_store(&j->cancel, true);
+    persist(j); /* a restart must not go on with it */
+    pthread_mutex_unlock(&j->lock);
+  }
   pthread_mutex_unlock(&m->jobs->lock);
   return j ? DOM_OK : dom_fail(err, DOM_NOT_FOUND, "move/job: cancel", "no such job is running");
 }

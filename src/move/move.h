@@ -102,7 +102,8 @@ enum dom_code mover_job_cancel(struct mover *m, uint64_t id, struct dom_err *err
  * whose key was dropped under an older KEK. *out_erased: how many. Resumable: call again. */
 enum dom_code mover_rotate_kek(struct mover *m, store_progress_fn progress, void *arg, uint64_t *out_erased,
                                struct dom_err *err);
-/* Names purge with its ledger entry, for everything ERASED so far. */
+/* Rotation as above, then the names purge with its ledger entry for everything that was ERASED before it
+ * began. Resumable: call again. Returns: as mover_rotate_kek and store_names_purge. */
 enum dom_code mover_purge_names(struct mover *m, struct dom_err *err);
 
 /* What a timer calls: deliver commits, ask about staged epochs, go on erasing, run inline jobs. One bounded

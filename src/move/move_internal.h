@@ -96,14 +96,17 @@ struct pace {
   pthread_mutex_t lock;
   uint64_t rate_bytes_s; /* 0: none */
   uint64_t next_ns;      /* when the next byte may go */
+  const atomic_bool *cancel;
   _Atomic uint64_t bytes, objects;
 };
-void pace_init(struct pace *p, uint64_t rate_bytes_s);
+void pace_init(struct pace *p, uint64_t rate_bytes_s, const atomic_bool *cancel);
 void pace_done(struct pace *p);
-/* Waits until `bytes` more may go. */
-void pace_wait(struct pace *p, struct clock *clock, uint64_t bytes);
+/* Waits until `bytes` more may go; false when the job or the mover is to stop instead. Urgent bytes are
+ * counted and never wait: writers are held until they are over. p NULL: no limit. */
+bool pace_wait(struct pace *p, struct mover *m, uint64_t bytes, bool urgent);
 
-/* copy.c: what the source sends. */
+/* copy.c: what the source sends. Stopping is asked for between two messages, but not once the fence is up:
+ * then going on is sooner over. */
 struct copy {
   struct mover *m;
   const struct handoff *h;
@@ -122,6 +125,7 @@ enum dom_code copy_journal(struct copy *c, uint64_t *after, uint32_t *out_sent, 
 /* source.c */
 struct source_result {
   uint64_t objects, bytes, held_ms;
+  bool committed; /* it lives at the target now, confirmed or not */
 };
 enum dom_code source_move(struct mover *m, const uint8_t token[TOKEN_SIZE], uint16_t to, struct pace *pace,
                           struct source_result *out, struct dom_err *err);
@@ -144,11 +148,14 @@ void transfers_free(struct transfers *t);
 /* One chunk; *out_ref and *out_sealed once the last one came. DOM_INVALID when the offset does not follow. */
 enum dom_code transfer_chunk(struct mover *m, const struct permit *permit, const struct handoff *h,
                              struct slice body, struct dom_err *err);
-/* The sealed body of a transfer id, taken out of the table. DOM_NOT_FOUND. */
-enum dom_code transfer_take(struct mover *m, const uint8_t id[STORE_BODY_ID_SIZE],
+/* The sealed body that the source names so, taken out of the table: a commit names it, or it must be
+ * discarded. DOM_NOT_FOUND. */
+enum dom_code transfer_take(struct mover *m, const struct handoff *h, const uint8_t id[STORE_BODY_ID_SIZE],
                             struct store_body_ref *out);
-/* Forgets all of a token's. */
-void transfer_drop(struct mover *m, const uint8_t token[TOKEN_SIZE]);
+/* Forgets all of a handoff's and discards their bodies. */
+void transfer_drop(struct mover *m, const struct handoff *h);
+/* How many are in the table. */
+uint32_t transfer_count(struct mover *m);
 
 /* erase.c */
 enum dom_code erase_source(struct mover *m, struct handoff *h, struct dom_err *err);

@@ -109,9 +109,10 @@ enum dom_code mover_permit(struct mover *m, const uint8_t token[TOKEN_SIZE], con
 static enum dom_code still_in(struct store_view *v, const struct handoff *h, enum handoff_state state,
                               struct dom_err *err) {
   struct handoff now;
-  if (state == HANDOFF_NONE)
-    return DOM_OK; /* a source allots its epoch in the step itself; a target's row is new */
+  bool begins = state == HANDOFF_NONE;
+  if (begins && h->side == HANDOFF_SOURCE) return DOM_OK; /* it allots its epoch in the step itself */
   enum dom_code code = handoff_get(v, h->token, h->epoch, h->side, &now, err);
+  if (begins && code == DOM_NOT_FOUND) return DOM_OK;
   if (code) return code;
   if (now.state == state) return DOM_OK;
   return dom_fail(err, DOM_STALE_EPOCH, "move: step", "the handoff is %s by now",
@@ -255,12 +256,18 @@ enum dom_code mover_move_subject(struct mover *m, const uint8_t token[TOKEN_SIZE
 
 /* ---- upkeep ---------------------------------------------------------------------------------- */
 
-enum { UPKEEP_BATCH = 64 }; /* handoffs of one round: bounds the time a round takes */
+enum {
+  UPKEEP_BATCH = 64,    /* handoffs of one scan: what a thread's stack holds */
+  UPKEEP_AWAY_MAX = 64, /* a charter has no more regions */
+};
 
 struct upkeep {
   struct mover *m;
+  uint8_t after[HANDOFF_KEY_SIZE]; /* the last one looked at */
   struct handoff found[UPKEEP_BATCH];
   size_t count;
+  uint16_t away[UPKEEP_AWAY_MAX]; /* peers that did not answer in this round */
+  size_t away_count;
 };
 
 static bool needs_upkeep(struct mover *m, const struct handoff *h) {
@@ -274,27 +281,53 @@ static bool needs_upkeep(struct mover *m, const struct handoff *h) {
   return clock_mono_ns(m->o.clock) / 1000000 >= heard + MOVE_ASK_AFTER_MS;
 }
 
+static bool is_away(const struct upkeep *u, uint16_t peer) {
+  size_t i = 0;
+  while (i < u->away_count && u->away[i] != peer) i++;
+  return i < u->away_count;
+}
+
 static bool collect(void *arg, const struct handoff *h) {
   struct upkeep *u = arg;
+  uint8_t key[HANDOFF_KEY_SIZE];
+  assert(u->count < UPKEEP_BATCH);
+  handoff_key(h, key);
+  if (memcmp(key, u->after, sizeof key) <= 0) return true;
+  memcpy(u->after, key, sizeof key);
   if (needs_upkeep(u->m, h)) u->found[u->count++] = *h;
   return u->count < UPKEEP_BATCH;
 }
 
-enum dom_code mover_upkeep(struct mover *m, bool *out_did, struct dom_err *err) {
-  struct upkeep u = {.m = m};
-  enum dom_code code;
-  {
-    STORE_VIEW_AUTO *v = NULL;
-    code = store_view_open(m->o.store, &v, err);
-    if (!code) code = handoff_scan(v, NULL, collect, &u, err);
-  }
-  if (code) return code;
-  bool did = false;
-  for (size_t i = 0; i < u.count && !atomic_load(&m->stopping); i++) {
-    const struct handoff *h = &u.found[i];
-    enum dom_code one = h->side == HANDOFF_SOURCE ? source_resume(m, h, err) : target_ask(m, h, err);
-    did = did || one == DOM_OK;
+/* Those of one scan. A peer that does not answer is asked once a round: it must not hold up what waits for
+ * others. */
+static enum dom_code upkeep_batch(struct upkeep *u, bool *did, struct dom_err *err) {
+  enum dom_code code = DOM_OK;
+  for (size_t i = 0; i < u->count && !atomic_load(&u->m->stopping); i++) {
+    const struct handoff *h = &u->found[i];
+    if (is_away(u, h->peer)) continue;
+    enum dom_code one = h->side == HANDOFF_SOURCE ? source_resume(u->m, h, err) : target_ask(u->m, h, err);
+    bool away = one == DOM_UNAVAILABLE || one == DOM_TIMEOUT;
+    if (away && u->away_count < UPKEEP_AWAY_MAX) u->away[u->away_count++] = h->peer;
+    *did = *did || one == DOM_OK;
     if (one && !code) code = one;
+  }
+  return code;
+}
+
+enum dom_code mover_upkeep(struct mover *m, bool *out_did, struct dom_err *err) {
+  struct upkeep u = {.m = m, .count = UPKEEP_BATCH};
+  enum dom_code code = DOM_OK;
+  bool did = false;
+  while (u.count == UPKEEP_BATCH && !atomic_load(&m->stopping)) {
+    u.count = 0;
+    STORE_VIEW_AUTO *v = NULL;
+    enum dom_code one = store_view_open(m->o.store, &v, err);
+    if (!one) one = handoff_scan(v, NULL, collect, &u, err);
+    if (one) return one;
+    store_view_close(v); /* what follows may wait for other regions */
+    v = NULL;
+    one = upkeep_batch(&u, &did, err);
+    if (!code) code = one;
   }
   if (m->o.inline_threads && job_step_inline(m)) did = true;
   *out_did = did;

@@ -216,7 +216,8 @@ static enum dom_code converge(struct source *s, struct copy *c, struct dom_err *
     closed = clock_mono_ns(m->o.clock);
   }
   code = fenced(s, c, &journal, err);
-  subject_gate_open(m->o.subjects, s->h.token);
+  /* After a failure the gate stays closed until the abort is durable. */
+  if (!code) subject_gate_open(m->o.subjects, s->h.token);
   s->held_ms = (clock_mono_ns(m->o.clock) - closed) / 1000000;
   return code;
 }
@@ -290,6 +291,34 @@ static enum dom_code hand_over(struct source *s, struct pace *pace, struct dom_e
   return finish(m, &s->h, err);
 }
 
+/* This thread alone works on the subject, so an open handoff is what a crash or a peer that was away left: an
+ * uncommitted one is given up, a committed one to `to` is brought to its end. *out_moved: that was it. */
+static enum dom_code settle_left(struct mover *m, const uint8_t token[TOKEN_SIZE], uint16_t to,
+                                 bool *out_moved, struct dom_err *err) {
+  STORE_VIEW_AUTO *v = NULL;
+  struct store_subject row;
+  struct handoff h;
+  *out_moved = false;
+  assert(token_set_has(&m->running, token));
+  enum dom_code code = store_view_open(m->o.store, &v, err);
+  if (!code) code = store_subject_get(v, token, &row, err);
+  if (code || row.state == SUBJECT_HOME) return code;
+  bool left = row.state == SUBJECT_MOVED;
+  code = handoff_get(v, token, left ? row.epoch : row.handoff_epoch, HANDOFF_SOURCE, &h, err);
+  store_view_close(v);
+  v = NULL;
+  if (code == DOM_NOT_FOUND && left) return DOM_OK;
+  if (code == DOM_NOT_FOUND)
+    return dom_fail(err, DOM_CORRUPT, "move/source: begin",
+                    "a subject is being moved, but no handoff says so");
+  if (code) return code;
+  if (!left) return give_up(m, &h, err);
+  bool unfinished = h.state == HANDOFF_COMMITTED || h.state == HANDOFF_ERASING;
+  if (!unfinished || row.home != to) return DOM_OK;
+  *out_moved = true;
+  return finish(m, &h, err);
+}
+
 enum dom_code source_move(struct mover *m, const uint8_t token[TOKEN_SIZE], uint16_t to, struct pace *pace,
                           struct source_result *out, struct dom_err *err) {
   if (!m->o.net) return dom_fail(err, DOM_UNAVAILABLE, "move/source", "this region has no peers");
@@ -297,10 +326,14 @@ enum dom_code source_move(struct mover *m, const uint8_t token[TOKEN_SIZE], uint
     return dom_fail(err, DOM_BUSY, "move/source", "a handoff is under way");
   struct source s = {.m = m, .h = {.side = HANDOFF_SOURCE, .peer = to}};
   memcpy(s.h.token, token, TOKEN_SIZE);
-  enum dom_code code = hand_over(&s, pace, err);
+  bool moved = false;
+  enum dom_code code = settle_left(m, token, to, &moved, err);
+  if (!code && !moved) code = hand_over(&s, pace, err);
   token_set_remove(&m->running, token);
   buf_done(&s.intent_ref);
-  *out = (struct source_result){.objects = s.h.objects, .bytes = s.h.bytes, .held_ms = s.held_ms};
+  bool committed = moved || (s.h.state >= HANDOFF_COMMITTED && s.h.state < HANDOFF_ABORTED);
+  *out = (struct source_result){
+      .objects = s.h.objects, .bytes = s.h.bytes, .held_ms = s.held_ms, .committed = committed};
   return code;
 }
 

@@ -143,20 +143,42 @@ static bool is_staged(struct staging *s, const struct store_item *item) {
   return same;
 }
 
-/* Swaps the source's body ids for the bodies received here; hashes must agree. */
+static void discard_bodies(struct staging *s, const struct store_body_ref *refs, uint32_t count) {
+  for (uint32_t i = 0; i < count; i++) store_body_discard(s->m->o.store, &refs[i]);
+}
+
+/* Takes the body that the source names `ref`, if it is the one announced. */
+static enum dom_code take_body(struct staging *s, struct store_body_ref *ref, struct dom_err *err) {
+  struct store_body_ref got;
+  enum dom_code code = transfer_take(s->m, s->h, ref->id, &got);
+  if (code) return dom_fail(err, code, "move/target: items", "a body was not received: send it anew");
+  if (got.size == ref->size && memcmp(got.sha256, ref->sha256, SHA256_SIZE) == 0) {
+    *ref = got;
+    return DOM_OK;
+  }
+  store_body_discard(s->m->o.store, &got);
+  return dom_fail(err, DOM_CORRUPT, "move/target: items", "a body's hash is not the one announced");
+}
+
+/* Swaps the source's body ids for the bodies received here: all, or none is kept. */
 static enum dom_code take_bodies(struct staging *s, struct store_body_ref *refs, uint32_t count,
                                  struct dom_err *err) {
   for (uint32_t i = 0; i < count; i++) {
-    struct store_body_ref got;
-    enum dom_code code = transfer_take(s->m, refs[i].id, &got);
-    if (code) return dom_fail(err, code, "move/target: items", "a body was not received: send it anew");
-    if (got.size != refs[i].size || memcmp(got.sha256, refs[i].sha256, SHA256_SIZE) != 0) {
-      store_body_discard(s->m->o.store, &got);
-      return dom_fail(err, DOM_CORRUPT, "move/target: items", "a body's hash is not the one announced");
+    enum dom_code code = take_body(s, &refs[i], err);
+    if (code) {
+      discard_bodies(s, refs, i);
+      return code;
     }
-    refs[i] = got;
   }
   return DOM_OK;
+}
+
+/* The source sends bodies before it sends what names them, known here already or not. */
+static void drop_repeated(struct staging *s, const struct store_body_ref *refs, uint32_t count) {
+  for (uint32_t i = 0; i < count; i++) {
+    struct store_body_ref got;
+    if (transfer_take(s->m, s->h, refs[i].id, &got) == DOM_OK) store_body_discard(s->m->o.store, &got);
+  }
 }
 
 /* Reads what was stored back through the ordinary path and compares its hash. */
@@ -220,13 +242,21 @@ static enum dom_code stage_one(struct staging *s, const struct store_item *item,
 }
 
 static enum dom_code stage(struct staging *s, struct store_item *item, struct dom_err *err) {
-  enum dom_code code = DOM_OK;
-  if (!item->absent && item->kind == STORE_ITEM_PART) code = take_bodies(s, &item->part.body, 1, err);
-  if (!item->absent && item->kind == STORE_ITEM_OBJECT && item->object.body_count) {
-    if (is_staged(s, item)) return DOM_OK;
-    code = take_bodies(s, s->refs, item->object.body_count, err);
+  struct store_body_ref *bodies = s->refs;
+  uint32_t count = 0;
+  if (!item->absent && item->kind == STORE_ITEM_OBJECT) count = item->object.body_count;
+  if (!item->absent && item->kind == STORE_ITEM_PART) {
+    bodies = &item->part.body;
+    count = 1;
   }
-  if (!code) code = stage_one(s, item, err);
+  if (count && is_staged(s, item)) {
+    drop_repeated(s, bodies, count);
+    return DOM_OK;
+  }
+  enum dom_code code = take_bodies(s, bodies, count, err);
+  if (code) return code;
+  code = stage_one(s, item, err);
+  if (code) discard_bodies(s, bodies, count); /* no commit names them */
   return code ? code : read_back(s, item, err);
 }
 
@@ -327,6 +357,7 @@ enum dom_code target_commit(struct mover *m, struct slice statement, struct slic
   if (code && is_served(m, statement)) return DOM_OK; /* another thread was first */
   if (code) return code;
   token_set_remove(&m->heard, h.token);
+  transfer_drop(m, &h);
   subject_learn(m->o.subjects, h.token, m->o.region, h.epoch, h.country);
   /* The registrar may be away: until it hears of it, the old home's tombstone shows the way. */
   subject_report_moved(m->o.subjects, statement, NULL);

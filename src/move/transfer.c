@@ -8,13 +8,16 @@ enum {
 }; /* open or sealed and not yet named by an item: 10,000 parts are never all at once
       in flight, a source sends items as it goes */
 
+/* Known by handoff and body: what an aborted handoff left was sealed under a key that is gone. */
 struct transfer {
   uint8_t id[STORE_BODY_ID_SIZE];
   uint8_t token[TOKEN_SIZE];
+  uint64_t epoch;
   struct store_body *body; /* NULL once sealed */
   bool sealed;             /* ref is filled; waits for the item that names it */
   uint64_t received;
-  bool busy; /* a thread writes a chunk */
+  bool busy;  /* a thread writes a chunk */
+  bool unfit; /* dropped while busy: goes when that thread is done */
   struct store_body_ref ref;
   struct transfer *next;
 };
@@ -32,6 +35,7 @@ struct transfers *transfers_new(void) {
 }
 
 static void transfer_free(struct transfer *x) {
+  assert(!x->sealed || !x->body);
   store_body_abort_take(x->body);
   dom_free(x);
 }
@@ -47,10 +51,19 @@ void transfers_free(struct transfers *t) {
   dom_free(t);
 }
 
-static struct transfer **transfer_link(struct transfers *t, const uint8_t id[STORE_BODY_ID_SIZE]) {
+static struct transfer **transfer_link(struct transfers *t, const uint8_t token[TOKEN_SIZE], uint64_t epoch,
+                                       const uint8_t id[STORE_BODY_ID_SIZE]) {
   struct transfer **link = &t->first;
-  while (*link && memcmp((*link)->id, id, STORE_BODY_ID_SIZE) != 0) link = &(*link)->next;
+  while (*link && ((*link)->epoch != epoch || memcmp((*link)->id, id, STORE_BODY_ID_SIZE) != 0 ||
+                   memcmp((*link)->token, token, TOKEN_SIZE) != 0))
+    link = &(*link)->next;
   return link;
+}
+
+/* Gives up a transfer that is out of the table, and the body it sealed. */
+static void transfer_discard(struct mover *m, struct transfer *x) {
+  if (x->sealed) store_body_discard(m->o.store, &x->ref);
+  transfer_free(x);
 }
 
 /* Finds or begins the transfer and marks it busy. */
@@ -59,7 +72,7 @@ static enum dom_code claim(struct mover *m, const struct permit *permit, const s
   struct transfers *t = m->transfers;
   enum dom_code code = DOM_OK;
   pthread_mutex_lock(&t->lock);
-  struct transfer *x = *transfer_link(t, id);
+  struct transfer *x = *transfer_link(t, h->token, h->epoch, id);
   if (x && x->busy)
     code = DOM_BUSY;
   else if (!x && offset > 0)
@@ -73,6 +86,7 @@ static enum dom_code claim(struct mover *m, const struct permit *permit, const s
     else {
       memcpy(x->id, id, sizeof x->id);
       memcpy(x->token, h->token, TOKEN_SIZE);
+      x->epoch = h->epoch;
       x->next = t->first;
       t->first = x;
       t->count++;
@@ -91,15 +105,17 @@ static enum dom_code claim(struct mover *m, const struct permit *permit, const s
 
 static void release(struct mover *m, struct transfer *x, bool drop) {
   pthread_mutex_lock(&m->transfers->lock);
+  assert(x->busy);
   x->busy = false;
+  drop = drop || x->unfit;
   if (drop) {
-    struct transfer **link = transfer_link(m->transfers, x->id);
-    assert(*link == x);
+    struct transfer **link = transfer_link(m->transfers, x->token, x->epoch, x->id);
+    assert(*link == x && m->transfers->count > 0);
     *link = x->next;
     m->transfers->count--;
   }
   pthread_mutex_unlock(&m->transfers->lock);
-  if (drop) transfer_free(x);
+  if (drop) transfer_discard(m, x);
 }
 
 static enum dom_code write_chunk(struct transfer *x, uint64_t offset, bool last, struct slice bytes,
@@ -134,11 +150,11 @@ enum dom_code transfer_chunk(struct mover *m, const struct permit *permit, const
   return code;
 }
 
-enum dom_code transfer_take(struct mover *m, const uint8_t id[STORE_BODY_ID_SIZE],
+enum dom_code transfer_take(struct mover *m, const struct handoff *h, const uint8_t id[STORE_BODY_ID_SIZE],
                             struct store_body_ref *out) {
   struct transfers *t = m->transfers;
   pthread_mutex_lock(&t->lock);
-  struct transfer **link = transfer_link(t, id), *x = *link;
+  struct transfer **link = transfer_link(t, h->token, h->epoch, id), *x = *link;
   bool ready = x && !x->busy && x->sealed;
   if (ready) {
     *out = x->ref;
@@ -151,13 +167,15 @@ enum dom_code transfer_take(struct mover *m, const uint8_t id[STORE_BODY_ID_SIZE
   return DOM_OK;
 }
 
-void transfer_drop(struct mover *m, const uint8_t token[TOKEN_SIZE]) {
+void transfer_drop(struct mover *m, const struct handoff *h) {
   struct transfers *t = m->transfers;
   struct transfer *gone = NULL;
   pthread_mutex_lock(&t->lock);
   for (struct transfer **link = &t->first; *link;) {
     struct transfer *x = *link;
-    if (x->busy || memcmp(x->token, token, TOKEN_SIZE) != 0) {
+    bool ours = x->epoch == h->epoch && memcmp(x->token, h->token, TOKEN_SIZE) == 0;
+    if (ours && x->busy) x->unfit = true;
+    if (!ours || x->busy) {
       link = &x->next;
       continue;
     }
@@ -170,7 +188,13 @@ void transfer_drop(struct mover *m, const uint8_t token[TOKEN_SIZE]) {
   while (gone) {
     struct transfer *x = gone;
     gone = x->next;
-    if (x->sealed) store_body_discard(m->o.store, &x->ref);
-    transfer_free(x);
+    transfer_discard(m, x);
   }
+}
+
+uint32_t transfer_count(struct mover *m) {
+  pthread_mutex_lock(&m->transfers->lock);
+  uint32_t count = m->transfers->count;
+  pthread_mutex_unlock(&m->transfers->lock);
+  return count;
 }

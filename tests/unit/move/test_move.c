@@ -325,6 +325,10 @@ static void test_stale_thread(void **state) {
     assert_int_equal(handoff_get(v, w->token, 2, HANDOFF_TARGET, &at_target, NULL), DOM_OK);
     assert_int_equal(handoff_get(u, w->token, 2, HANDOFF_SOURCE, &at_source, NULL), DOM_OK);
   }
+  struct handoff again = at_target; /* a second "begin" that was long under way */
+  again.state = HANDOFF_NONE;
+  assert_int_equal(mover_advance(w->t.region[SG].mover, &again, EVENT_BEGIN, NULL, NULL, NULL),
+                   DOM_STALE_EPOCH);
   at_target.state = HANDOFF_PREPARED;
   assert_int_equal(erase_discard(w->t.region[SG].mover, &at_target, NULL), DOM_STALE_EPOCH);
   at_source.state = HANDOFF_COPYING;
@@ -443,13 +447,205 @@ static void test_job(void **state) {
   world_free(w);
 }
 
+/* Opens cn's mover anew with another hook. */
+static void hook_source(struct world *w, void (*hook)(void *arg, const char *step), void *arg) {
+  region_stop(&w->t, CN);
+  w->t.fault_point = hook;
+  w->t.fault_arg = arg;
+  assert_int_equal(region_start(&w->t, CN, NULL), DOM_OK);
+}
+
+/* A large body written between COPYING and the snapshot is sent twice: by the snapshot and by the journal. */
+static void write_before_snapshot(void *arg, const char *step) {
+  struct world *w = arg;
+  if (strcmp(step, "+copying") != 0) return;
+  assert_int_equal(region_put_large(&w->t, CN, "asha", "large", 2u << 20, 7), DOM_OK);
+}
+
+static void test_body_sent_twice(void **state) {
+  (void)state;
+  struct world *w = world_new(11);
+  hook_source(w, write_before_snapshot, w);
+  assert_int_equal(mover_move_subject(w->t.region[CN].mover, w->token, SG, NULL), DOM_OK);
+  assert_int_equal(transfer_count(w->t.region[SG].mover), 0);
+  BUF_AUTO out = BUF_INIT;
+  assert_int_equal(region_get(&w->t, SG, "asha", "large", &out), DOM_OK);
+  assert_int_equal(out.len, 2u << 20);
+  world_free(w);
+}
+
+/* What a crash left does not keep the next move from its work, upkeep or not. */
+static void test_move_after_crash(void **state) {
+  (void)state;
+  static const char *const STEPS[] = {"+copying", "+fenced", "+committed", "+erasing"};
+  for (size_t i = 0; i < sizeof STEPS / sizeof *STEPS; i++) {
+    struct world *w = world_new(12 + i);
+    w->die_at = STEPS[i];
+    w->victim = CN;
+    assert_int_not_equal(mover_move_subject(w->t.region[CN].mover, w->token, SG, NULL), DOM_OK);
+    w->die_at = NULL;
+    bury(w, CN);
+    assert_int_equal(region_start(&w->t, CN, NULL), DOM_OK);
+    assert_int_equal(mover_move_subject(w->t.region[CN].mover, w->token, SG, NULL), DOM_OK);
+    assert_int_equal(home_of(w), SG);
+    assert_all_at(w, SG);
+    assert_gone(w, CN, 1);
+    world_free(w);
+  }
+}
+
+/* A rate limit slows the copy, never the writers that a fence holds. */
+static void write_before_fence(void *arg, const char *step) {
+  struct world *w = arg;
+  if (strcmp(step, "-fenced") != 0) return;
+  assert_int_equal(region_put_large(&w->t, CN, "asha", "large", 2u << 20, 7), DOM_OK);
+}
+
+static const struct move_spec ALL_TO_SG = {.country = "IN", .share = {{SG, 100}}, .share_count = 1};
+
+static void test_rate_spares_fence(void **state) {
+  (void)state;
+  struct world *w = world_new(21);
+  hook_source(w, write_before_fence, w);
+  struct move_spec spec = ALL_TO_SG;
+  struct move_job_status job;
+  bool did = false;
+  spec.rate_bytes_s = 100000;
+  uint64_t began = clock_mono_ns(w->t.clock);
+  assert_int_equal(mover_job_start(w->t.region[CN].mover, &spec, &job, NULL), DOM_OK);
+  assert_int_equal(mover_upkeep(w->t.region[CN].mover, &did, NULL), DOM_OK);
+  assert_int_equal(mover_job_status(w->t.region[CN].mover, job.id, &job, NULL), DOM_OK);
+  assert_int_equal(job.subjects_done, 1);
+  assert_true(clock_mono_ns(w->t.clock) - began > UINT64_C(20000000000)); /* 3 MiB took its time */
+  assert_true(job.held_ms_p99 < 2000);
+  world_free(w);
+}
+
+/* Cancelled is cancelled, whatever the process does next. */
+static void test_cancel_survives(void **state) {
+  (void)state;
+  struct world *w = world_new(22);
+  struct move_job_status job;
+  bool did = false;
+  assert_int_equal(mover_job_start(w->t.region[CN].mover, &ALL_TO_SG, &job, NULL), DOM_OK);
+  assert_int_equal(mover_job_cancel(w->t.region[CN].mover, job.id, NULL), DOM_OK);
+  bury(w, CN);
+  assert_int_equal(region_start(&w->t, CN, NULL), DOM_OK);
+  assert_int_equal(mover_upkeep(w->t.region[CN].mover, &did, NULL), DOM_OK);
+  assert_int_equal(mover_job_status(w->t.region[CN].mover, job.id, &job, NULL), DOM_OK);
+  assert_int_equal(job.state, JOB_CANCELLED);
+  assert_int_equal(home_of(w), CN);
+  assert_int_equal(mover_job_cancel(w->t.region[CN].mover, job.id, NULL), DOM_NOT_FOUND);
+  world_free(w);
+}
+
+/* One job too many is refused and leaves nothing that would keep the region from starting. */
+static void test_too_many_jobs(void **state) {
+  (void)state;
+  struct world *w = world_new(23);
+  struct move_job_status job;
+  enum dom_code code = DOM_OK;
+  for (uint8_t i = 1; !code && i < 50; i++) {
+    struct move_spec spec = {.country = "IN", .share = {{SG, i}, {US, (uint8_t)(100 - i)}}, .share_count = 2};
+    code = mover_job_start(w->t.region[CN].mover, &spec, &job, NULL);
+  }
+  assert_int_equal(code, DOM_BUSY);
+  bury(w, CN);
+  assert_int_equal(region_start(&w->t, CN, NULL), DOM_OK);
+  world_free(w);
+}
+
+/* Cuts the line to the target as soon as a subject is committed. */
+struct cutter {
+  struct world *w;
+  uint16_t to;
+};
+static void cut_at_commit(void *arg, const char *step) {
+  struct cutter *c = arg;
+  if (strcmp(step, "+committed") == 0) net_sim_cut(c->w->t.net, CN, c->to, true);
+}
+
+static void test_unconfirmed_job(void **state) {
+  (void)state;
+  struct world *w = world_new(24);
+  struct cutter c = {.w = w, .to = SG};
+  struct move_job_status job;
+  bool did = false;
+  hook_source(w, cut_at_commit, &c);
+  assert_int_equal(mover_job_start(w->t.region[CN].mover, &ALL_TO_SG, &job, NULL), DOM_OK);
+  mover_upkeep(w->t.region[CN].mover, &did, NULL);
+  assert_int_equal(mover_job_status(w->t.region[CN].mover, job.id, &job, NULL), DOM_OK);
+  assert_int_equal(job.subjects_done, 1);                       /* the home changed … */
+  assert_non_null(strstr(job.last_failure, "did not confirm")); /* … but the old copy is there */
+  net_sim_cut(w->t.net, CN, SG, false);
+  settle(w);
+  assert_settled(w);
+  assert_gone(w, CN, 1);
+  world_free(w);
+}
+
+/* A dead target must not keep others' handoffs from their end, however many wait for it. */
+static void test_dead_peer(void **state) {
+  (void)state;
+  struct world *w = world_new(25);
+  struct cutter c = {.w = w};
+  struct subject_who who;
+  hook_source(w, cut_at_commit, &c);
+  for (int i = 0; i < 80; i++) {
+    char id[16];
+    snprintf(id, sizeof id, "u%d", i);
+    c.to = i % 4 ? US : SG;
+    net_sim_cut(w->t.net, CN, SG, false); /* the registrar, too */
+    net_sim_cut(w->t.net, CN, US, false);
+    assert_int_equal(subject_register(w->t.region[CN].subjects, TENANT, slice_str(id), "IN", &who, NULL),
+                     DOM_OK);
+    assert_int_equal(mover_move_subject(w->t.region[CN].mover, who.token, c.to, NULL), DOM_UNAVAILABLE);
+  }
+  net_sim_cut(w->t.net, CN, SG, false);
+  net_sim_cut(w->t.net, CN, US, true);
+  bool did = false;
+  assert_int_equal(mover_upkeep(w->t.region[CN].mover, &did, NULL), DOM_UNAVAILABLE);
+  assert_true(did);
+  for (int i = 0; i < 80; i += 4) {
+    char id[16];
+    snprintf(id, sizeof id, "u%d", i);
+    assert_int_equal(region_who(&w->t, SG, id, &who), DOM_OK);
+    assert_int_equal(who.where, SUBJECT_HERE);
+  }
+  world_free(w);
+}
+
+/* The three stages of erasure, each claimed when it is true. */
+static void test_stages(void **state) {
+  (void)state;
+  struct world *w = world_new(26);
+  struct handoff h;
+  uint64_t erased = 0;
+  assert_int_equal(mover_move_subject(w->t.region[CN].mover, w->token, SG, NULL), DOM_OK);
+  static const enum handoff_state WANT[] = {HANDOFF_DROPPED, HANDOFF_ERASED, HANDOFF_PURGED};
+  for (int i = 0; i < 3; i++) {
+    if (i == 1) assert_int_equal(mover_rotate_kek(w->t.region[CN].mover, NULL, NULL, &erased, NULL), DOM_OK);
+    if (i == 2) assert_int_equal(mover_purge_names(w->t.region[CN].mover, NULL), DOM_OK);
+    STORE_VIEW_AUTO *v = NULL;
+    assert_int_equal(store_view_open(w->t.region[CN].store, &v, NULL), DOM_OK);
+    assert_int_equal(handoff_get(v, w->token, 2, HANDOFF_SOURCE, &h, NULL), DOM_OK);
+    assert_int_equal(h.state, WANT[i]);
+  }
+  assert_int_equal(erased, 1);
+  world_free(w);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_there_and_on),     cmocka_unit_test(test_refused),
-      cmocka_unit_test(test_writes_meanwhile), cmocka_unit_test(test_source_crashes),
-      cmocka_unit_test(test_target_crashes),   cmocka_unit_test(test_lost_abort),
-      cmocka_unit_test(test_stale_thread),     cmocka_unit_test(test_bad_messages),
-      cmocka_unit_test(test_rough_net),        cmocka_unit_test(test_job),
+      cmocka_unit_test(test_there_and_on),      cmocka_unit_test(test_refused),
+      cmocka_unit_test(test_writes_meanwhile),  cmocka_unit_test(test_source_crashes),
+      cmocka_unit_test(test_target_crashes),    cmocka_unit_test(test_lost_abort),
+      cmocka_unit_test(test_stale_thread),      cmocka_unit_test(test_bad_messages),
+      cmocka_unit_test(test_rough_net),         cmocka_unit_test(test_job),
+      cmocka_unit_test(test_body_sent_twice),   cmocka_unit_test(test_move_after_crash),
+      cmocka_unit_test(test_rate_spares_fence), cmocka_unit_test(test_cancel_survives),
+      cmocka_unit_test(test_too_many_jobs),     cmocka_unit_test(test_unconfirmed_job),
+      cmocka_unit_test(test_dead_peer),         cmocka_unit_test(test_stages),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
