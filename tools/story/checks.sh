@@ -86,12 +86,12 @@ check_folders() {
 
 # A scan that cannot find anything is no scan: it is shown one person's picture, name and key, planted elsewhere.
 scan_controls() {
-  local status=0 planted=$OUTSIDE/control/planted picture label hex word
+  local status=0 planted=$OUTSIDE/control/planted picture hex word
   mkdir -p "$planted"
   picture=$(awk -F'\t' '!/^#/ && $2 == "IN" && $5 ~ /^file:.*png$/ {sub(/^file:/, "", $5); print $5; exit}' "$PLAN")
   cat "$picture" >"$planted/picture"
   for word in raw wrapped name; do
-    IFS=$'\t' read -r label hex < <(grep -a "^$word" "$OUTSIDE/needles/all" | head -n 1)
+    IFS=$'\t' read -r _ hex < <(grep -a "^$word" "$OUTSIDE/needles/all" | head -n 1)
     { printf 'before it '; printf '%b' "$(printf '%s' "$hex" | sed 's/../\\x&/g')"; } >"$planted/$word"
   done
   scan_of "$LOGS/scan-control.out" "$planted" || status=$?
@@ -122,7 +122,7 @@ story_table() {
   done
   printf '\n'
   row 'people moved, twice' "${PEOPLE_OF[IN]}, from cn to sg and us, then on to in"
-  row 'written meanwhile' "$(thousands $ACKNOWLEDGED) operations acknowledged, through regions they had left"
+  row 'written meanwhile' "$(thousands "$ACKNOWLEDGED") operations acknowledged, through regions they had left"
   row '  before or after a move' "$(met_of home) at home"
   row '  while being copied' "$(met_of copying)"
   row '  held at the fence' "$(met_of held) (99 of 100 fences shorter than $MOVE_HELD_P99 ms)"
@@ -160,10 +160,10 @@ story_stay() {
   aws --endpoint-url $(url_of in) s3 ls s3://phones/$subject/contacts/
   aws --endpoint-url $(url_of cn) s3 ls s3://phones/$subject/contacts/
 
-  cd $DATA
-  $DOMICILE subject show $subject --tenant $TENANT --data in
-  $DOMICILE ledger show --limit 20 --data cn
-  $DOMICILE verify cn/ledger --vkey outside/vkeys/cn --since outside/checkpoints/cn
+  cd $(printf %q "$DATA") && PATH=\$PATH:$(printf %q "$ROOT/build")
+  domicile subject show $subject --tenant $TENANT --data in
+  domicile ledger show --limit 20 --data cn
+  domicile verify cn/ledger --vkey outside/vkeys/cn --since outside/checkpoints/cn
 
 Ctrl-C ends the regions and leaves everything in $DATA.
 TXT

@@ -52,7 +52,7 @@ writer_start() { # NAME GATEWAY RATE KINDS…: what of a person it writes; no tw
   for kind in "$@"; do kinds+=(--kind "$kind"); done
   rm -f "$OUTSIDE/originals/$name.stop"
   child_start "$name" "$LOGS/$name.out" "$LOGS/$name.err" "$LOADER" write --endpoint "$(url_of "$gateway")" \
-    --subjects "$SUBJECTS" --country IN --bucket phones "${kinds[@]}" --workers 16 --rate "$rate" \
+    --subjects "$SUBJECTS" --country IN --bucket phones "${kinds[@]}" --workers 12 --rate "$rate" \
     --journal "$OUTSIDE/originals/$name.tsv" --status "$OUTSIDE/originals/$name.met" \
     --stop-file "$OUTSIDE/originals/$name.stop"
   JOURNALS+=(--journal "$OUTSIDE/originals/$name.tsv")

@@ -47,8 +47,8 @@ story_load() {
 
 # Reads some objects back with curl, whose signatures are its own, and compares with the files themselves.
 sample_read() {
-  local subject country bucket key source size sha body=$OUTSIDE/control/sample count=0 status want
-  while IFS=$'\t' read -r subject country bucket key source size sha; do
+  local subject country bucket key source sha body=$OUTSIDE/control/sample count=0 status want
+  while IFS=$'\t' read -r subject country bucket key source _ sha; do
     status=$(curl_status "$body" "$(url_of "$(home_of "$country")")/$bucket/$key")
     [ "$status" = 200 ] || fail "curl got $status for an object of ${subject:0:6}... ($country)"
     case $source in
