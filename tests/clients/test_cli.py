@@ -150,14 +150,14 @@ def test_unwritable_folder(folder):
 
 
 def full_disk(folder):
-    """A daemon on a file system of 400 MiB of its own, in a mount name space of its own."""
+    """A daemon on a file system of 800 MiB of its own, in a mount name space of its own."""
     (folder / "data").mkdir()
-    probe = subprocess.run(["unshare", "-m", "mount", "-t", "tmpfs", "-o", "size=400m", "none", str(folder / "data")],
+    probe = subprocess.run(["unshare", "-m", "mount", "-t", "tmpfs", "-o", "size=800m", "none", str(folder / "data")],
                            capture_output=True, check=False, env=env.of(folder))
     if probe.returncode != 0:
         pytest.skip("a small file system cannot be mounted here: " + probe.stderr.decode().strip()[-80:])
     one = daemon.Daemon.dev(folder)
-    one.start(wrapper=["unshare", "-m", "sh", "-c", 'mount -t tmpfs -o size=400m none "$0" && exec "$@"', folder / "data"])
+    one.start(wrapper=["unshare", "-m", "sh", "-c", 'mount -t tmpfs -o size=800m none "$0" && exec "$@"', folder / "data"])
     return one
 
 

@@ -44,7 +44,6 @@ def zoo(server, s3):
     def work(client, i):
         for key in ordered[i::4]:
             assert client.put("zoo", key, b"").status == 200
-    from kit import daemon  # noqa: F401
     race(server, 4, work)
     return {k.encode() for k in keys}
 

@@ -101,10 +101,6 @@ def head(method, target, headers):
     return b"\r\n".join(lines) + b"\r\n\r\n"
 
 
-def encode_headers(headers):
-    return {n: v for n, v in (headers or {}).items()}
-
-
 class S3:
     """Signed requests over one kept connection. `bucket` and `key` are text or bytes."""
 
@@ -123,7 +119,7 @@ class S3:
         self.close()
 
     def prepare(self, method, path, query=(), headers=None, body=b"", payload=None, now=None, add=()):
-        """(bytes of the head, Signed). `path` is not yet encoded, unless bytes-like "raw:" is wanted."""
+        """(bytes of the head, Signed). `path` is not yet encoded."""
         headers = {"Host": f"{self.server.host}:{self.server.port}", **(headers or {})}
         target = sigv4.quote_path(path)
         if body or method in ("PUT", "POST"):

@@ -1,0 +1,181 @@
+"""Between regions: a tap that sees, holds and repeats what they say to each other, and a signer of envelopes
+written from the wire room's README."""
+import base64
+import hashlib
+import os
+import socket
+import threading
+import time
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+HOP = {"connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "expect",
+       "content-length"}
+
+
+class Message:
+    """One request of one region to another, as it was sent."""
+
+    def __init__(self, head, body):
+        self.head, self.body = head, body
+        lines = head.decode("latin-1").split("\r\n")
+        self.method, self.target, _ = lines[0].split(" ")
+        self.fields = [(n, v.strip()) for n, v in (line.split(":", 1) for line in lines[1:] if line)]
+
+    def __getitem__(self, name):
+        return next((v for n, v in self.fields if n.lower() == name), None)
+
+    @property
+    def raw(self):
+        """To be sent in one piece: nobody waits for 100 Continue then."""
+        return self.head + self.body
+
+
+class Tap:
+    """A TCP proxy in front of one region. `seen`: requests; `answers`: what came back, as bytes.
+    While `hold` accepts a message it is kept back until `release`."""
+
+    def __init__(self, port):
+        self.target = port
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.seen, self.answers = [], []
+        self.hold, self.held, self.released = None, threading.Event(), threading.Event()
+        self.kept = None
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self):
+        self.released.set()
+        self.listener.close()
+
+    def _accept(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client):
+        try:
+            server = socket.create_connection(("127.0.0.1", self.target), 30)
+        except OSError:
+            client.close()
+            return
+        for each in (client, server):
+            each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        record = bytearray()
+        self.answers.append(record)
+        threading.Thread(target=self._back, args=(server, client, record), daemon=True).start()
+        try:
+            with client.makefile("rb", buffering=0) as source:
+                while self._one(source, server):
+                    pass
+        except (OSError, ValueError):
+            pass
+        finally:
+            for each in (client, server):
+                try:
+                    each.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass
+
+    @staticmethod
+    def _back(server, client, record):
+        try:
+            while data := server.recv(1 << 16):
+                record += data
+                client.sendall(data)
+        except OSError:
+            pass
+        try:
+            client.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+    def _one(self, source, server):
+        """Passes one request on: head, then body of the declared length or in chunks."""
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            line = source.readline()
+            if not line:
+                return False
+            head += line
+        message = Message(head, b"")
+        if self.hold and self.hold(message):
+            self.hold = None
+            message.body = self._body(source, message)  # a body that waits for 100 Continue is not held
+            self.seen.append(message)
+            self.kept = message
+            self.held.set()
+            self.released.wait(60)
+            server.sendall(message.raw)
+            return True
+        server.sendall(head)
+        self.seen.append(message)
+        if (message["transfer-encoding"] or "").lower() == "chunked":
+            while True:
+                line = source.readline()
+                data = b""
+                size = int(line.split(b";")[0], 16)
+                while len(data) < size + 2:
+                    data += source.read(size + 2 - len(data))
+                server.sendall(line + data)
+                message.body += line + data
+                if size == 0:
+                    return True
+        left = int(message["content-length"] or 0)
+        while left:
+            data = source.read(min(left, 1 << 16))
+            if not data:
+                return False
+            message.body += data
+            server.sendall(data)
+            left -= len(data)
+        return True
+
+    @staticmethod
+    def _body(source, message):
+        body = b""
+        while len(body) < int(message["content-length"] or 0):
+            data = source.read(int(message["content-length"]) - len(body))
+            if not data:
+                break
+            body += data
+        return body
+
+    def keep_next(self, wanted):
+        self.held.clear()
+        self.released.clear()
+        self.hold = wanted
+
+    def release(self):
+        self.released.set()
+
+
+def _b16(data):
+    return len(data).to_bytes(2, "big") + data
+
+
+def _b32(data):
+    return len(data).to_bytes(4, "big") + data
+
+
+def envelope(seed, sender, receiver, path, body, host, now_ms=None, extra=()):
+    """A whole signed POST, as region `sender` would send it."""
+    now_ms = int(time.time() * 1000) if now_ms is None else now_ms
+    nonce = os.urandom(16)
+    digest = hashlib.sha256(body).digest()
+    target = "/-/peer/" + path
+    fields = [("Host", host), ("Content-Length", str(len(body))), ("x-domicile-from", str(sender)),
+              ("x-domicile-to", str(receiver)), ("x-domicile-time", str(now_ms)), ("x-domicile-nonce", nonce.hex()),
+              ("x-domicile-body-sha256", digest.hex()), *extra]
+    signed = sorted((n.lower(), v) for n, v in fields if n.lower() not in HOP)
+    text = (_b16(b"domicile-envelope-v1") + _b16(b"POST") + _b32(target.encode()) + sender.to_bytes(2, "big")
+            + receiver.to_bytes(2, "big") + now_ms.to_bytes(8, "big") + nonce + b"\0" + digest
+            + len(body).to_bytes(8, "big") + len(signed).to_bytes(2, "big")
+            + b"".join(_b16(n.encode()) + _b32(v.encode()) for n, v in signed))
+    signature = Ed25519PrivateKey.from_private_bytes(seed).sign(text)
+    fields.append(("x-domicile-signature", base64.b64encode(signature).decode()))
+    head = f"POST {target} HTTP/1.1\r\n" + "".join(f"{n}: {v}\r\n" for n, v in fields) + "\r\n"
+    return head.encode() + body
