@@ -242,7 +242,8 @@ void store_body_abort_take(struct store_body *b) {
 
 void store_body_discard(struct store *s, const struct store_body_ref *ref) {
   assert(ref != NULL);
-  body_forget(s, ref->id);
+  /* The commit that failed may name it all the same: the next start knows. */
+  if (writer_ok(s->writer)) body_forget(s, ref->id);
 }
 
 enum dom_code body_unlink(struct store *s, const uint8_t id[STORE_BODY_ID_SIZE], struct dom_err *err) {
