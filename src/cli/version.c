@@ -5,7 +5,7 @@
 #include <yaml.h>
 
 #include "cli/cli.h"
-#include "domicile_version.h"
+#include "cli/domicile_version.h"
 
 /* Versions of what is on disk and on the wire (docs/formats). */
 static const struct {
