@@ -56,7 +56,9 @@ static enum dom_code gather(const struct flags *f, struct serve_config *c, struc
 
 /* A setting is the caller's to mend; anything else is the machine's. */
 static int status_of(enum dom_code code) {
-  return code == DOM_INVALID || code == DOM_DENIED || code == DOM_TOO_LARGE ? CLI_USAGE : CLI_FAILED;
+  return code == DOM_INVALID || code == DOM_DENIED || code == DOM_TOO_LARGE || code == DOM_EXISTS
+             ? CLI_USAGE
+             : CLI_FAILED;
 }
 
 static int run(struct serve_config *c, const struct flags *f) {
