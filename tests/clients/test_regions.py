@@ -299,6 +299,84 @@ def test_move_to_where_a_class_may_not_lie_is_refused(moved):
     del told
 
 
+# ---- people, layouts, listings over several --------------------------------------------------------
+
+@pytest.fixture(scope="module")
+def neighbour(moved):
+    """Another person, at home in cn, who came with the first object through another region."""
+    name = "ben-1717-needle"
+    with raw.S3(moved.world.gateway["us"], KEY) as client:
+        path = f"/{BUCKET}/{name}/first"
+        answer = client.request("PUT", path, body=b"ben's")
+        assert (answer.status, answer.code) == (403, "SubjectNotRegistered")
+        assert client.get(BUCKET, f"{name}/first").status == 404
+        assert client.delete(BUCKET, f"{name}/first").status == 204
+        for wrong in ("XX", "india", "in", ""):
+            answer = client.request("PUT", path, headers={"x-amz-meta-domicile-country": wrong}, body=b"x")
+            assert answer.status in (400, 403) and answer.code, wrong
+        answer = client.request("PUT", path, headers={"x-amz-meta-domicile-country": "IN"}, body=b"ben's")
+        assert answer.status == 200, answer
+        answer = client.request("PUT", path, headers={"x-amz-meta-domicile-country": "US"}, body=b"x")
+        assert (answer.status, answer.code) == (409, "SubjectCountryMismatch")
+    assert moved.s3["cn"].get_object(Bucket=BUCKET, Key=f"{name}/first")["Body"].read() == b"ben's"
+    told = json.loads(moved.world.at("us", "subject", "show", name, "--tenant", regions.TENANT, "--json"))
+    assert told["home"] == "cn"
+    return name
+
+
+def test_keys_outside_the_layout(moved):
+    for name in ("cn", "us"):
+        with raw.S3(moved.world.gateway[name], KEY) as client:
+            for key in ("no-slash", "/leading", "./x", "../x"):
+                answer = client.put(BUCKET, key, b"x")
+                assert (answer.status, answer.code) == (400, "KeyOutsideLayout"), key
+
+
+def test_listing_over_several_shows_who_lives_here(moved, neighbour):
+    def listed(name, **more):
+        with raw.S3(moved.world.gateway[name], KEY) as client:
+            answer = client.request("GET", f"/{BUCKET}", [("list-type", 2), *more.items()])
+            assert answer.status == 200 and answer["x-domicile-partial"] == "true", answer
+            root = answer.xml()
+            return {e.text.split("/")[0] for e in [*root.iter("Key"), *root.findall("CommonPrefixes/Prefix")]}
+    assert listed("cn") == {neighbour} and listed("sg") == {SUBJECT}
+    assert listed("cn", delimiter="/") == {neighbour} and listed("sg", delimiter="/") == {SUBJECT}
+    assert listed("us") == listed("in") == set()
+    with raw.S3(moved.world.gateway["us"], KEY) as client:
+        answer = client.request("GET", f"/{BUCKET}", [("prefix", f"{neighbour}/")])
+        assert answer["x-domicile-partial"] is None and [k.text for k in answer.xml().iter("Key")] == [f"{neighbour}/first"]
+
+
+def test_delete_objects_of_several_homes(moved, neighbour):
+    """The receiving region does its own keys; the others are named, not lost and not deleted."""
+    cn = moved.s3["cn"]
+    keep, go = f"{SUBJECT}/keep", f"{neighbour}/go"
+    cn.put_object(Bucket=BUCKET, Key=keep, Body=b"x")
+    cn.put_object(Bucket=BUCKET, Key=go, Body=b"x")
+    answer = cn.delete_objects(Bucket=BUCKET, Delete={"Objects": [{"Key": keep}, {"Key": go}, {"Key": "nobody/x"}]})
+    assert [(e["Key"], e["Code"]) for e in answer["Errors"]] == [(keep, "SubjectElsewhere")]
+    assert sorted(d["Key"] for d in answer["Deleted"]) == sorted([go, "nobody/x"])
+    assert cn.get_object(Bucket=BUCKET, Key=keep)["Body"].read() == b"x"
+    assert go not in keys_below(cn, f"{neighbour}/")
+    answer = cn.delete_objects(Bucket=BUCKET, Delete={"Objects": [{"Key": keep}]})  # one home: goes there whole
+    assert "Errors" not in answer
+    with pytest.raises(cn.exceptions.NoSuchKey):
+        cn.get_object(Bucket=BUCKET, Key=keep)
+
+
+def test_copy_between_homes_changes_nothing_halfway(moved, neighbour):
+    """Either it is done or it is refused in words; never half."""
+    with raw.S3(moved.world.gateway["cn"], KEY) as client:
+        client.put(BUCKET, f"{SUBJECT}/source", b"asha's")
+        answer = client.request("PUT", f"/{BUCKET}/{neighbour}/copy",
+                                headers={"x-amz-copy-source": f"/{BUCKET}/{SUBJECT}/source"})
+        got = client.get(BUCKET, f"{neighbour}/copy")
+        if answer.status == 200:
+            assert got.body == b"asha's"
+        else:
+            assert (answer.status, answer.code) == (409, "SubjectElsewhere") and got.status == 404
+
+
 # ---- what regions say to each other ---------------------------------------------------------------
 
 def state(moved):
@@ -527,7 +605,7 @@ def test_any_flipped_bit_of_a_forwarded_head(moved):
 
 # ---- leaks --------------------------------------------------------------------------------------------
 
-NEEDLES = [SUBJECT, "needle-object-name", "needle-metadata", "needle-body-bytes", "needle-country",
+NEEDLES = [SUBJECT, "ben-1717-needle", "needle-object-name", "needle-metadata", "needle-body-bytes", "needle-country",
            KEY.secret, regions.OPERATOR.split(":")[1], "needle-wrong-secret"]
 
 
