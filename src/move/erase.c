@@ -51,6 +51,20 @@ static enum dom_code discard_step(void *arg, struct mover *m, struct store_view 
   return mover_entry(m, tx, LEDGER_MOVE_ABORTED, h, SLICE_LIT(""), err);
 }
 
+bool erase_is_due(struct mover *m, struct store_view *v, const struct handoff *h) {
+  assert(h->side == HANDOFF_TARGET && h->state == HANDOFF_DISCARDED);
+  struct vault_key key = {.epoch = h->epoch};
+  bool present = false;
+  memcpy(key.token, h->token, TOKEN_SIZE);
+  if (vault_key_exists(store_vault(m->o.store), &key, NULL) == DOM_OK) return true;
+  return store_epoch_present(v, h->token, h->epoch, &present, NULL) == DOM_OK && present;
+}
+
+enum dom_code erase_discarded(struct mover *m, const struct handoff *h, struct dom_err *err) {
+  assert(h->side == HANDOFF_TARGET && h->state == HANDOFF_DISCARDED);
+  return shred(m, h, h->epoch, err);
+}
+
 enum dom_code erase_discard(struct mover *m, struct handoff *h, struct dom_err *err) {
   assert(h->side == HANDOFF_TARGET && h->state != HANDOFF_ACTIVE);
   transfer_drop(m, h);

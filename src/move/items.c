@@ -99,6 +99,8 @@ bool item_get(struct reader *r, struct store_item *out, struct store_body_ref *r
   out->order.lsn = get_u64be(r);
   out->object.key = out->upload.key = out->key;
   if (r->bad || out->key.len == 0 || out->key.len > STORE_KEY_MAX) return false;
+  /* The store takes these two for granted. */
+  if (!slice_starts_with(out->key, out->prefix) || (!out->absent && out->order.lsn == 0)) return false;
   if (out->absent || out->kind == STORE_ITEM_PART || out->kind == STORE_ITEM_UPLOAD)
     get_copy(r, out->upload.id, STORE_UPLOAD_ID_SIZE);
   if (out->absent) {

@@ -159,7 +159,11 @@ uint32_t transfer_count(struct mover *m);
 
 /* erase.c */
 enum dom_code erase_source(struct mover *m, struct handoff *h, struct dom_err *err);
+/* The target's copy goes: recorded first, then shredded. */
 enum dom_code erase_discard(struct mover *m, struct handoff *h, struct dom_err *err);
+/* Whether a crash came between the two, and the rest of it. */
+bool erase_is_due(struct mover *m, struct store_view *v, const struct handoff *h);
+enum dom_code erase_discarded(struct mover *m, const struct handoff *h, struct dom_err *err);
 
 /* job.c */
 enum dom_code job_runner_open(struct mover *m, struct dom_err *err);

@@ -263,6 +263,7 @@ enum {
 
 struct upkeep {
   struct mover *m;
+  struct store_view *v;            /* of the scan */
   uint8_t after[HANDOFF_KEY_SIZE]; /* the last one looked at */
   struct handoff found[UPKEEP_BATCH];
   size_t count;
@@ -270,12 +271,13 @@ struct upkeep {
   size_t away_count;
 };
 
-static bool needs_upkeep(struct mover *m, const struct handoff *h) {
+static bool needs_upkeep(struct mover *m, struct store_view *v, const struct handoff *h) {
   if (h->side == HANDOFF_SOURCE) {
     bool open = h->state == HANDOFF_COPYING || h->state == HANDOFF_FENCED || h->state == HANDOFF_COMMITTED ||
                 h->state == HANDOFF_ERASING;
     return open && !token_set_has(&m->running, h->token);
   }
+  if (h->state == HANDOFF_DISCARDED) return erase_is_due(m, v, h);
   if (h->state != HANDOFF_STAGING && h->state != HANDOFF_PREPARED) return false;
   uint64_t heard = token_set_stamp(&m->heard, h->token);
   return clock_mono_ns(m->o.clock) / 1000000 >= heard + MOVE_ASK_AFTER_MS;
@@ -294,8 +296,13 @@ static bool collect(void *arg, const struct handoff *h) {
   handoff_key(h, key);
   if (memcmp(key, u->after, sizeof key) <= 0) return true;
   memcpy(u->after, key, sizeof key);
-  if (needs_upkeep(u->m, h)) u->found[u->count++] = *h;
+  if (needs_upkeep(u->m, u->v, h)) u->found[u->count++] = *h;
   return u->count < UPKEEP_BATCH;
+}
+
+static enum dom_code take_on(struct mover *m, const struct handoff *h, struct dom_err *err) {
+  if (h->side == HANDOFF_SOURCE) return source_resume(m, h, err);
+  return h->state == HANDOFF_DISCARDED ? erase_discarded(m, h, err) : target_ask(m, h, err);
 }
 
 /* Those of one scan. A peer that does not answer is asked once a round: it must not hold up what waits for
@@ -305,7 +312,7 @@ static enum dom_code upkeep_batch(struct upkeep *u, bool *did, struct dom_err *e
   for (size_t i = 0; i < u->count && !atomic_load(&u->m->stopping); i++) {
     const struct handoff *h = &u->found[i];
     if (is_away(u, h->peer)) continue;
-    enum dom_code one = h->side == HANDOFF_SOURCE ? source_resume(u->m, h, err) : target_ask(u->m, h, err);
+    enum dom_code one = take_on(u->m, h, err);
     bool away = one == DOM_UNAVAILABLE || one == DOM_TIMEOUT;
     if (away && u->away_count < UPKEEP_AWAY_MAX) u->away[u->away_count++] = h->peer;
     *did = *did || one == DOM_OK;
@@ -322,10 +329,11 @@ enum dom_code mover_upkeep(struct mover *m, bool *out_did, struct dom_err *err) 
     u.count = 0;
     STORE_VIEW_AUTO *v = NULL;
     enum dom_code one = store_view_open(m->o.store, &v, err);
+    u.v = v;
     if (!one) one = handoff_scan(v, NULL, collect, &u, err);
     if (one) return one;
     store_view_close(v); /* what follows may wait for other regions */
-    v = NULL;
+    u.v = v = NULL;
     one = upkeep_batch(&u, &did, err);
     if (!code) code = one;
   }

@@ -31,12 +31,30 @@ static enum dom_code adopt_step(void *arg, struct subjects *s, struct store_view
   return code ? code : subject_tx_entry(s, tx, &payload, row.epoch, NULL, 0, err);
 }
 
+/* Whether the row tells of this epoch or a later one: its key may have been dropped since, and must not be
+ * made again. */
+static enum dom_code is_known(struct subjects *s, const uint8_t token[TOKEN_SIZE], uint64_t epoch, bool *out,
+                              struct dom_err *err) {
+  STORE_VIEW_AUTO *v = NULL;
+  struct store_subject row;
+  enum dom_code code = store_view_open(s->o.store, &v, err);
+  if (code) return code;
+  code = store_subject_get(v, token, &row, NULL);
+  if (code && code != DOM_NOT_FOUND)
+    return dom_fail(err, code, "subject/register: adopt", "row cannot be read");
+  *out = code == DOM_OK && row.epoch >= epoch;
+  return DOM_OK;
+}
+
 enum dom_code register_adopt(struct subjects *s, const uint8_t token[TOKEN_SIZE], const struct home_answer *a,
                              struct dom_err *err) {
   assert(a->found && a->home == s->o.region && a->epoch >= 1);
   struct vault_key key = {.epoch = a->epoch};
   memcpy(key.token, token, TOKEN_SIZE);
-  enum dom_code code = vault_key_create(store_vault(s->o.store), &key, err);
+  bool known = false;
+  enum dom_code code = is_known(s, token, a->epoch, &known, err);
+  if (code || known) return code;
+  code = vault_key_create(store_vault(s->o.store), &key, err);
   if (code && code != DOM_EXISTS) return code;
   if (code == DOM_EXISTS && err) *err = (struct dom_err){0}; /* a crash came between key and row */
   return subject_change(s, adopt_step, &(struct adopt){token, a}, err);

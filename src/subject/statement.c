@@ -32,20 +32,24 @@ void subject_statement_sign(const struct subjects *s, const struct subject_state
 
 bool subject_statement_peek(const struct subjects *s, struct slice bytes, struct subject_statement *out) {
   struct reader r = reader_of(bytes);
+  struct subject_statement st = {0};
   struct slice magic = get_slice(&r, 4);
   uint8_t version = get_u8(&r);
   struct slice deployment = get_slice(&r, 16);
-  get_copy(&r, out->token, TOKEN_SIZE);
-  out->from = get_u16be(&r);
-  out->to = get_u16be(&r);
-  out->epoch_from = get_u64be(&r);
-  out->epoch = get_u64be(&r);
-  get_copy(&r, out->manifest, SHA256_SIZE);
-  out->charter_version = get_u64be(&r);
-  get_copy(&r, out->country, 2);
+  get_copy(&r, st.token, TOKEN_SIZE);
+  st.from = get_u16be(&r);
+  st.to = get_u16be(&r);
+  st.epoch_from = get_u64be(&r);
+  st.epoch = get_u64be(&r);
+  get_copy(&r, st.manifest, SHA256_SIZE);
+  st.charter_version = get_u64be(&r);
+  get_copy(&r, st.country, 2);
   get_slice(&r, ED25519_SIG_SIZE);
-  return reader_end(&r) && slice_equal(magic, SLICE_LIT("DOMS")) && version == STATEMENT_VERSION &&
-         slice_equal(deployment, slice_of(s->o.deployment, 16)) && out->epoch > out->epoch_from;
+  bool good = reader_end(&r) && slice_equal(magic, SLICE_LIT("DOMS")) && version == STATEMENT_VERSION &&
+              slice_equal(deployment, slice_of(s->o.deployment, 16)) && st.epoch > st.epoch_from &&
+              st.from != 0 && st.to != 0 && st.from != st.to;
+  if (good) *out = st;
+  return good;
 }
 
 enum dom_code subject_statement_check(struct subjects *s, struct slice bytes, struct subject_statement *out,

@@ -615,6 +615,86 @@ static void test_dead_peer(void **state) {
   world_free(w);
 }
 
+/* The target dies between saying that a copy is discarded and shredding it. */
+static void die_discarding(void *arg, const char *step) {
+  struct world *w = arg;
+  if (strcmp(step, "+peer-prepared") == 0) assert_int_equal(regions_force(&w->t, 2, false), DOM_OK);
+  if (strcmp(step, w->die_at) != 0 || w->died) return;
+  w->died = true;
+  disk_sim_cut_after(w->t.region[SG].disk, 1);
+  net_sim_leave(w->t.net, SG);
+}
+
+static void test_discard_crashes(void **state) {
+  (void)state;
+  static const char *const STEPS[] = {"-discarded", "+discarded", "+slot-overwritten", "+rows-removed"};
+  for (size_t i = 0; i < sizeof STEPS / sizeof *STEPS; i++) {
+    struct world *w = world_new(30 + i);
+    w->die_at = STEPS[i];
+    region_stop(&w->t, SG);
+    w->t.fault_point = die_discarding;
+    assert_int_equal(region_start(&w->t, SG, NULL), DOM_OK);
+    hook_source(w, die_discarding, w);
+    assert_int_equal(mover_move_subject(w->t.region[CN].mover, w->token, SG, NULL), DOM_STALE_EPOCH);
+    assert_true(w->died);
+    w->die_at = "";
+    bury(w, SG);
+    assert_int_equal(region_start(&w->t, SG, NULL), DOM_OK);
+    settle(w);
+    assert_settled(w);
+    assert_gone(w, SG, 2);
+    assert_all_at(w, CN);
+    world_free(w);
+  }
+}
+
+/* A registrar that lags behind must not bring the key of an erased epoch back. */
+static void test_register_after_move(void **state) {
+  (void)state;
+  struct world *w = world_new(27);
+  struct subject_who who;
+  assert_int_equal(mover_move_subject(w->t.region[CN].mover, w->token, SG, NULL), DOM_OK);
+  BUF_AUTO old = BUF_INIT; /* the registrar's row as before the move: cn, epoch 1, IN */
+  put_u8(&old, 1);
+  put_u16be(&old, CN);
+  put_u64be(&old, 1);
+  buf_append_str(&old, "IN");
+  STORE_VIEW_AUTO *v = NULL;
+  struct store_tx *tx = NULL;
+  assert_int_equal(store_view_open(w->t.region[SG].store, &v, NULL), DOM_OK);
+  assert_int_equal(store_tx_begin(w->t.region[SG].store, v, &tx, NULL), DOM_OK);
+  assert_int_equal(
+      store_tx_row_put(tx, STORE_TABLE_REGISTRAR, slice_of(w->token, TOKEN_SIZE), buf_slice(&old), NULL),
+      DOM_OK);
+  assert_int_equal(store_tx_commit_take(tx, NULL, NULL), DOM_OK);
+  assert_int_equal(subject_register(w->t.region[CN].subjects, TENANT, SLICE_LIT("asha"), "IN", &who, NULL),
+                   DOM_OK);
+  assert_gone(w, CN, 1);
+  store_view_close(v);
+  v = NULL;
+  world_free(w);
+}
+
+/* What no right source would send is refused; the store never sees it. */
+static void test_items_decode(void **state) {
+  (void)state;
+  struct store_body_ref refs[1];
+  struct store_item item = {.kind = STORE_ITEM_OBJECT,
+                            .prefix = SLICE_LIT("asha/"),
+                            .key = SLICE_LIT("asha/x"),
+                            .order = {.epoch = 1, .lsn = 5}};
+  for (int i = 0; i < 4; i++) {
+    BUF_AUTO b = BUF_INIT;
+    struct store_item bad = item, got;
+    if (i == 1) bad.prefix = SLICE_LIT("ravi/");
+    if (i == 2) bad.order.lsn = 0;
+    if (i == 3) bad.key = SLICE_LIT("");
+    item_put(&b, &bad, SLICE_LIT(""));
+    struct reader r = reader_of(buf_slice(&b));
+    assert_int_equal(item_get(&r, &got, refs, 1), i == 0);
+  }
+}
+
 /* The three stages of erasure, each claimed when it is true. */
 static void test_stages(void **state) {
   (void)state;
@@ -637,15 +717,27 @@ static void test_stages(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_there_and_on),      cmocka_unit_test(test_refused),
-      cmocka_unit_test(test_writes_meanwhile),  cmocka_unit_test(test_source_crashes),
-      cmocka_unit_test(test_target_crashes),    cmocka_unit_test(test_lost_abort),
-      cmocka_unit_test(test_stale_thread),      cmocka_unit_test(test_bad_messages),
-      cmocka_unit_test(test_rough_net),         cmocka_unit_test(test_job),
-      cmocka_unit_test(test_body_sent_twice),   cmocka_unit_test(test_move_after_crash),
-      cmocka_unit_test(test_rate_spares_fence), cmocka_unit_test(test_cancel_survives),
-      cmocka_unit_test(test_too_many_jobs),     cmocka_unit_test(test_unconfirmed_job),
-      cmocka_unit_test(test_dead_peer),         cmocka_unit_test(test_stages),
+      cmocka_unit_test(test_there_and_on),
+      cmocka_unit_test(test_refused),
+      cmocka_unit_test(test_writes_meanwhile),
+      cmocka_unit_test(test_source_crashes),
+      cmocka_unit_test(test_target_crashes),
+      cmocka_unit_test(test_lost_abort),
+      cmocka_unit_test(test_stale_thread),
+      cmocka_unit_test(test_bad_messages),
+      cmocka_unit_test(test_rough_net),
+      cmocka_unit_test(test_job),
+      cmocka_unit_test(test_body_sent_twice),
+      cmocka_unit_test(test_move_after_crash),
+      cmocka_unit_test(test_rate_spares_fence),
+      cmocka_unit_test(test_cancel_survives),
+      cmocka_unit_test(test_too_many_jobs),
+      cmocka_unit_test(test_unconfirmed_job),
+      cmocka_unit_test(test_dead_peer),
+      cmocka_unit_test(test_discard_crashes),
+      cmocka_unit_test(test_register_after_move),
+      cmocka_unit_test(test_items_decode),
+      cmocka_unit_test(test_stages),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
