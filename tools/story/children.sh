@@ -55,7 +55,7 @@ on_exit() {
   progress_end
   if [ $status != 0 ] && [ -z "${SAID:-}" ]; then
     printf '\nquickstart: ended with status %s in "%s"\n' $status "${STEP_NAME:-start}" >&2
-    [ -z "${LOGS:-}" ] || printf 'Logs are in %s\n' "$LOGS" >&2
+    failure_hints
   fi
   children_end
   exit $status

@@ -2,7 +2,7 @@
 # keys, originals, journals, logs, what an auditor keeps. Sourced by quickstart.
 
 MARK='domicile quickstart folder, format 1'
-SPACE_MB_MIN=1500 # four regions, copies during moves, indexes, logs, needles
+SPACE_MB_MIN=3000 # 2 GB at its height: bodies twice during a move, preallocated logs, needles
 
 folder_is_ours() { [ "$(head -n 1 "$1/.quickstart" 2>/dev/null || true)" = "$MARK" ]; }
 folder_is_empty() { [ -z "$(ls -A "$1" 2>/dev/null)" ]; }

@@ -52,8 +52,9 @@ curl_signed() { # CURL ARGUMENTS…
 }
 # Prints the status of a signed request and keeps its body in a file.
 curl_status() { # BODY_FILE CURL ARGUMENTS…
-  local body=$1
+  local body=$1 status
   shift
-  curl_signed -o "$body" -w '%{http_code}' "$@" || echo 000
+  status=$(curl_signed -o "$body" -w '%{http_code}' "$@") || status=000
+  echo "$status"
 }
 

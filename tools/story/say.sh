@@ -25,9 +25,19 @@ usage_fail() { printf 'quickstart: %s; see ./quickstart --help\n' "$*" >&2; SAID
 cannot() { printf 'quickstart: %s\n' "$*" >&2; SAID=1; exit 3; }
 fail() {
   printf '\nFAILED in "%s": %s\n' "${STEP_NAME:-start}" "$*" >&2
-  [ -z "${LOGS:-}" ] || printf 'Logs are in %s\n' "$LOGS" >&2
+  failure_hints
   SAID=1
   exit 1
+}
+# The commonest cause that hides behind others, and where to look.
+failure_hints() {
+  local free
+  [ -n "${LOGS:-}" ] || return 0
+  free=$(df -Pk "$DATA" | awk 'NR == 2 {print int($4 / 1024)}')
+  if [ "${free:-999}" -lt 100 ]; then
+    printf 'The disk of %s is full: %s MB are left. Choose another one with --data DIR.\n' "$DATA" "$free" >&2
+  fi
+  printf 'Logs are in %s\n' "$LOGS" >&2
 }
 
 progress() { # TEXT: drawn over the last one on a terminal, else printed when it changed a lot
