@@ -17,6 +17,7 @@
 #include "base/bytes.h"
 #include "base/log.h"
 #include "base/yaml.h"
+#include "store/store.h"
 
 enum {
   SERVE_LISTEN_MAX = 8,                /* IPv4 and IPv6 of a few networks; wire takes 16 with the socket */
@@ -100,6 +101,17 @@ void serve_admin_path(const char *data, struct buf *out);
  * another region's folder; DOM_INVALID, DOM_DENIED a setting; DOM_IO, DOM_NO_SPACE, DOM_CORRUPT.
  * Threads: the main thread, before any other. */
 enum dom_code serve_run(struct serve_config *c, int *out_signal, struct dom_err *err);
+/* Who is told of an fsck's findings and progress. */
+struct serve_fsck_watch {
+  store_finding_fn found;
+  store_progress_fn progress;
+  void *arg;
+};
+/* Reads and verifies a region that is not running; `rebuild_index`: makes the index again from the log.
+ * Returns: DOM_OK also with findings; else as store_fsck, and DOM_NOT_FOUND without a KEK. */
+enum dom_code serve_fsck(const struct serve_config *c, bool rebuild_index,
+                         const struct serve_fsck_watch *watch, struct store_fsck_report *out,
+                         struct dom_err *err);
 /* Fills what a --dev region is made of: names, keys folder (c->kek_folder, or DATA.keys), the secrets in
  * it (made when absent), the built-in charter. c->region_name, data, listen and dev_keys are given. */
 enum dom_code serve_dev_prepare(struct serve_config *c, struct dom_err *err);

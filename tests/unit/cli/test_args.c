@@ -88,7 +88,8 @@ static void every_command_has_help(void **state) {
       {"charter", "check"}, {"charter", "sign"},      {"charter", "diff"},  {"charter", "keygen"},
       {"charter", "put"},   {"charter", "show"},      {"key", "generate"},  {"key", "vkey"},
       {"key", "rotate"},    {"names", "purge"},       {"ledger", "show"},   {"ledger", "receipt"},
-      {"ledger", "vkey"},   {"ledger", "checkpoint"}, {"verify", NULL},     {"version", NULL}};
+      {"ledger", "vkey"},   {"ledger", "checkpoint"}, {"fsck", NULL},       {"verify", NULL},
+      {"version", NULL}};
   for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
     const char *sub = commands[i][1];
     int status = sub ? main_of(commands[i][0], sub, "--help") : main_of(commands[i][0], "--help", NULL);

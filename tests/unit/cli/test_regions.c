@@ -305,13 +305,40 @@ static void refuses_what_it_must_not_open(void **state) {
   assert_int_equal(regions_refused(d, &said, good), 0);
 }
 
+static int fsck(struct regions *d, struct buf *said, const char *more) {
+  struct scratch_path config = regions_path(d, "sg.yaml");
+  const char *argv[] = {getenv("DOMICILE"), "fsck", "--config", config.text, more, NULL};
+  return regions_run(said, argv);
+}
+
+static void checks_and_rebuilds_a_stopped_region(void **state) {
+  struct regions *d = *state;
+  BUF_AUTO said = BUF_INIT;
+  COMMAND_OK(d, SG, "bucket", "create", "plain", "--layout", "");
+  assert_int_equal(regions_put(d, SG, "/plain/a", "one"), 200);
+  assert_int_equal(regions_put(d, SG, "/plain/b", "two"), 200);
+  assert_int_equal(fsck(d, &said, NULL), 3);
+  assert_non_null(strstr(buf_str(&said), "another process"));
+  assert_int_equal(regions_stop(d, SG, SIGTERM), 0);
+  buf_reset(&said);
+  int status = fsck(d, &said, NULL);
+  if (status != 0) fail_msg("exit code %d: %s", status, buf_str(&said));
+  assert_non_null(strstr(buf_str(&said), "superblock good, vault good, index good"));
+  buf_reset(&said);
+  status = fsck(d, &said, "--rebuild-index");
+  if (status != 0) fail_msg("exit code %d: %s", status, buf_str(&said));
+  regions_start(d, SG, NULL, NULL);
+  regions_expect(d, SG, "/plain/a", "one");
+  regions_expect(d, SG, "/plain/b", "two");
+}
+
 #define TEST(F) cmocka_unit_test_setup_teardown(F, set_up, tear_down)
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      TEST(people_move_while_they_write), TEST(the_charter_refuses_and_says_why),
-      TEST(only_operators_administer),    TEST(takes_keys_on_hangup_or_keeps_the_old),
-      TEST(ends_orderly_and_comes_back),  TEST(dies_where_told_and_finishes_later),
-      TEST(refuses_what_it_must_not_open)};
+      TEST(people_move_while_they_write),  TEST(the_charter_refuses_and_says_why),
+      TEST(only_operators_administer),     TEST(takes_keys_on_hangup_or_keeps_the_old),
+      TEST(ends_orderly_and_comes_back),   TEST(dies_where_told_and_finishes_later),
+      TEST(refuses_what_it_must_not_open), TEST(checks_and_rebuilds_a_stopped_region)};
   return cmocka_run_group_tests_name("regions", tests, NULL, NULL);
 }
