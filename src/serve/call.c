@@ -48,8 +48,8 @@ enum s3_error call_reply_xml(struct call *c, unsigned status, const struct buf *
 }
 
 void call_detail_refusal(struct call *c, const struct charter_refusal *refusal) {
-  int n = snprintf(c->detail, sizeof c->detail, "charter %llu, %s: %.*s", (unsigned long long)refusal->version,
-                   refusal->clause, CALL_WHY_MAX, refusal->why);
+  int n = snprintf(c->detail, sizeof c->detail, "charter %llu, %s: %.*s",
+                   (unsigned long long)refusal->version, refusal->clause, CALL_WHY_MAX, refusal->why);
   assert(n > 0);
   c->refusal = *refusal;
 }
@@ -82,8 +82,11 @@ enum s3_error call_error_of(struct call *c, enum dom_code code, const struct dom
     set_detail(c, err);
     return S3_ERR_SERVICE_UNAVAILABLE;
   case DOM_INVALID:
+  case DOM_TOO_LARGE:
     set_detail(c, err);
     return S3_ERR_INVALID_ARGUMENT;
+  case DOM_NO_MEMORY: /* under load; the client may come again */
+    return S3_ERR_SLOW_DOWN;
   default:
     break;
   }
@@ -190,8 +193,8 @@ enum s3_error call_operation(struct call *c) {
   return S3_ERR_NOT_IMPLEMENTED;
 }
 
-/* What was read while the subject left was read in vain: its key may be gone already, and what is sealed under
- * it reads as absent. The new home is asked instead. */
+/* What was read while the subject left was read in vain: its key may be gone already, and what is sealed
+ * under it reads as absent. The new home is asked instead. */
 static enum s3_error run_again_elsewhere(struct call *c, enum s3_error error) {
   for (int hop = 0; error && hop < SERVE_HOPS_MAX; hop++) {
     bool vain = !s3_op_is_write(c->q.op) && wire_reply_is_open(c->x) && call_left_meanwhile(c);

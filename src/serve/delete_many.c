@@ -16,6 +16,17 @@ static bool one_subject(struct call *c, const struct s3_delete_list *list, uint8
   return true;
 }
 
+/* Each name goes through this region, whatever its class. */
+static enum s3_error may_transit(struct call *c, const struct s3_delete_list *list) {
+  enum s3_error error = S3_OK;
+  assert(c->who.where == SUBJECT_ELSEWHERE && list->count > 0);
+  for (size_t i = 0; !error && i < list->count; i++) {
+    struct call_permit permit;
+    error = call_permit(c, PERMIT_TRANSIT, list->keys[i].key, SLICE_LIT(""), 0, &permit);
+  }
+  return error;
+}
+
 /* Whether the request as a whole belongs to another region. */
 static enum s3_error send_whole(struct call *c, const struct s3_delete_list *list, struct slice raw,
                                 bool *out_done) {
@@ -28,7 +39,8 @@ static enum s3_error send_whole(struct call *c, const struct s3_delete_list *lis
   *out_done = true;
   c->q.key = list->keys[0].key;
   if (c->is_forwarded) return call_misdirected(c);
-  error = call_forward(c, &raw);
+  error = may_transit(c, list);
+  if (!error) error = call_forward(c, &raw);
   if (error != S3_ERR_SUBJECT_ELSEWHERE) return error;
   *out_done = false; /* it came home */
   return S3_OK;

@@ -242,10 +242,8 @@ enum s3_error call_forward(struct call *c, const struct slice *body) {
   assert(!c->in_gate && !c->is_forwarded);
   if (!c->r->envelope) return S3_ERR_SERVICE_UNAVAILABLE;
   struct call_permit permit;
-  if (c->who.country[0]) {
-    enum s3_error error = call_permit(c, PERMIT_TRANSIT, c->q.key, SLICE_LIT(""), 0, &permit);
-    if (error) return error;
-  }
+  enum s3_error error = call_permit(c, PERMIT_TRANSIT, c->q.key, SLICE_LIT(""), 0, &permit);
+  if (error) return error;
   if (c->met == MET_HOME) c->met = MET_FORWARDED;
   atomic_fetch_add(&c->r->metrics.forwarded, 1);
   if (atomic_fetch_add(&c->r->forwarding, 1) >= c->r->forward_max) {
@@ -253,7 +251,7 @@ enum s3_error call_forward(struct call *c, const struct slice *body) {
     return S3_ERR_SLOW_DOWN;
   }
   struct forward f = {.c = c, .body = body};
-  enum s3_error error = try_homes(&f);
+  error = try_homes(&f);
   atomic_fetch_sub(&c->r->forwarding, 1);
   buf_done(&f.statement);
   return error == S3_ERR_SUBJECT_ELSEWHERE && !body ? call_operation(c) : error;

@@ -1,5 +1,7 @@
 """Four regions under one charter: a person moves, clients go on through gateways that do not know it yet,
 and nobody but the regions themselves can say anything between regions."""
+import base64
+import hashlib
 import json
 import os
 import pathlib
@@ -268,6 +270,20 @@ def test_restricted_class_through_a_forbidden_gateway(moved, name):
             assert b"card" not in answer.body.replace(prefix.encode(), b"")
     assert moved.s3["sg"].get_object(Bucket=BUCKET, Key=RESTRICTED)["Body"].read() == b"restricted"
     assert moved.s3["cn"].get_object(Bucket=BUCKET, Key=RESTRICTED)["Body"].read() == b"restricted"
+
+
+def test_restricted_name_in_a_batch_through_a_forbidden_gateway(moved):
+    """Every name of the request passes the gateway, not only the first."""
+    innocent = f"{SUBJECT}/innocent-batch"
+    moved.s3["sg"].put_object(Bucket=BUCKET, Key=innocent, Body=b"x")
+    body = f"<Delete><Object><Key>{innocent}</Key></Object><Object><Key>{RESTRICTED}</Key></Object></Delete>".encode()
+    md5 = base64.b64encode(hashlib.md5(body).digest()).decode()
+    with raw.S3(moved.world.gateway["us"], KEY) as client:
+        answer = client.request("POST", f"/{BUCKET}", [("delete", None)], headers={"Content-MD5": md5}, body=body)
+        assert (answer.status, answer.code) == (451, "ResidencyViolation")
+    for key in (innocent, RESTRICTED):
+        moved.s3["sg"].head_object(Bucket=BUCKET, Key=key)
+    moved.s3["sg"].delete_object(Bucket=BUCKET, Key=innocent)
 
 
 def test_refused_before_a_byte_of_the_body(moved):
