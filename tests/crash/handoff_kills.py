@@ -73,7 +73,7 @@ class Case:
         self.writers = self.world.folder.process(
             f"writers-{self.subject}{self.name[0]}",
             self.write("notes", "--endpoint", self.world.url(GATEWAY), "--status", status, "--stop-file", stop,
-                       "--rate", "50"),
+                       "--rate", "25"),
             self.world.env)
         self.writers.launch()
         deadline = time.monotonic() + DEAD_S_MAX
@@ -219,12 +219,24 @@ class Case:
         self.kill_erasing("names", "purge")
 
     def run(self, scenario):
+        """Where the seconds went, for people."""
+        at = [time.monotonic()]
+
+        def lap():
+            at.append(time.monotonic())
+            return at[-1] - at[-2]
+
         self.load()
+        told = f"load {lap():.1f}"
         scenario(self)
+        told += f", kill {lap():.1f}"
         home = self.settled_home()
+        told += f", home {lap():.1f}"
         self.move_again(home)
+        told += f", again {lap():.1f}"
         self.stop_writers()
         self.check()
+        return told + f", check {lap():.1f} s"
 
 
 SCENARIOS = {
@@ -344,10 +356,9 @@ def main():
             done = []
             for number, (point, scenario) in enumerate(points):
                 name = f"{point} ({scenario.__name__.replace('_', ' ')})"
-                begun = time.monotonic()
                 done.append(Case(world, number, point))
-                done[-1].run(scenario)
-                print(f"ok {name}: {time.monotonic() - begun:.1f} s", flush=True)
+                told = done[-1].run(scenario)
+                print(f"ok {name}: {told}", flush=True)
             name = "the source gone"
             check_source_gone(world)
             print(f"ok {name}", flush=True)
