@@ -219,19 +219,31 @@ static enum dom_code emptied_check(struct store *s, const struct seen *victim, c
                   victim->info.segment, (unsigned long long)(now.live - scan->dead));
 }
 
+/* One round over the segment: all but the ends of uploads, then those. *out_again: some were in use. */
+static enum dom_code round_run(struct store *s, const struct seen *victim, struct scan *scan, bool *out_again,
+                               struct dom_err *err) {
+  scan->ends = false;
+  enum dom_code code = pass(s, victim, scan, err);
+  *out_again = scan->retry || scan->held;
+  if (code != DOM_OK || !scan->ends_found) return code;
+  scan->ends = true;
+  code = pass(s, victim, scan, err);
+  *out_again = *out_again || scan->retry;
+  return code;
+}
+
 /* Copies until nothing is needed any more. *out_empty is false when writers were in the way. */
 static enum dom_code segment_empty(struct store *s, const struct seen *victim, struct scan *scan,
                                    bool *out_empty, struct dom_err *err) {
   enum dom_code code = DOM_OK;
-  *out_empty = false;
+  bool again = true;
   scan->look = false;
-  for (uint32_t i = 0; i < COMPACT_PASSES && code == DOM_OK && !*out_empty; i++) {
-    uint32_t items = (uint32_t)COMPACT_TX_ITEMS >> (2 * i);
-    scan->tx_items_max = items ? items : 1;
-    code = pass(s, victim, scan, err);
-    *out_empty = code == DOM_OK && !scan->retry && !scan->held;
+  for (uint32_t i = 0; i < COMPACT_PASSES && code == DOM_OK && again; i++) {
+    scan->tx_items_max = COMPACT_TX_ITEMS >> (2 * i) ? COMPACT_TX_ITEMS >> (2 * i) : 1;
+    code = round_run(s, victim, scan, &again, err);
   }
-  if (code == DOM_OK && *out_empty) code = emptied_check(s, victim, scan, err);
+  if (code == DOM_OK && !again) code = emptied_check(s, victim, scan, err);
+  *out_empty = code == DOM_OK && !again;
   return code;
 }
 

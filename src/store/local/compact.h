@@ -31,8 +31,12 @@ struct scan {
   uint64_t group;         /* needed's last commit, not yet padded */
   uint32_t group_items;
   uint64_t dead; /* bytes of records whose key is gone */
-  bool held;     /* a body that is being written has its intent here */
-  bool retry;    /* a guard failed: another pass is needed */
+  /* Of this pass: the ends of uploads alone; else all but those. A replay sees a commit as one
+   * step, so an end must not stand in one commit with a part of a later upload of that id. */
+  bool ends;
+  bool ends_found; /* by the look: there are some */
+  bool held;       /* a body that is being written has its intent here */
+  bool retry;      /* a guard failed: another pass is needed */
   /* Of the pass. */
   struct store_view *view;
   struct store_tx *tx;

@@ -186,15 +186,21 @@ void scan_need_end(struct scan *s) {
 
 /* ---- one record ---- */
 
+static bool upload_end(const struct change *c) {
+  return c->kind == CHANGE_DELETE && c->item == STORE_ITEM_UPLOAD;
+}
+
 static enum dom_code record_keep(struct scan *s, const struct change *c, uint64_t first_lsn, uint32_t head,
                                  const struct log_record *r, struct dom_err *err) {
   enum fate fate = FATE_DEAD;
+  if (!s->look && upload_end(c) != s->ends) return DOM_OK;
   enum dom_code code = fate_of(s, c, first_lsn, r->at, &fate, err);
   if (code != DOM_OK || fate == FATE_DEAD) return code;
   if (fate == FATE_HELD) {
     s->held = true;
     return DOM_OK;
   }
+  s->ends_found = s->ends_found || upload_end(c);
   if (fate == FATE_DROP_TOMB) return s->look ? DOM_OK : tomb_forget(s, c, err);
   need_add(s, log_record_size(r->payload.len));
   if (c->kind == CHANGE_DELETE || c->kind == CHANGE_ROW_DELETE) s->tombs += r->at.length;
