@@ -69,8 +69,9 @@ static struct gate_entry **entry_link(struct gate_shard *sh, const uint8_t token
 /* NULL without memory. */
 static struct gate_entry *entry_make(struct gate_shard *sh, const uint8_t token[TOKEN_SIZE]) {
   struct gate_entry **link = entry_link(sh, token);
-  if (*link) return *link;
-  struct gate_entry *e = dom_calloc(1, sizeof *e);
+  struct gate_entry *e = *link;
+  if (e) return e;
+  e = dom_calloc(1, sizeof *e);
   if (!e) return NULL;
   memcpy(e->token, token, TOKEN_SIZE);
   *link = e;

@@ -11,7 +11,6 @@ static int hex_value(uint8_t c) {
 
 /* Bytes that may stand in an extension or a trailer line. */
 static bool is_line_byte(uint8_t c) {
-  assert(c != '\n' || c < 0x20);
   return c == '\t' || (c >= 0x20 && c != 0x7f);
 }
 
