@@ -2,8 +2,6 @@
 import socket
 import subprocess
 
-import pytest
-
 from kit import daemon, env, raw, sigv4, tools
 
 
@@ -67,17 +65,3 @@ def test_curl_with_virtual_host(server, s3, bucket, folder):
                            "aws:amz:r:s3", "--user", f"{daemon.ALICE.access}:{daemon.ALICE.secret}",
                            f"http://{host}:{server.port}/k"], capture_output=True, env=env.of(folder), check=True)
     assert done.stdout == b"body"
-
-
-@pytest.mark.parametrize("style", ["localhost"])
-def test_s3cmd_with_virtual_hosts(server, s3, bucket, folder, style):
-    """s3cmd asks for BUCKET.localhost; where that does not resolve, the client cannot even begin."""
-    try:
-        socket.getaddrinfo(f"{bucket}.{style}", server.port, socket.AF_INET)
-    except OSError:
-        pytest.skip("names below localhost do not resolve here (no nss-myhostname)")
-    s3cmd = tools.S3cmd(folder / "home", server, daemon.ALICE)
-    (folder / "file").write_bytes(b"body")
-    hosts = [f"--host={style}:{server.port}", f"--host-bucket=%(bucket)s.{style}:{server.port}"]
-    s3cmd.run(*hosts, "put", folder / "file", f"s3://{bucket}/k")
-    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"body"
