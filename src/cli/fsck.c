@@ -1,4 +1,5 @@
 /* domicile fsck: reads and verifies everything of a region that is not running. */
+#include <assert.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -87,6 +88,7 @@ static enum dom_code settle(const struct flags *f, struct serve_config *c, struc
 }
 
 static int run(const struct flags *f, struct serve_config *c) {
+  assert(!f->config != !f->dev);
   struct dom_err err = {0};
   struct findings findings = {.json = f->json, .terminal = isatty(STDERR_FILENO)};
   struct serve_fsck_watch watch = {print_finding, print_progress, &findings};

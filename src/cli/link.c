@@ -95,6 +95,7 @@ static int find_endpoint(const struct cli_common *c, struct cli_link *l) {
 }
 
 int cli_link_open(const struct cli_common *c, struct cli_link **out) {
+  assert(c && out);
   struct cli_link *l = dom_calloc(1, sizeof *l);
   if (!l) return CLI_FAILED;
   int status;

@@ -1,4 +1,5 @@
 /* A move's progress. */
+#include <assert.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -87,6 +88,7 @@ static void pause_ms(unsigned ms) {
 }
 
 int watch_move(struct cli_link *link, const struct cli_common *c, uint64_t id) {
+  assert(link && id > 0);
   bool terminal = isatty(STDOUT_FILENO) && !c->json;
   uint64_t shown_at = 0;
   char path[48];

@@ -8,6 +8,7 @@
 /* ---- answers ----------------------------------------------------------------------------- */
 
 void admin_reply_take(struct admin *a, unsigned status, json_t *value) {
+  assert(a->x && status >= 200 && status < 600);
   char *text = value ? json_dumps(value, JSON_COMPACT | JSON_PRESERVE_ORDER) : NULL;
   json_decref(value);
   if (text)
@@ -70,6 +71,7 @@ void admin_refuse(struct admin *a, const char *why) {
 /* ---- parameters ----------------------------------------------------------------------------- */
 
 const char *admin_param(struct admin *a, const char *name, const char *otherwise) {
+  assert(name && name[0]);
   struct slice value;
   if (auth_query_find(&a->query, slice_str(name), &value) == 0) return otherwise;
   const char *text = arena_str(wire_exchange_arena(a->x), value);
@@ -104,6 +106,7 @@ bool admin_unpack(struct admin *a, const char *format, ...) {
 }
 
 bool admin_token(struct admin *a, const char *text, uint8_t out[TOKEN_SIZE]) {
+  assert(text && out);
   size_t len = 0;
   bool good = hex_decode(slice_str(text), out, TOKEN_SIZE, &len) == DOM_OK && len == TOKEN_SIZE;
   if (!good) admin_refuse(a, "a token is 64 hex digits");
@@ -111,12 +114,14 @@ bool admin_token(struct admin *a, const char *text, uint8_t out[TOKEN_SIZE]) {
 }
 
 json_t *admin_hex(const void *bytes, size_t len) {
+  assert(bytes && len > 0);
   BUF_AUTO text = BUF_INIT;
   hex_encode(&text, slice_of(bytes, len));
   return text.failed ? NULL : json_stringn((const char *)text.data, text.len);
 }
 
 json_t *admin_region(struct region *r, uint16_t number) {
+  assert(number > 0); /* 0 names nobody */
   struct charter *c = subject_charter(r->subjects);
   const struct charter_region *region = c ? charter_region_by_number(c, number) : NULL;
   json_t *name = region ? json_stringn(region->name, strlen(region->name)) : json_integer(number);

@@ -47,6 +47,7 @@ static json_t *job_json(struct region *r, const struct move_job_status *s) {
 /* ---- what to move ------------------------------------------------------------------------- */
 
 static bool read_shares(struct admin *a, json_t *to, struct move_spec *spec) {
+  assert(spec->share_count == 0);
   const char *name;
   json_t *percent;
   if (!json_is_object(to) || json_object_size(to) == 0 || json_object_size(to) > MOVE_SHARES_MAX) {

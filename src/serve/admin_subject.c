@@ -130,6 +130,7 @@ static void show(struct admin *a, const uint8_t token[TOKEN_SIZE]) {
 }
 
 static void token_by_id(struct admin *a, uint8_t out[TOKEN_SIZE]) {
+  assert(a->word_count >= 2);
   const char *tenant = admin_param(a, "tenant", AUTH_ACCOUNT_DEFAULT);
   subject_token(a->r->subjects, slice_str(tenant), slice_str(a->word[1]), out);
 }

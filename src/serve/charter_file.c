@@ -60,6 +60,7 @@ enum dom_code charter_file_check(const struct serve_config *c, struct dom_err *e
 
 enum dom_code charter_file_put(struct daemon *d, struct dom_err *err) {
   const struct serve_config *c = d->config;
+  assert(!c->dev && d->region.subjects);
   if (!c->charter_file) return DOM_OK;
   BUF_AUTO yaml = BUF_INIT;
   BUF_AUTO signature = BUF_INIT;
@@ -98,6 +99,7 @@ static void dev_yaml(const struct serve_config *c, const char *vkey, struct buf 
 
 enum dom_code charter_dev_put(struct daemon *d, struct dom_err *err) {
   const struct serve_config *c = d->config;
+  assert(c->dev && d->region.subjects);
   if (version_in_force(&d->region) > 0) return DOM_OK;
   uint8_t seed[ED25519_KEY_SIZE], own[ED25519_KEY_SIZE];
   BUF_AUTO origin = BUF_INIT;

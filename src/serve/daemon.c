@@ -13,6 +13,7 @@ static const char where[] = "serve/daemon";
 /* Tests only: the process dies as by power at the N-th passing of a named durable step of a handoff. */
 static void fault_point(void *arg, const char *step) {
   struct daemon *d = arg;
+  assert(step && (step[0] == '-' || step[0] == '+'));
   const char *want = d->config->fault_point, *colon = strrchr(want, ':');
   size_t len = colon ? (size_t)(colon - want) : strlen(want);
   if (strlen(step) != len || strncmp(step, want, len) != 0) return;
@@ -201,6 +202,7 @@ static enum dom_code start_threads(struct daemon *d, struct dom_err *err) {
 }
 
 enum dom_code daemon_open(struct daemon *d, const struct serve_config *c, struct dom_err *err) {
+  assert(c->region_number && c->region_number <= UINT16_MAX && c->listen_count);
   *d =
       (struct daemon){.config = c, .connections_max = d->connections_max, .region = {.clock = clock_posix()}};
   uint8_t *seed = secret_alloc(ED25519_KEY_SIZE);

@@ -25,6 +25,7 @@ static bool collect(void *arg, const struct store_entry *e) {
 }
 
 enum dom_code ledger_feed_step(struct region *r, bool *out_did, struct dom_err *err) {
+  assert(r->store && r->ledger && out_did);
   AUTO_FREE struct ledger_item *items = dom_alloc(LEDGER_BATCH_MAX * sizeof *items);
   if (!items) return dom_fail(err, DOM_NO_MEMORY, "serve/ledger: feed", "no memory");
   struct batch b = {.item = items};
@@ -33,8 +34,8 @@ enum dom_code ledger_feed_step(struct region *r, bool *out_did, struct dom_err *
   enum dom_code code = store_outbox_scan(r->store, ledger_cursor(r->ledger), collect, &b, err);
   if (!code && b.count) code = ledger_append(r->ledger, items, b.count, err);
   if (code) return code;
-  /* Most commits carry no entry: what was applied before a whole scan is behind the ledger too, or segments without
-   * entries could never be used again. */
+  /* Most commits carry no entry: what was applied before a whole scan is behind the ledger too, or segments
+   * without entries could never be used again. */
   uint64_t reached = ledger_cursor(r->ledger);
   if (!b.full && before.applied_lsn > reached) reached = before.applied_lsn;
   store_ledger_reached(r->store, reached);

@@ -1,9 +1,11 @@
 /* Health and figures of a region. Numbers only: no names, no tokens. */
+#include <assert.h>
 #include <stdio.h>
 
 #include "serve/daemon.h"
 
 const char *region_state(struct region *r) {
+  assert(r->store && r->ledger);
   if (atomic_load(&r->draining)) return "draining";
   return store_writable(r->store) && !ledger_failed(r->ledger) ? "writable" : "read-only";
 }
@@ -79,6 +81,7 @@ static void put_storage(struct region *r, struct buf *out) {
 }
 
 void metrics(struct region *r, struct wire_exchange *x) {
+  assert(r->store && r->server && r->ledger);
   BUF_AUTO out = BUF_INIT;
   put_requests(r, &out);
   put_storage(r, &out);

@@ -1,6 +1,7 @@
 /* The timer of a region: goes on with handoffs and deletions of buckets whose messages or whose process were
  * lost. */
 #include "serve/daemon.h"
+#include <assert.h>
 
 enum { UPKEEP_BUCKETS_MS = 10000 }; /* a deletion is stuck only after a crash of the registrar */
 
@@ -10,6 +11,7 @@ static uint64_t mono_ms(struct region *r) {
 
 void *upkeep_main(void *region) {
   struct region *r = region;
+  assert(r->mover && r->clock);
   uint64_t quiet_until = 0, recorded = mono_ms(r), buckets_at = 0;
   while (!atomic_load(&r->stopping)) {
     struct dom_err err = {0};

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -31,6 +32,7 @@ static pid_t spawn(const char *const *argv, bool both, int *out) {
   pid_t pid = fork();
   assert_true(pid >= 0);
   if (pid == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that dies leaves nobody behind */
     int quiet = open("/dev/null", O_RDWR);
     dup2(quiet, 0);
     dup2(ends[1], 1);
@@ -326,6 +328,14 @@ unsigned regions_put(struct regions *d, size_t i, const char *target, const char
   regions_ask(d, i, ACCESS, "PUT", target, slice_str(body), &a);
   buf_done(&a.body);
   return a.status;
+}
+
+bool regions_reads(struct regions *d, size_t i, const char *target, const char *body) {
+  struct answer a;
+  regions_ask(d, i, ACCESS, "GET", target, SLICE_LIT(""), &a);
+  bool same = a.status == 200 && slice_equal(buf_slice(&a.body), slice_str(body));
+  buf_done(&a.body);
+  return same;
 }
 
 void regions_expect(struct regions *d, size_t i, const char *target, const char *body) {

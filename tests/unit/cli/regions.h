@@ -69,6 +69,8 @@ void regions_ask(struct regions *d, size_t i, const char *access, const char *me
                  struct slice body, struct answer *out);
 /* PUT as ACCESS; returns the status. */
 unsigned regions_put(struct regions *d, size_t i, const char *target, const char *body);
+/* GET as ACCESS: whether it is 200 with exactly this body. For threads, which cannot fail a test. */
+bool regions_reads(struct regions *d, size_t i, const char *target, const char *body);
 /* GET as ACCESS; fails unless 200 with exactly this body. */
 void regions_expect(struct regions *d, size_t i, const char *target, const char *body);
 /* Status of a GET as ACCESS. */
