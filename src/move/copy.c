@@ -11,6 +11,7 @@ static void put_head(struct buf *b, const struct handoff *h) {
 
 enum dom_code copy_begin(struct copy *c, struct mover *m, const struct handoff *h,
                          const struct permit *permit, struct pace *pace, struct dom_err *err) {
+  assert(h->side == HANDOFF_SOURCE && h->state == HANDOFF_COPYING && permit);
   *c = (struct copy){.m = m, .h = h, .permit = permit, .pace = pace};
   put_head(&c->batch, h);
   return buf_check(&c->batch, err);
@@ -160,6 +161,7 @@ enum dom_code copy_journal(struct copy *c, uint64_t *after, uint32_t *out_sent, 
   }
   if (!code) code = flush(c, err);
   if (code) return code;
+  assert(r.last >= *after);
   *after = r.last;
   *out_sent = r.sent;
   return DOM_OK;

@@ -33,6 +33,7 @@ static enum dom_code shred(struct mover *m, const struct handoff *h, uint64_t ep
 static enum dom_code dropped_step(void *arg, struct mover *m, struct store_view *v, struct store_tx *tx,
                                   struct handoff *h, struct dom_err *err) {
   (void)v;
+  assert(h->side == HANDOFF_SOURCE && h->state == HANDOFF_DROPPED);
   h->kek = *(const uint64_t *)arg;
   return mover_entry(m, tx, LEDGER_KEY_DROPPED, h, SLICE_LIT(""), err);
 }
@@ -48,6 +49,7 @@ enum dom_code erase_source(struct mover *m, struct handoff *h, struct dom_err *e
 static enum dom_code discard_step(void *arg, struct mover *m, struct store_view *v, struct store_tx *tx,
                                   struct handoff *h, struct dom_err *err) {
   (void)arg, (void)v;
+  assert(h->side == HANDOFF_TARGET && h->state == HANDOFF_DISCARDED);
   return mover_entry(m, tx, LEDGER_MOVE_ABORTED, h, SLICE_LIT(""), err);
 }
 
@@ -90,6 +92,7 @@ static bool gather_one(void *arg, const struct handoff *h) {
   struct gather *g = arg;
   bool due = h->side == HANDOFF_SOURCE && h->state == g->state;
   if (due && h->state == HANDOFF_DROPPED) due = vault_kek_gone(store_vault(g->m->o.store), h->kek);
+  assert(g->count < ERASE_BATCH);
   if (due) g->found[g->count++] = *h;
   return g->count < ERASE_BATCH;
 }

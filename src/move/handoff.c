@@ -130,6 +130,7 @@ enum dom_code handoff_decode(struct slice key, struct slice value, struct handof
 enum dom_code handoff_get(struct store_view *v, const uint8_t token[TOKEN_SIZE], uint64_t epoch,
                           enum handoff_side side, struct handoff *out, struct dom_err *err) {
   struct handoff want = {.epoch = epoch, .side = side};
+  assert(epoch > 0);
   memcpy(want.token, token, TOKEN_SIZE);
   uint8_t key[HANDOFF_KEY_SIZE];
   handoff_key(&want, key);
@@ -142,6 +143,7 @@ enum dom_code handoff_get(struct store_view *v, const uint8_t token[TOKEN_SIZE],
 
 enum dom_code handoff_put(struct store_tx *tx, const struct handoff *h, struct dom_err *err) {
   uint8_t key[HANDOFF_KEY_SIZE];
+  assert(h->state != HANDOFF_NONE);
   handoff_key(h, key);
   BUF_AUTO value = BUF_INIT;
   handoff_encode(h, &value);

@@ -16,6 +16,7 @@ static void get_ref(struct reader *r, struct store_body_ref *ref) {
 }
 
 static void put_object(struct buf *b, const struct store_object *o, struct slice inline_body) {
+  assert(o->body_count > 0 ? inline_body.len == 0 : inline_body.len == o->size);
   put_u64be(b, o->size);
   put_u64be(b, o->mtime_ms);
   buf_append(b, o->etag_md5, MD5_SIZE);
@@ -36,6 +37,7 @@ static void put_upload(struct buf *b, const struct store_upload *u) {
 }
 
 static void put_part(struct buf *b, const struct store_item *item) {
+  assert(item->part.number >= 1 && item->part.number <= STORE_PART_MAX);
   buf_append(b, item->upload.id, STORE_UPLOAD_ID_SIZE);
   put_u32be(b, item->part.number);
   put_u64be(b, item->part.mtime_ms);

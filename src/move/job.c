@@ -66,6 +66,7 @@ static bool pick_one(void *arg, const struct store_subject *row) {
     }
   }
   if (!p->job) return true;
+  assert(p->job->queue_len < JOB_QUEUE);
   struct picked *to = &p->job->queue[p->job->queue_len++];
   memcpy(to->token, row->token, TOKEN_SIZE);
   to->to = job_target(p->spec, row->token);
@@ -89,9 +90,14 @@ static enum dom_code count_selected(struct mover *m, const struct move_spec *spe
 
 /* ---- workers -------------------------------------------------------------------------------- */
 
+static bool is_ended(struct job *j) {
+  return atomic_load(&j->cancel) || atomic_load(&j->m->stopping);
+}
+
 static bool take_next(struct job *j, struct picked *out) {
   pthread_mutex_lock(&j->lock);
-  bool have = j->queue_next < j->queue_len && !atomic_load(&j->cancel) && !atomic_load(&j->m->stopping);
+  assert(j->queue_next <= j->queue_len && j->queue_len <= JOB_QUEUE);
+  bool have = j->queue_next < j->queue_len && !is_ended(j);
   if (have) *out = j->queue[j->queue_next++];
   pthread_mutex_unlock(&j->lock);
   return have;
@@ -151,7 +157,7 @@ static enum dom_code run_round(struct job *j, uint64_t *out_picked, struct dom_e
   struct pick p = {.spec = &j->status.spec, .job = j, .more = true};
   bool first = true;
   *out_picked = 0;
-  while (p.more && !atomic_load(&j->cancel) && !atomic_load(&j->m->stopping)) {
+  while (p.more && !is_ended(j)) {
     uint8_t after[TOKEN_SIZE];
     memcpy(after, p.last, TOKEN_SIZE);
     p.more = false;
@@ -166,15 +172,12 @@ static enum dom_code run_round(struct job *j, uint64_t *out_picked, struct dom_e
     first = false;
     *out_picked += j->queue_len;
     run_workers(j);
+    assert(j->queue_next == j->queue_len || is_ended(j)); /* nobody picked is left out */
   }
   return DOM_OK;
 }
 
 /* ---- the end of a job ------------------------------------------------------------------------ */
-
-static bool is_ended(struct job *j) {
-  return atomic_load(&j->cancel) || atomic_load(&j->m->stopping);
-}
 
 struct unconfirmed {
   const char *country;
@@ -254,6 +257,7 @@ static void *job_thread(void *arg) {
 /* ---- slots -------------------------------------------------------------------------------------- */
 
 static void slot_done(struct job *j) {
+  assert(j->used);
   if (j->has_thread) pthread_join(j->thread, NULL);
   pace_done(&j->pace);
   pthread_mutex_destroy(&j->lock);

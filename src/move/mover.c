@@ -159,6 +159,7 @@ enum dom_code mover_advance(struct mover *m, struct handoff *h, enum handoff_eve
   }
   if (code) return code;
   mover_fault(m, after);
+  assert(changed.state == next && changed.commit_lsn > 0);
   *h = changed;
   return DOM_OK;
 }
@@ -188,6 +189,7 @@ void mover_peer_ref(struct mover *m, uint64_t lsn, struct buf *out) {
 enum dom_code mover_entry(struct mover *m, struct store_tx *tx, enum ledger_type type,
                           const struct handoff *h, struct slice peer, struct dom_err *err) {
   bool source = h->side == HANDOFF_SOURCE;
+  assert(h->epoch > h->epoch_from && h->peer != m->o.region);
   struct ledger_payload payload = {.type = type,
                                    .from_region = source ? m->o.region : h->peer,
                                    .to_region = source ? h->peer : m->o.region,
@@ -240,6 +242,7 @@ void mover_close(struct mover *m) {
 
 enum dom_code mover_message(struct mover *m, uint16_t from, const char *path, struct slice body,
                             struct buf *reply, struct dom_err *err) {
+  assert(from != 0 && from != m->o.region);
   if (strcmp(path, "move/ask") == 0) return source_asked(m, from, body, reply, err);
   return target_message(m, from, path, body, reply, err);
 }

@@ -26,6 +26,7 @@ static enum dom_code intent_step(void *arg, struct mover *m, struct store_view *
     return dom_fail(err, DOM_BUSY, "move/source: begin", "a handoff is under way");
   h->epoch_from = row.epoch;
   h->epoch = row.epoch_allotted + 1; /* never handed out before, whatever became of the attempts */
+  assert(h->epoch > h->epoch_from && row.handoff_epoch == 0);
   memcpy(h->country, row.country, 2);
   row.state = SUBJECT_COPYING;
   row.epoch_allotted = h->epoch;
@@ -105,6 +106,7 @@ static enum dom_code fence_step(void *arg, struct mover *m, struct store_view *v
   if (row.state != SUBJECT_COPYING || row.handoff_epoch != h->epoch)
     return dom_fail(err, DOM_STALE_EPOCH, "move/source: fence",
                     "the subject is not being copied under this epoch");
+  assert(row.epoch == h->epoch_from && row.handoff_to == h->peer);
   row.state = SUBJECT_FENCED;
   return store_tx_subject_put(tx, &row, err);
 }
@@ -126,6 +128,7 @@ static enum dom_code commit_step(void *arg, struct mover *m, struct store_view *
                     "the subject is not fenced under this epoch");
   if (mover_charter_version(m) != h->charter_version)
     return dom_fail(err, DOM_STALE_EPOCH, "move/source: commit", "the charter changed during the move");
+  assert(row.epoch == h->epoch_from && row.epoch_allotted >= h->epoch && row.handoff_to == h->peer);
   struct subject_statement st = {.from = m->o.region,
                                  .to = h->peer,
                                  .epoch_from = h->epoch_from,
@@ -180,6 +183,7 @@ static enum dom_code tell_prepare(struct source *s, struct buf *out_peer, struct
 /* Between the fence and the commit: the last entries, both manifests, the commit point. */
 static enum dom_code fenced(struct source *s, struct copy *c, uint64_t *journal, struct dom_err *err) {
   struct mover *m = s->m;
+  assert(s->h.state == HANDOFF_COPYING);
   enum dom_code code = mover_advance(m, &s->h, EVENT_QUIET, fence_step, NULL, err);
   uint32_t sent = 0;
   if (!code) code = copy_journal(c, journal, &sent, err);
@@ -194,6 +198,7 @@ static enum dom_code fenced(struct source *s, struct copy *c, uint64_t *journal,
   commit.peer = buf_slice(&peer);
   code = mover_advance(m, &s->h, EVENT_PREPARED, commit_step, &commit, err);
   buf_done(&commit.statement);
+  assert(code || s->h.state == HANDOFF_COMMITTED);
   return code;
 }
 
@@ -248,6 +253,7 @@ static enum dom_code deliver(struct mover *m, struct handoff *h, struct dom_err 
 }
 
 static enum dom_code finish(struct mover *m, struct handoff *h, struct dom_err *err) {
+  assert(h->state == HANDOFF_COMMITTED || h->state == HANDOFF_ERASING);
   enum dom_code code = h->state == HANDOFF_COMMITTED ? deliver(m, h, err) : DOM_OK;
   return code ? code : erase_source(m, h, err);
 }
@@ -338,6 +344,7 @@ enum dom_code source_move(struct mover *m, const uint8_t token[TOKEN_SIZE], uint
 }
 
 enum dom_code source_resume(struct mover *m, const struct handoff *h, struct dom_err *err) {
+  assert(h->side == HANDOFF_SOURCE);
   if (!token_set_add(&m->running, h->token)) return DOM_OK;
   struct handoff now = *h;
   bool committed = h->state != HANDOFF_COPYING && h->state != HANDOFF_FENCED;

@@ -38,6 +38,7 @@ static bool see_older(void *arg, const struct handoff *h) {
 
 /* A newer epoch aborts all older; one not above every epoch seen is refused. */
 static enum dom_code settle_older(struct mover *m, const struct handoff *h, struct dom_err *err) {
+  assert(h->side == HANDOFF_TARGET && h->state == HANDOFF_NONE);
   for (;;) {
     struct older o = {.m = m, .epoch = h->epoch};
     struct store_subject row = {0};
@@ -163,6 +164,7 @@ static enum dom_code take_body(struct staging *s, struct store_body_ref *ref, st
 /* Swaps the source's body ids for the bodies received here: all, or none is kept. */
 static enum dom_code take_bodies(struct staging *s, struct store_body_ref *refs, uint32_t count,
                                  struct dom_err *err) {
+  assert(count <= STORE_PART_MAX);
   for (uint32_t i = 0; i < count; i++) {
     enum dom_code code = take_body(s, &refs[i], err);
     if (code) {
@@ -282,6 +284,7 @@ static enum dom_code items(struct mover *m, const struct handoff *h, const struc
 static enum dom_code prepared_step(void *arg, struct mover *m, struct store_view *v, struct store_tx *tx,
                                    struct handoff *h, struct dom_err *err) {
   (void)v;
+  assert(h->state == HANDOFF_PREPARED && h->charter_version > 0);
   return mover_entry(m, tx, LEDGER_MOVE_PREPARED, h, *(const struct slice *)arg, err);
 }
 
@@ -311,6 +314,7 @@ static enum dom_code prepare(struct mover *m, struct handoff *h, const struct pe
   if (memcmp(h->manifest, want.data, SHA256_SIZE) != 0 || h->charter_version != version)
     return dom_fail(err, DOM_STALE_EPOCH, "move/target: prepare",
                     "prepared under another manifest or charter");
+  assert(h->state == HANDOFF_PREPARED);
   put_u64be(reply, h->epoch);
   buf_append(reply, h->manifest, SHA256_SIZE);
   put_u64be(reply, h->charter_version);
@@ -326,6 +330,7 @@ struct commit {
 static enum dom_code commit_step(void *arg, struct mover *m, struct store_view *v, struct store_tx *tx,
                                  struct handoff *h, struct dom_err *err) {
   const struct commit *c = arg;
+  assert(h->state == HANDOFF_ACTIVE && c->st.epoch == h->epoch && c->st.from == h->peer);
   enum dom_code code = subject_arrive(m->o.subjects, v, tx, &c->st, err);
   return code ? code : mover_entry(m, tx, LEDGER_SUBJECT_HOMED, h, c->peer, err);
 }
@@ -351,6 +356,7 @@ enum dom_code target_commit(struct mover *m, struct slice statement, struct slic
   struct handoff h;
   code = find(m, c.st.from, c.st.token, c.st.epoch, EVENT_COMMIT, &h, err);
   if (code || h.state == HANDOFF_ACTIVE) return code;
+  assert(h.state == HANDOFF_PREPARED); /* the table lets nothing else take a commit */
   if (memcmp(h.manifest, c.st.manifest, SHA256_SIZE) != 0)
     return dom_fail(err, DOM_STALE_EPOCH, "move/target: commit", "for another manifest than was prepared");
   code = mover_advance(m, &h, EVENT_COMMIT, commit_step, &c, err);
@@ -380,6 +386,7 @@ static enum dom_code commit_message(struct mover *m, uint16_t from, struct slice
 enum dom_code target_ask(struct mover *m, const struct handoff *h, struct dom_err *err) {
   BUF_AUTO body = BUF_INIT;
   BUF_AUTO reply = BUF_INIT;
+  assert(h->state == HANDOFF_STAGING || h->state == HANDOFF_PREPARED);
   buf_append(&body, h->token, TOKEN_SIZE);
   put_u64be(&body, h->epoch);
   enum dom_code code = buf_check(&body, err);

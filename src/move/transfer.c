@@ -120,6 +120,7 @@ static void release(struct mover *m, struct transfer *x, bool drop) {
 
 static enum dom_code write_chunk(struct transfer *x, uint64_t offset, bool last, struct slice bytes,
                                  struct dom_err *err) {
+  assert(x->busy && (x->body != NULL) != x->sealed);
   if (x->sealed) return DOM_OK; /* sealed before: the message came twice */
   if (offset + bytes.len <= x->received && !(last && offset + bytes.len == x->received)) return DOM_OK;
   if (offset != x->received)

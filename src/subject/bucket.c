@@ -135,6 +135,7 @@ enum dom_code subject_bucket_check(struct store_view *v, const struct subject_bu
   if (code == DOM_NOT_FOUND) return dom_fail(err, code, "subject/bucket: check", "the bucket is gone");
   if (code) return dom_fail(err, code, "subject/bucket: check", "cannot be read");
   code = bucket_decode(buf_slice(&value), &now, err);
+  assert(code || memcmp(now.id, seen->id, sizeof now.id) == 0);
   if (code || now.state == BUCKET_ACTIVE) return code;
   return dom_fail(err, DOM_BUSY, "subject/bucket: check", "the bucket is being deleted; try again");
 }
@@ -142,6 +143,7 @@ enum dom_code subject_bucket_check(struct store_view *v, const struct subject_bu
 enum dom_code subject_bucket_create(struct subjects *s, const struct subject_bucket *want,
                                     struct subject_bucket *out, struct dom_err *err) {
   struct subject_layout layout;
+  assert(want->name[0] && want->owner[0] && want->region != 0);
   enum dom_code code = subject_layout_parse(slice_str(want->layout_text), &layout, err);
   if (code) return code;
   struct subject_bucket k = *want;

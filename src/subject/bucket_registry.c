@@ -97,6 +97,7 @@ static enum dom_code state_step(void *arg, struct subjects *s, struct store_view
 
 static enum dom_code set_state(struct subjects *s, struct subject_bucket *k, enum subject_bucket_state state,
                                struct dom_err *err) {
+  assert(k->state != state && k->version < UINT64_MAX);
   k->state = state;
   k->version++;
   return subject_change(s, state_step, k, err);
@@ -118,6 +119,8 @@ static enum dom_code delete_bucket(struct subjects *s, struct slice name, struct
   enum dom_code code = store_view_open(s->o.store, &v, err);
   if (!code) code = registry_get(v, name, &k, err);
   if (code) return code;
+  store_view_close(v); /* what follows waits for other regions */
+  v = NULL;
   if (k.state == BUCKET_DELETING)
     return dom_fail(err, DOM_BUSY, "subject/registry: delete",
                     "the bucket is being deleted already; try again");
@@ -127,6 +130,7 @@ static enum dom_code delete_bucket(struct subjects *s, struct slice name, struct
   code = tell_all(s, "bucket/set", &k, err);
   if (!code) code = all_empty(s, &k, &empty, err);
   if (code || !empty) {
+    assert(k.state == BUCKET_DELETING);
     enum dom_code rolled = set_state(s, &k, BUCKET_ACTIVE, err);
     if (!rolled) tell_all(s, "bucket/set", &k, NULL); /* who misses it asks when it is next used */
     return code ? code : dom_fail(err, DOM_BUSY, "subject/registry: delete", "the bucket is not empty");
@@ -167,7 +171,10 @@ static enum dom_code create_bucket(struct subjects *s, struct slice body, struct
                                    struct dom_err *err) {
   struct subject_bucket k;
   enum dom_code code = bucket_decode(body, &k, err);
-  if (!code) code = subject_change(s, create_step, &k, err);
+  if (code) return code;
+  if (!k.name[0] || !k.owner[0] || k.state != BUCKET_ACTIVE || k.version != 1)
+    return dom_fail(err, DOM_INVALID, "subject/registry: create", "not a new bucket");
+  code = subject_change(s, create_step, &k, err);
   if (code) return code;
   tell_all(s, "bucket/set", &k, NULL); /* creation does not wait: a region that does not know it asks */
   bucket_encode(reply, &k);
@@ -224,6 +231,8 @@ static enum dom_code roll_back_one(struct subjects *s, bool *out_found, struct d
     code = store_row_scan(v, STORE_TABLE_REGISTRY, SLICE_LIT(""), SLICE_LIT(""), find_stuck, &u, err);
   *out_found = !code && u.found;
   if (!*out_found) return code;
+  store_view_close(v); /* what follows waits for other regions */
+  v = NULL;
   struct subject_bucket k;
   subject_bucket_copy(&k, &u.bucket);
   code = set_state(s, &k, BUCKET_ACTIVE, err);

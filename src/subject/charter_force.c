@@ -98,6 +98,7 @@ static enum dom_code put_step(void *arg, struct subjects *s, struct store_view *
   if (!code && !u->force) code = check_homes(s, v, u->next, err);
   if (code) return code;
   uint8_t key[8];
+  assert(charter_version(u->next) > 0);
   store_u64be(key, charter_version(u->next));
   BUF_AUTO value = BUF_INIT;
   put_bytes32be(&value, u->yaml);
@@ -123,6 +124,7 @@ static enum dom_code put_checked(struct subjects *s, struct new_charter *u, stru
   if (code) return code;
   pthread_mutex_lock(&s->charter_lock);
   struct charter *old = s->charter;
+  assert(!old || charter_version(u->next) > charter_version(old)); /* never back to an older one */
   s->charter = charter_hold(u->next);
   pthread_mutex_unlock(&s->charter_lock);
   charter_release(old);
@@ -167,6 +169,7 @@ enum dom_code subject_permit(struct subjects *s, const struct subject_intent *in
     return DOM_REFUSED;
   }
   const struct subject_who *who = intent->who;
+  assert(intent->place_region != 0 && who->where != SUBJECT_UNREGISTERED);
   struct charter_intent ask = {.action = intent->action,
                                .token = who->token,
                                .country = {who->country[0], who->country[1], 0},

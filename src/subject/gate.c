@@ -95,6 +95,7 @@ static struct timespec deadline_after(uint32_t ms) {
     t.tv_sec++;
     t.tv_nsec -= 1000000000;
   }
+  assert(t.tv_nsec >= 0 && t.tv_nsec < 1000000000);
   return t;
 }
 
@@ -112,6 +113,7 @@ enum subject_gate subject_gate_enter(struct subjects *s, const uint8_t token[TOK
     e->waiting--;
     result = rc == ETIMEDOUT && e->closed ? SUBJECT_GATE_TIMEOUT : SUBJECT_GATE_WAITED;
   }
+  assert(!e || result == SUBJECT_GATE_TIMEOUT || !e->closed);
   if (e && result != SUBJECT_GATE_TIMEOUT)
     e->inside++;
   else

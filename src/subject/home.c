@@ -65,7 +65,7 @@ bool home_answer_get(struct slice bytes, struct home_answer *out) {
   a.home = get_u16be(&r);
   a.epoch = get_u64be(&r);
   get_copy(&r, a.country, 2);
-  if (!reader_end(&r)) return false;
+  if (!reader_end(&r) || (a.found && (a.home == 0 || a.epoch == 0))) return false;
   *out = a;
   return true;
 }
@@ -88,6 +88,7 @@ void bucket_pseudo_token(const struct subjects *s, const uint8_t id[STORE_BUCKET
 }
 
 static void who_here(const struct store_subject *row, struct subject_who *out) {
+  assert(row->state != SUBJECT_MOVED && row->epoch > 0);
   out->where = SUBJECT_HERE;
   out->home = row->home;
   out->epoch = row->epoch;
@@ -96,6 +97,7 @@ static void who_here(const struct store_subject *row, struct subject_who *out) {
 }
 
 static void who_elsewhere(const struct home_answer *a, struct subject_who *out) {
+  assert(a->home != 0 && a->epoch > 0);
   out->where = SUBJECT_ELSEWHERE;
   out->home = a->home;
   out->epoch = a->epoch;
@@ -119,6 +121,7 @@ static enum dom_code who_statement(struct store_view *v, struct subject_who *out
 static enum dom_code who_left(struct subjects *s, struct store_view *v, const struct store_subject *row,
                               struct subject_who *out, struct dom_err *err) {
   struct home_answer a = {.found = true, .home = row->home, .epoch = row->epoch};
+  assert(row->state == SUBJECT_MOVED && row->home != s->o.region);
   memcpy(a.country, row->country, 2);
   struct home_answer later;
   bool has_later =
@@ -244,7 +247,7 @@ void subject_learn(struct subjects *s, const uint8_t token[TOKEN_SIZE], uint16_t
                    const char country[2]) {
   struct home_answer a = {.found = true, .home = home, .epoch = epoch};
   memcpy(a.country, country, 2);
-  home_cache_put(s->cache, token, &a);
+  if (home != 0 && epoch != 0) home_cache_put(s->cache, token, &a); /* a peer said so: it may be nonsense */
 }
 
 enum dom_code subject_ask_again(struct subjects *s, const uint8_t token[TOKEN_SIZE], uint16_t *home,

@@ -13,6 +13,7 @@ static enum dom_code adopt_step(void *arg, struct subjects *s, struct store_view
                                 struct dom_err *err) {
   const struct adopt *a = arg;
   struct store_subject row;
+  assert(a->answer->home == s->o.region); /* a row here says that nobody else serves */
   enum dom_code code = store_subject_get(v, a->token, &row, NULL);
   if (code == DOM_OK && row.epoch >= a->answer->epoch) return DOM_EXISTS;
   if (code && code != DOM_NOT_FOUND)
@@ -84,6 +85,7 @@ static enum dom_code home_for(struct subjects *s, const char country[2], uint16_
 
 static void who_from(const uint8_t token[TOKEN_SIZE], const struct home_answer *a, const struct subjects *s,
                      struct subject_who *out) {
+  assert(a->home != 0);
   *out = (struct subject_who){.where = a->home == s->o.region ? SUBJECT_HERE : SUBJECT_ELSEWHERE,
                               .home = a->home,
                               .epoch = a->epoch,
@@ -194,6 +196,7 @@ static enum dom_code country_step(void *arg, struct subjects *s, struct store_vi
   if (row.state != SUBJECT_HOME)
     return dom_fail(err, DOM_BUSY, "subject/country: set",
                     "the subject is being moved; try again afterwards");
+  assert(row.handoff_epoch == 0 && row.home == s->o.region);
   if (memcmp(row.country, u->country, 2) == 0) return DOM_EXISTS;
   memcpy(row.country, u->country, 2);
   code = store_tx_subject_put(tx, &row, err);

@@ -61,6 +61,7 @@ static enum dom_code create_step(void *arg, struct subjects *s, struct store_vie
                                  struct dom_err *err) {
   struct ask *a = arg;
   (void)s;
+  assert(a->from != 0);
   enum dom_code code = table_get(v, a->token, &a->answer, err);
   if (code) return code;
   if (a->answer.found) return DOM_EXISTS;
@@ -81,6 +82,7 @@ static enum dom_code moved_step(void *arg, struct subjects *s, struct store_view
   if (st->epoch <= a->answer.epoch) return DOM_EXISTS;
   if (a->answer.home != st->from)
     return dom_fail(err, DOM_DENIED, "subject/registrar: moved", "not signed by the home on record");
+  assert(st->to != st->from && st->epoch > a->answer.epoch); /* a home changes forward only */
   a->answer.home = st->to;
   a->answer.epoch = st->epoch;
   return table_put(tx, st->token, &a->answer, err);

@@ -101,6 +101,7 @@ enum dom_code subject_arrive(struct subjects *s, struct store_view *v, struct st
   if (code == DOM_OK && row.epoch >= st->epoch)
     return dom_fail(err, DOM_STALE_EPOCH, "subject/statement: arrive", "a later epoch is known here");
   uint64_t allotted = row.epoch_allotted > st->epoch ? row.epoch_allotted : st->epoch;
+  assert(st->epoch > row.epoch); /* what a late request still knows can only be older */
   row = (struct store_subject){.state = SUBJECT_HOME,
                                .epoch = st->epoch,
                                .epoch_allotted = allotted,

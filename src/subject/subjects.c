@@ -25,6 +25,7 @@ enum dom_code subject_tx_entry(struct subjects *s, struct store_tx *tx, struct l
                                uint64_t epoch, const uint8_t *peer_log_id, uint64_t peer_index,
                                struct dom_err *err) {
   struct charter *c = subject_charter(s);
+  assert(tx && payload->type != 0);
   payload->time_ms = clock_wall_ms(s->o.clock);
   if (payload->charter == 0 && c) payload->charter = charter_version(c);
   charter_release(c);
