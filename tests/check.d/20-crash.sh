@@ -1,6 +1,9 @@
 # Power cuts on simulated disks, planted bugs, and kill -9 of real processes.
 layer_begin "crash and power"
 tally crash build --suite crash
+seeds=200
+[ $level = long ] && seeds=5000
+step "domicile-sim, $seeds seeds" build/domicile-sim --seeds $seeds
 rounds=20
 [ $level = long ] && rounds=200
 step "$rounds rounds of kills under 16 writers" python3 -B tests/crash/kill_rounds.py --build build --rounds $rounds

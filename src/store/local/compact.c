@@ -123,6 +123,7 @@ static enum dom_code segment_release(struct store *s, struct note *n, uint32_t s
 static enum dom_code emptied_release(struct store *s, const struct survey *v, bool all, bool *did,
                                      struct dom_err *err) {
   uint64_t horizon = 0;
+  uint64_t least = read_mark_least_view(s); /* later views see nothing that was emptied by now */
   uint32_t waiting = 0;
   for (uint32_t i = 0; i < v->count; i++) {
     struct note *n = NULL;
@@ -135,7 +136,7 @@ static enum dom_code emptied_release(struct store *s, const struct survey *v, bo
   if (code == DOM_OK) code = upkeep_horizon(s, &horizon, err);
   for (uint32_t i = 0; i < v->count && code == DOM_OK; i++) {
     struct note *n = &s->compact->notes[v->all[i].info.segment - 1];
-    if (!n->emptied || n->bad || n->upto_lsn > horizon) continue;
+    if (!n->emptied || n->bad || n->upto_lsn > horizon || n->upto_lsn > least) continue;
     assert(n->last_lsn <= n->upto_lsn);
     code = segment_release(s, n, v->all[i].info.segment, did, err);
   }
@@ -239,7 +240,8 @@ static enum dom_code segment_empty(struct store *s, const struct seen *victim, s
   bool again = true;
   scan->look = false;
   for (uint32_t i = 0; i < COMPACT_PASSES && code == DOM_OK && again; i++) {
-    scan->tx_items_max = COMPACT_TX_ITEMS >> (2 * i) ? COMPACT_TX_ITEMS >> (2 * i) : 1;
+    uint32_t fewer = (uint32_t)COMPACT_TX_ITEMS >> (2 * i);
+    scan->tx_items_max = fewer ? fewer : 1;
     code = round_run(s, victim, scan, &again, err);
   }
   if (code == DOM_OK && !again) code = emptied_check(s, victim, scan, err);
