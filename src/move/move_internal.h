@@ -24,8 +24,9 @@ enum {
   MOVE_RETRIES_MAX = 64,           /* guards of one commit */
   MOVE_PARALLEL_DEFAULT = 4,       /* subjects at once: hides a round trip without starving clients */
   MOVE_PARALLEL_MAX = 64,
-  MOVE_LEDGER_WAIT_MS = 1000, /* for the other side's entry index; without it the entry names no peer */
-  MOVE_SETS = 256             /* buckets of the two in-memory sets below */
+  MOVE_LEDGER_WAIT_MS = 100, /* for an entry index: part of it falls within the fence, so it must be short;
+                                without it the next entry names no peer */
+  MOVE_SETS = 256            /* buckets of the two in-memory sets below */
 };
 
 /* A small set of tokens, for "somebody works on this subject". */
