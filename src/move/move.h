@@ -36,23 +36,38 @@ struct mover_options {
   void (*fault_point)(void *arg, const char *step);
   void *fault_arg;
 };
+/* Jobs that were running go on at once, in threads of their own. *out is released with mover_close.
+ * Returns: DOM_NO_MEMORY; DOM_CORRUPT a job's row does not decode; what the store's reads return. */
 enum dom_code mover_open(const struct mover_options *o, struct mover **out, struct dom_err *err);
-/* Stops jobs at their next safe point (they resume at the next open) and closes. */
+/* Stops jobs at their next safe point (they resume at the next open), waits for their threads and closes. No
+ * other call may be in progress: whoever feeds messages in is stopped first. NULL is allowed. */
 void mover_close(struct mover *m);
 
-/* Handles "move/…" messages from an authenticated region; net_handler's contract. */
+/* Handles "move/…" messages from an authenticated region; net_handler's contract.
+ *   from   the region that signed the message, never this one
+ * Durable: a begin, prepare, commit or abort that is answered DOM_OK.
+ * Returns: DOM_INVALID does not decode; DOM_NOT_FOUND another path; DOM_DENIED a statement not signed by its
+ * source, or brought by somebody else; DOM_STALE_EPOCH for no handoff, state or charter that stands here;
+ * DOM_REFUSED by this region's charter; DOM_CORRUPT what came or was stored is not what was announced;
+ * DOM_BUSY a copy from another region is prepared; DOM_UNAVAILABLE the registrar does not answer (commit);
+ * what the store returns. */
 enum dom_code mover_message(struct mover *m, uint16_t from, const char *path, struct slice body,
                             struct buf *reply, struct dom_err *err);
 
 /* A gateway handed over a source's signed statement with a forwarded request: takes it as the commit
- * message if this region is its target and has PREPARED it. DOM_OK also when nothing was to do. */
+ * message if this region is its target and has PREPARED it. The registrar is told, if it answers.
+ * Durable: at DOM_OK the subject is served here.
+ * Returns: DOM_OK also when it was served already; DOM_DENIED, DOM_STALE_EPOCH as for messages. */
 enum dom_code mover_take_statement(struct mover *m, struct slice statement, struct dom_err *err);
 
 /* Moves one subject now, in the caller's thread, resuming what a crash left. Ends COMMITTED and confirmed,
- * with the source's key dropped and its rows erased; or not moved at all. Returns: DOM_REFUSED by a charter
- * (class and clause in err); DOM_UNAVAILABLE the target does not answer (aborted if not committed, else
- * finished later by itself); DOM_ELSEWHERE not at home here; DOM_BUSY a handoff of it is under way;
- * DOM_NOT_FOUND. */
+ * with the source's key dropped and its rows erased; or not moved at all.
+ * Durable: each state before the next begins; at DOM_OK all of it.
+ * Returns: DOM_REFUSED by a charter, here or there (class and clause in err); DOM_UNAVAILABLE, DOM_TIMEOUT
+ * the target does not answer (aborted if not committed, else finished later by upkeep); DOM_STALE_EPOCH the
+ * charters of the two regions differ, or changed meanwhile (aborted); DOM_CORRUPT the copy is not what was
+ * sent (aborted); DOM_ELSEWHERE not at home here; DOM_INVALID at home there already; DOM_BUSY another thread
+ * moves it; DOM_NOT_FOUND unknown here; DOM_CANCELLED the mover stops (aborted); what the store returns. */
 enum dom_code mover_move_subject(struct mover *m, const uint8_t token[TOKEN_SIZE], uint16_t to,
                                  struct dom_err *err);
 
@@ -82,32 +97,44 @@ struct move_job_status {
   uint64_t rate_now;                   /* bytes a second over the last seconds */
   char last_failure[DOM_ERR_TEXT_MAX]; /* reason only; tokens, no ids */
 };
-/* What the spec would move: counts only, nothing changes. refusals: subjects that the charter would not let
- * go, with the first clause in err_text. */
+/* What the spec would move: subjects and bytes, nothing changes. Walks the index rows of all it selects.
+ * Returns: DOM_INVALID a spec that makes no sense, DOM_REFUSED a share that the charter forbids (clause in
+ * err); what the store's reads return. */
 enum dom_code mover_job_plan(struct mover *m, const struct move_spec *spec, struct move_job_status *out,
                              struct dom_err *err);
-/* Starts a durable job, or attaches: the same selection answers the running job. DOM_REFUSED / DOM_INVALID.
- */
+/* Starts a durable job, or attaches: the same selection answers the running job. A job ends when nobody it
+ * selects is left, or after some rounds over those that fail; with targets that have yet to confirm it waits
+ * a minute. Then keys are rotated and names purged. Counters in *out are for people.
+ * Durable: at DOM_OK, the job; a restart goes on with it.
+ * Returns: as mover_job_plan; DOM_BUSY too many jobs are running; what a commit returns. */
 enum dom_code mover_job_start(struct mover *m, const struct move_spec *spec, struct move_job_status *out,
                               struct dom_err *err);
+/* How far a job is, or how it ended. DOM_NOT_FOUND. */
 enum dom_code mover_job_status(struct mover *m, uint64_t id, struct move_job_status *out,
                                struct dom_err *err);
+/* Every job ever started, oldest first, as its row says: counters may lag. fn returns false to stop. */
 typedef bool (*move_job_fn)(void *arg, const struct move_job_status *job);
 enum dom_code mover_job_each(struct mover *m, move_job_fn fn, void *arg, struct dom_err *err);
+/* Takes no further subject and gives up the copies under way; who has left has left. Durable: at DOM_OK a
+ * restart does not go on with it. DOM_NOT_FOUND no such job is running. */
 enum dom_code mover_job_cancel(struct mover *m, uint64_t id, struct dom_err *err);
 
 /* ---- erasure --------------------------------------------------------------------------------- */
 
 /* KEK rotation with its ledger entries (KEY_ROTATED, KEK_DESTROYED), and ERASED for every (token, epoch)
- * whose key was dropped under an older KEK. *out_erased: how many. Resumable: call again. */
+ * whose key was dropped under an older KEK. *out_erased (may be NULL): how many. Resumable: call again.
+ * Threads: one rotation or purge at a time, others wait. Durable: at return.
+ * Returns: what vault_rotate and a commit return; DOM_CANCELLED the mover stops. */
 enum dom_code mover_rotate_kek(struct mover *m, store_progress_fn progress, void *arg, uint64_t *out_erased,
                                struct dom_err *err);
 /* Rotation as above, then the names purge with its ledger entry for everything that was ERASED before it
  * began. Resumable: call again. Returns: as mover_rotate_kek and store_names_purge. */
 enum dom_code mover_purge_names(struct mover *m, struct dom_err *err);
 
-/* What a timer calls: deliver commits, ask about staged epochs, go on erasing, run inline jobs. One bounded
- * round; *out_did tells whether there was work. */
+/* What a timer calls: give up what no thread copies any more, deliver commits, ask about staged epochs, go on
+ * erasing, run inline jobs. One round over all open handoffs, in which a peer that does not answer is asked
+ * once. *out_did tells whether anything came on.
+ * Threads: one at a time. Returns: the first failure; the others were tried all the same. */
 enum dom_code mover_upkeep(struct mover *m, bool *out_did, struct dom_err *err);
 
 #endif

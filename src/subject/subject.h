@@ -73,11 +73,14 @@ void subjects_close(struct subjects *s);
 
 /* Checks signature, that it follows the one in force, that this region is in it under its number and
  * key, and (unless forced) that it leaves no live subject homeless without a leave date; makes it
- * durable with its ledger entry and puts it in force. Returns DOM_OK also when exactly this charter is in
- * force already; DOM_DENIED bad signature; DOM_INVALID with file:line:column; DOM_REFUSED with why. */
+ * durable with its ledger entry and puts it in force. One change at a time; others wait.
+ * Durable: before it is in force.
+ * Returns: DOM_OK also when exactly this charter is in force already; DOM_DENIED bad signature; DOM_INVALID
+ * with file:line:column; DOM_REFUSED with why; what a commit returns (the old one stays in force). */
 enum dom_code subject_charter_put(struct subjects *s, struct slice yaml, struct slice signature, bool force,
                                   struct dom_err *err);
-/* The charter in force, or NULL; release with charter_release. */
+/* The charter in force, or NULL; release with charter_release. It stays valid when another comes into force
+ * meanwhile: whoever decides by it decides by one charter. */
 struct charter *subject_charter(struct subjects *s);
 /* Text and version of the one in force. DOM_NOT_FOUND. */
 enum dom_code subject_charter_text(struct subjects *s, struct buf *out, uint64_t *out_version,
@@ -102,8 +105,9 @@ struct subject_bucket {
 /* A copied struct's layout slices must be re-pointed: use this. */
 void subject_bucket_copy(struct subject_bucket *to, const struct subject_bucket *from);
 
-/* The bucket by name: from the view, else from the registrar (and then kept here). DOM_NOT_FOUND;
- * DOM_UNAVAILABLE when the registrar is needed and cannot be reached. A DELETING bucket is DOM_BUSY. */
+/* The bucket by name: from the view, else from the registrar (and then kept here).
+ * Returns: DOM_RETRY it was fetched just now: open a new view and ask again; DOM_NOT_FOUND; DOM_BUSY it is
+ * being deleted; DOM_UNAVAILABLE, DOM_TIMEOUT the registrar is needed and does not answer. */
 enum dom_code subject_bucket_get(struct subjects *s, struct store_view *v, struct slice name,
                                  struct subject_bucket *out, struct dom_err *err);
 /* Whether the view still shows a bucket that was looked up earlier, as one that may be written to: a
@@ -111,14 +115,19 @@ enum dom_code subject_bucket_get(struct subjects *s, struct store_view *v, struc
  * DOM_NOT_FOUND when it is gone, DOM_BUSY while it is being deleted. */
 enum dom_code subject_bucket_check(struct store_view *v, const struct subject_bucket *seen,
                                    struct dom_err *err);
-/* Creates at the registrar, then everywhere. `want`: name, owner, layout_text, region,
- * keep_unmatched. DOM_EXISTS with *out the one there (its owner may be the same). DOM_INVALID. */
+/* Creates at the registrar, then everywhere. `want`: name, owner, layout_text, region, keep_unmatched.
+ * Durable: at the registrar and here; a region that missed it asks when the bucket is first used.
+ * Returns: DOM_EXISTS with *out the one there (its owner may be the same); DOM_INVALID, DOM_TOO_LARGE the
+ * layout; DOM_UNAVAILABLE, DOM_TIMEOUT the registrar does not answer. */
 enum dom_code subject_bucket_create(struct subjects *s, const struct subject_bucket *want,
                                     struct subject_bucket *out, struct dom_err *err);
-/* DELETING everywhere, every region reports empty, then gone; else rolled back: DOM_BUSY not empty;
- * DOM_UNAVAILABLE names the regions that did not answer. */
+/* DELETING everywhere, every region reports empty, then gone; else rolled back.
+ * Durable: at DOM_OK the name is free. A crash in between is rolled back by subject_upkeep.
+ * Returns: DOM_BUSY not empty, or being deleted by somebody else; DOM_NOT_FOUND; DOM_UNAVAILABLE names a
+ * region that did not answer. */
 enum dom_code subject_bucket_delete(struct subjects *s, struct slice name, struct dom_err *err);
-/* Buckets of an owner in name order (asks the registrar). fn returns false to stop. */
+/* Buckets of an owner in name order (asks the registrar). fn returns false to stop. Returns: DOM_UNAVAILABLE,
+ * DOM_TIMEOUT the registrar does not answer; DOM_CORRUPT its answer does not decode. */
 typedef bool (*subject_bucket_fn)(void *arg, const struct subject_bucket *b);
 enum dom_code subject_bucket_each(struct subjects *s, struct slice owner, subject_bucket_fn fn, void *arg,
                                   struct dom_err *err);
@@ -152,12 +161,15 @@ enum dom_code subject_resolve(struct subjects *s, struct store_view *v, const st
 /* The token that subject_resolve would look up, without looking anything up. DOM_INVALID as there. */
 enum dom_code subject_token_of(const struct subjects *s, const struct subject_bucket *b, struct slice key,
                                uint8_t out[TOKEN_SIZE], struct dom_err *err);
-/* The same for a token. where is UNREGISTERED when nobody knows it. */
+/* The same for a token. where is UNREGISTERED when nobody knows it. Returns: DOM_UNAVAILABLE, DOM_TIMEOUT
+ * unknown here and the registrar does not answer, or names this region under an epoch it has not seen;
+ * DOM_RETRY; DOM_CORRUPT. */
 enum dom_code subject_resolve_token(struct subjects *s, struct store_view *v, const uint8_t token[TOKEN_SIZE],
                                     struct subject_who *out, struct dom_err *err);
+/* tenant ≤ SUBJECT_ACCOUNT_MAX, id ≤ SUBJECT_ID_MAX bytes. */
 void subject_token(const struct subjects *s, struct slice tenant, struct slice id, uint8_t out[TOKEN_SIZE]);
-/* Takes note that `home` answered "not here, but there": only statements signed by the region they
- * name as source count. */
+/* Takes note that a region answered "not here, but there". A hint about where to ask next, never a reason to
+ * serve: only rows and signed statements are that. Older than what is known, it is passed over. */
 void subject_learn(struct subjects *s, const uint8_t token[TOKEN_SIZE], uint16_t home, uint64_t epoch,
                    const char country[2]);
 /* The home that is known does not answer: asks the registrar anew, and learns. DOM_OK: it names another
@@ -166,21 +178,30 @@ void subject_learn(struct subjects *s, const uint8_t token[TOKEN_SIZE], uint16_t
 enum dom_code subject_ask_again(struct subjects *s, const uint8_t token[TOKEN_SIZE], uint16_t *home,
                                 uint64_t *epoch, struct dom_err *err);
 
-/* Registers the person with a country at the charter's home for it. HERE: durable at return, with its
- * ledger entry. Home elsewhere: DOM_ELSEWHERE and *out names it (forward to there).
- * DOM_EXISTS: registered already with another country (409); the same country is DOM_OK. DOM_REFUSED. */
+/* Registers the person with a country at the charter's home for it.
+ *   out   filled on DOM_OK and DOM_ELSEWHERE; its epoch is 0 where the home has yet to be asked
+ * Durable: at DOM_OK, with its ledger entry: at the registrar first, then here.
+ * Returns: DOM_ELSEWHERE home is in another region (forward to there); DOM_EXISTS registered already with
+ * another country (409), the same country is DOM_OK; DOM_INVALID id or country; DOM_REFUSED the charter has
+ * no home for that country; DOM_UNAVAILABLE, DOM_TIMEOUT the registrar does not answer. */
 enum dom_code subject_register(struct subjects *s, struct slice tenant, struct slice id,
                                const char country[2], struct subject_who *out, struct dom_err *err);
-/* The same wherever home is: asks that region. */
+/* The same wherever home is: asks that region. DOM_STALE_EPOCH the two regions' charters differ. */
 enum dom_code subject_register_anywhere(struct subjects *s, struct slice tenant, struct slice id,
                                         const char country[2], struct subject_who *out, struct dom_err *err);
-/* Changes the country at the home region (here or there) and at the registrar. */
+/* Changes the country at the home region (here or there) and at the registrar.
+ * Durable: at DOM_OK. After a failure at the registrar the home has it already: call again.
+ * Returns: DOM_INVALID no such country; DOM_NOT_FOUND not registered; DOM_REFUSED the charter forbids that
+ * home for that country: move first; DOM_BUSY it is being moved; DOM_ELSEWHERE it left meanwhile;
+ * DOM_UNAVAILABLE, DOM_TIMEOUT. */
 enum dom_code subject_set_country(struct subjects *s, const uint8_t token[TOKEN_SIZE], const char country[2],
                                   struct dom_err *err);
 
 /* Asks the charter. `gateway`: region number that handles the client's request. `place_region`: where
  * the bytes lie or will lie. `classes`: inherited ones, comma-separated; key: for its own class
- * (empty: none). *refusal is filled on DOM_REFUSED. */
+ * (empty: none). The permit lives in `storage`, and is good for this subject, action and region only.
+ * Returns: DOM_REFUSED with *refusal; DOM_INVALID an intent that makes no sense, with why in *refusal: the
+ * caller's mistake, never the client's. */
 struct subject_intent {
   enum permit_action action;
   const struct subject_who *who;
@@ -217,7 +238,8 @@ enum dom_code subject_statement_check(struct subjects *s, struct slice bytes, st
  */
 bool subject_statement_peek(const struct subjects *s, struct slice bytes, struct subject_statement *out);
 /* In the commit that moves a subject away: the tombstone and the statement, kept for whoever asks.
- * `row` is the subject's row as it will be (state MOVED). */
+ * `row` is the subject's row as it will be (state MOVED). Returns: as store_tx_subject_put and
+ * store_tx_row_put. */
 enum dom_code subject_leave(struct store_tx *tx, const struct store_subject *row, struct slice statement,
                             struct dom_err *err);
 /* Appends the statement that such a commit kept for the token. DOM_NOT_FOUND. */
@@ -228,19 +250,23 @@ enum dom_code subject_statement_kept(struct store_view *v, const uint8_t token[T
  * is active under exactly this epoch. */
 enum dom_code subject_arrive(struct subjects *s, struct store_view *v, struct store_tx *tx,
                              const struct subject_statement *st, struct dom_err *err);
-/* The new home tells the registrar. Idempotent. */
+/* The new home tells the registrar. Idempotent; a statement older than what the registrar has is DOM_OK.
+ * Returns: DOM_DENIED not signed by the home on record; DOM_NOT_FOUND no such token; DOM_UNAVAILABLE,
+ * DOM_TIMEOUT. */
 enum dom_code subject_report_moved(struct subjects *s, struct slice statement, struct dom_err *err);
 
 /* ---- gate -------------------------------------------------------------------------------------------- */
 
 enum subject_gate { SUBJECT_GATE_OPEN, SUBJECT_GATE_WAITED, SUBJECT_GATE_TIMEOUT };
 /* A writer of the subject comes in before its body is read; waits (up to hold_ms) while the gate is
- * closed. OPEN and WAITED must be followed by leave; TIMEOUT must not. */
+ * closed. OPEN and WAITED must be followed by leave; TIMEOUT (also without memory) must not. A writer enters
+ * one gate at a time. Correctness does not rest on gates but on the guards of commits. */
 enum subject_gate subject_gate_enter(struct subjects *s, const uint8_t token[TOKEN_SIZE], uint32_t hold_ms);
 void subject_gate_leave(struct subjects *s, const uint8_t token[TOKEN_SIZE]);
 /* The mover closes the gate: new writers wait. Then waits up to drain_ms until those inside have left;
  * false: they have not (the gate stays closed; open it, or go on and let the guards refuse them). */
 bool subject_gate_close(struct subjects *s, const uint8_t token[TOKEN_SIZE], uint32_t drain_ms);
+/* New writers come in again, and those that wait go on. An open gate stays open. */
 void subject_gate_open(struct subjects *s, const uint8_t token[TOKEN_SIZE]);
 
 /* ---- ledger entries ----------------------------------------------------------------------------------- */
@@ -254,12 +280,14 @@ enum dom_code subject_tx_entry(struct subjects *s, struct store_tx *tx, struct l
 /* ---- messages -------------------------------------------------------------------------------------------
  */
 
-/* Handles "subject/…", "bucket/…" and "registrar/…" messages from an authenticated region; net_handler's
- * contract. DOM_NOT_FOUND for another path. */
+/* Handles "subject/…", "bucket/…", "registry/…" and "registrar/…" messages from an authenticated region;
+ * net_handler's contract. Returns: DOM_NOT_FOUND for another path; DOM_INVALID, DOM_CORRUPT does not decode;
+ * DOM_DENIED the sender, or this region, is not who may say or answer that; what the asked function returns.
+ */
 enum dom_code subject_message(struct subjects *s, uint16_t from, const char *path, struct slice body,
                               struct buf *reply, struct dom_err *err);
-/* To be called now and then: rolls back what a crash of the registrar left half done. Codes as the store's.
- */
+/* To be called now and then: rolls back deletions of buckets that a crash of the registrar left half done.
+ * Scans the registrar's buckets; does nothing elsewhere. Codes as the store's. */
 enum dom_code subject_upkeep(struct subjects *s, struct dom_err *err);
 
 #endif
