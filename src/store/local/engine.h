@@ -15,15 +15,18 @@ enum {
   VIEW_MEMORY_MAX = 64 << 20          /* what one view may hand out: uploads' metadata */
 };
 
-/* Somebody reads the state of an LSN: bodies removed after it stay until the mark is gone. */
+/* Somebody reads the state of an LSN: bodies removed after it stay until the mark is gone, and where the mark is
+ * a view's, so do the segments whose records its rows name. */
 struct read_mark {
   uint64_t lsn;
+  bool is_view; /* set before read_mark_set; a reader of bodies may take hours and holds no segment */
   struct read_mark *next, **at; /* at NULL: not set */
 };
 void read_mark_set(struct store *s, struct read_mark *m, uint64_t lsn);
 void read_mark_clear(struct store *s, struct read_mark *m);
 /* The lowest LSN marked; UINT64_MAX when nobody reads. */
 uint64_t read_mark_least(struct store *s);
+uint64_t read_mark_least_view(struct store *s); /* of views only */
 
 struct store {
   struct store_options o; /* disk, clock, kek borrowed */

@@ -27,13 +27,22 @@ void read_mark_clear(struct store *s, struct read_mark *m) {
   pthread_mutex_unlock(&s->mark_lock);
 }
 
-uint64_t read_mark_least(struct store *s) {
+static uint64_t least_of(struct store *s, bool views_only) {
   assert(s != NULL);
   uint64_t least = UINT64_MAX;
   pthread_mutex_lock(&s->mark_lock);
-  for (const struct read_mark *m = s->marks; m; m = m->next) least = m->lsn < least ? m->lsn : least;
+  for (const struct read_mark *m = s->marks; m; m = m->next)
+    if ((m->is_view || !views_only) && m->lsn < least) least = m->lsn;
   pthread_mutex_unlock(&s->mark_lock);
   return least;
+}
+
+uint64_t read_mark_least(struct store *s) {
+  return least_of(s, false);
+}
+
+uint64_t read_mark_least_view(struct store *s) {
+  return least_of(s, true);
 }
 
 /* ---- views ---- */
@@ -44,6 +53,7 @@ enum dom_code store_view_open(struct store *s, struct store_view **out, struct d
   if (!v) return dom_fail(err, DOM_NO_MEMORY, "store/view: open", "view");
   v->store = s;
   v->lsn = writer_applied(s->writer); /* before the snapshot: it may hold more, never less */
+  v->mark.is_view = true;
   read_mark_set(s, &v->mark, v->lsn);
   enum dom_code code = index_view_init(&v->index, s->index, true, err);
   if (code != DOM_OK) {

@@ -229,10 +229,46 @@ static void pins_hold(void **state) {
   region_done(&r);
 }
 
+/* What a view shows stays readable through it, though it was overwritten and compacted away since. */
+static void views_hold(void **state) {
+  enum { KEYS = 5, VERSIONS = 600 };
+  struct region r;
+  struct dom_err err = {0};
+  struct store_view *v = NULL;
+  struct store_stats stats;
+  (void)state;
+  region_small(&r, 46, true);
+  subject_home(&r, 1, 1);
+  for (uint32_t k = 0; k < KEYS; k++) put_version(&r, k, 0);
+  assert_dom_ok(store_view_open(r.store, &v, &err), err);
+  for (uint32_t i = 1; i < VERSIONS; i++) {
+    for (uint32_t k = 0; k < KEYS; k++) put_version(&r, k, i);
+    if (i % 50 == 0) upkeep_all(&r);
+  }
+  for (uint32_t k = 0; k < KEYS; k++) {
+    struct store_place p = place_of(8, 1, 1, "p/");
+    struct store_found *f = NULL;
+    char name[32], want[64], got[64];
+    size_t len = 0;
+    key_of(k, name);
+    snprintf(want, sizeof want, "content 0 of key %u", k);
+    assert_dom_ok(store_object_get(v, PERMIT_READ, &permit_any, &p, slice_str(name), &f, &err), err);
+    assert_dom_ok(store_found_read(f, 0, got, sizeof got, &len, &err), err);
+    assert_int_equal(len, strlen(want));
+    assert_memory_equal(got, want, len);
+    store_found_free(f);
+  }
+  store_view_close(v);
+  upkeep_all(&r);
+  store_stats(r.store, &stats);
+  assert_true(stats.log_bytes <= 16 * SMALL); /* and goes once nobody looks */
+  region_done(&r);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(stays_small),     cmocka_unit_test(threads_compact), cmocka_unit_test(deletes_hold),
-      cmocka_unit_test(entries_survive), cmocka_unit_test(pins_hold),
+      cmocka_unit_test(entries_survive), cmocka_unit_test(pins_hold),       cmocka_unit_test(views_hold),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
