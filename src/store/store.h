@@ -116,8 +116,12 @@ enum dom_code store_subject_scan(struct store_view *v, const uint8_t *after, sto
 
 /* ---- views -------------------------------------------------------------------------- */
 
+/* A consistent read point. While it is open, index files and removed bodies of its time are kept: not to be
+ * held over a wait for a client or for another region. Release with store_view_close.
+ * Returns: DOM_NO_MEMORY, DOM_IO. */
 enum dom_code store_view_open(struct store *s, struct store_view **out, struct dom_err *err);
-void store_view_close(struct store_view *v); /* NULL is allowed */
+/* Walks over it are closed before; found objects live on. NULL is allowed. */
+void store_view_close(struct store_view *v);
 #define STORE_VIEW_AUTO __attribute__((cleanup(store_view_cleanup))) struct store_view
 static inline void store_view_cleanup(struct store_view **v) { store_view_close(*v); }
 /* Every commit up to this LSN is in the view (later ones may be too; guards stay correct). */
@@ -214,7 +218,9 @@ struct store_listing {
   void (*show)(void *arg, const struct store_object *object, struct slice common_prefix);
   void *arg;
 };
-/* *out_more: something greater was left out. Rows of staged or dead epochs are never shown. */
+/* *out_more: something greater was left out. Rows of staged or dead epochs are never shown. Asks for no
+ * permit: that is what `admit` is for, called before each name goes out.
+ * Returns: DOM_REFUSED after STORE_STOP; DOM_CORRUPT, DOM_IO, DOM_NO_MEMORY. */
 enum dom_code store_list(struct store_view *v, const struct store_listing *listing, bool *out_more,
                          struct dom_err *err);
 /* True in *out when any row at all (live, staged, upload) lies in the bucket under an epoch
@@ -259,22 +265,29 @@ enum dom_code store_upload_scan(struct store_view *v, const uint8_t bucket[STORE
 
 struct store_body;
 /* Begins a body under the subject's (token, epoch) key; its intent is durable first, so that a
- * crash leaves nothing behind for ever. Checks permit for `action` (STORE, COPY or MOVE). */
+ * crash leaves nothing behind for ever. Checks permit for `action` (STORE, COPY or MOVE). *out ends by
+ * store_body_seal_take or store_body_abort_take. Durable: the intent.
+ * Returns: DOM_REFUSED; DOM_NOT_FOUND no key for (token, epoch); DOM_NO_SPACE below the reserve;
+ * DOM_READ_ONLY, DOM_IO, DOM_NO_MEMORY. */
 enum dom_code store_body_create(struct store *s, enum permit_action action, const struct permit *permit,
                                 const uint8_t token[TOKEN_SIZE], uint64_t epoch,
                                 struct store_body **out, struct dom_err *err);
+/* Takes any number of bytes; hashes and seals as it goes. After a failure the body can only be aborted.
+ * Returns: DOM_NO_SPACE, DOM_IO, DOM_NO_MEMORY. */
 enum dom_code store_body_append(struct store_body *b, struct slice plain, struct dom_err *err);
 /* Durable: at return file and name are synced, but nothing refers to it until a commit does.
  * Fills *out and frees b. On failure the body is aborted and b is freed too. */
 enum dom_code store_body_seal_take(struct store_body *b, struct store_body_ref *out, struct dom_err *err);
 /* Forgets it; the file goes. Frees b; NULL is allowed. */
 void store_body_abort_take(struct store_body *b);
-/* A sealed body that no commit will name after all. */
+/* A sealed body that no commit will name after all. After a failed write it is left to the next start, which
+ * knows whether the commit that named it stands. */
 void store_body_discard(struct store *s, const struct store_body_ref *ref);
 
 /* ---- transactions ---------------------------------------------------------------------------- */
 
-/* The tx reads through `v` (borrowed until commit or abort) and is guarded by its LSN. */
+/* The tx reads through `v` (borrowed until commit or abort) and is guarded by its LSN. Nothing is sent to the
+ * writer before the commit. Returns: DOM_NO_MEMORY. */
 enum dom_code store_tx_begin(struct store *s, struct store_view *v, struct store_tx **out, struct dom_err *err);
 void store_tx_abort_take(struct store_tx *tx); /* NULL is allowed */
 #define STORE_TX_AUTO __attribute__((cleanup(store_tx_cleanup))) struct store_tx
@@ -299,9 +312,12 @@ enum dom_code store_tx_put(struct store_tx *tx, const struct permit *permit, con
  * PERMIT_DELETE. Subject checks as for put. */
 enum dom_code store_tx_delete(struct store_tx *tx, const struct permit *permit, const struct store_place *place,
                               struct slice key, struct dom_err *err);
+/* Begins an upload: u's id, key, mtime_ms, meta and classes are kept for the object to come. Needs
+ * PERMIT_STORE. Codes as for put. */
 enum dom_code store_tx_upload_create(struct store_tx *tx, const struct permit *permit, const struct store_place *place,
                                      const struct store_upload *u, struct dom_err *err);
-/* DOM_NOT_FOUND when the upload is not there; replaces a part of the same number. */
+/* Names a sealed body as a part; one of the same number is replaced. Needs PERMIT_STORE.
+ * Returns: DOM_NOT_FOUND when the upload is not there; DOM_INVALID its number; else as for put. */
 enum dom_code store_tx_part(struct store_tx *tx, const struct permit *permit, const struct store_place *place,
                             struct slice key, const uint8_t id[STORE_UPLOAD_ID_SIZE],
                             const struct store_part *part, struct dom_err *err);
@@ -310,11 +326,12 @@ enum dom_code store_tx_part(struct store_tx *tx, const struct permit *permit, co
 enum dom_code store_tx_complete(struct store_tx *tx, const struct permit *permit, const struct store_place *place,
                                 const uint8_t id[STORE_UPLOAD_ID_SIZE], const struct store_object *o,
                                 struct dom_err *err);
-/* Needs PERMIT_DELETE. */
+/* The upload goes with all its parts. Needs PERMIT_DELETE. DOM_NOT_FOUND when it is not there. */
 enum dom_code store_tx_upload_abort(struct store_tx *tx, const struct permit *permit, const struct store_place *place,
                                     struct slice key, const uint8_t id[STORE_UPLOAD_ID_SIZE], struct dom_err *err);
 
-/* State of the region. The row and its guard (it must not have changed since the view). */
+/* State of the region. The row and its guard (it must not have changed since the view). Deleting a row that is
+ * not there is DOM_OK. Returns: DOM_TOO_LARGE key or value; DOM_INVALID the same row twice. */
 enum dom_code store_tx_row_put(struct store_tx *tx, enum store_table table, struct slice key, struct slice value, struct dom_err *err);
 enum dom_code store_tx_row_delete(struct store_tx *tx, enum store_table table, struct slice key, struct dom_err *err);
 /* Asserts the legal changes: epoch_allotted never falls, epoch never falls. The key of
@@ -354,8 +371,9 @@ struct store_walk;
 enum dom_code store_walk_open(struct store_view *v, enum permit_action action, const struct permit *permit,
                               const uint8_t token[TOKEN_SIZE], uint64_t epoch, struct slice cursor,
                               struct store_walk **out, struct dom_err *err);
-/* DOM_NOT_FOUND at the end. *out lives until the next call or close. */
+/* DOM_NOT_FOUND at the end. *out lives until the next call or close. DOM_CORRUPT, DOM_IO. */
 enum dom_code store_walk_next(struct store_walk *w, const struct store_item **out, struct dom_err *err);
+/* Appends the position of the last item given, good for a walk in a later view. It names the key: personal. */
 void store_walk_cursor(const struct store_walk *w, struct buf *out);
 void store_walk_close(struct store_walk *w); /* NULL is allowed */
 /* Counts of one epoch's live objects without decrypting anything. */
@@ -413,7 +431,7 @@ struct store_entry {
 typedef bool (*store_entry_fn)(void *arg, const struct store_entry *e);
 /* Entries with lsn > after, ascending (all of one commit share its lsn and come together). */
 enum dom_code store_outbox_scan(struct store *s, uint64_t after, store_entry_fn fn, void *arg, struct dom_err *err);
-/* Entries about one subject, newest first. */
+/* Entries about one subject, newest first, taken up by the ledger or not. fn returns false to stop. */
 enum dom_code store_entries_of(struct store_view *v, const uint8_t token[TOKEN_SIZE], store_entry_fn fn, void *arg, struct dom_err *err);
 /* The ledger durably holds everything up to `lsn`: segments up to there may be reused. */
 void store_ledger_reached(struct store *s, uint64_t lsn);
