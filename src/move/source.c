@@ -128,6 +128,8 @@ static enum dom_code commit_step(void *arg, struct mover *m, struct store_view *
                     "the subject is not fenced under this epoch");
   if (mover_charter_version(m) != h->charter_version)
     return dom_fail(err, DOM_STALE_EPOCH, "move/source: commit", "the charter changed during the move");
+  code = subject_charter_guard(v, tx, h->charter_version, err);
+  if (code) return code;
   assert(row.epoch == h->epoch_from && row.epoch_allotted >= h->epoch && row.handoff_to == h->peer);
   struct subject_statement st = {.from = m->o.region,
                                  .to = h->peer,

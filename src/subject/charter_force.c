@@ -82,6 +82,28 @@ static enum dom_code check_homes(struct subjects *s, struct store_view *v, const
   return DOM_OK;
 }
 
+/* The version that was put last, as a row of its own: what must not outlive a charter is guarded by it. */
+static const struct slice NEWEST = {(const uint8_t *)"charter", 7};
+
+static enum dom_code newest_put(struct store_tx *tx, uint64_t version, struct dom_err *err) {
+  uint8_t value[8];
+  store_u64be(value, version);
+  return store_tx_row_put(tx, STORE_TABLE_META, NEWEST, slice_of(value, sizeof value), err);
+}
+
+enum dom_code subject_charter_guard(struct store_view *v, struct store_tx *tx, uint64_t version,
+                                    struct dom_err *err) {
+  BUF_AUTO value = BUF_INIT;
+  assert(version > 0);
+  store_tx_guard_row(tx, STORE_TABLE_META, NEWEST);
+  enum dom_code code = store_row_get(v, STORE_TABLE_META, NEWEST, &value, NULL);
+  if (code == DOM_NOT_FOUND) return DOM_OK; /* put before there was such a row: the guard still holds */
+  if (code || value.len != 8)
+    return dom_fail(err, code ? code : DOM_CORRUPT, "subject/charter: guard", "cannot be read");
+  if (load_u64be(value.data) == version) return DOM_OK;
+  return dom_fail(err, DOM_STALE_EPOCH, "subject/charter: guard", "another charter came into force");
+}
+
 struct new_charter {
   struct charter *next;
   struct slice yaml, signature;
@@ -105,6 +127,7 @@ static enum dom_code put_step(void *arg, struct subjects *s, struct store_view *
   put_bytes32be(&value, u->signature);
   code = buf_check(&value, err);
   if (!code) code = store_tx_row_put(tx, STORE_TABLE_CHARTER, slice_of(key, 8), buf_slice(&value), err);
+  if (!code) code = newest_put(tx, charter_version(u->next), err);
   struct ledger_payload payload = {.type = LEDGER_CHARTER, .charter = charter_version(u->next)};
   charter_hash(u->next, payload.digest);
   return code ? code : subject_tx_entry(s, tx, &payload, 0, NULL, 0, err);

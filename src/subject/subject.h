@@ -82,6 +82,11 @@ enum dom_code subject_charter_put(struct subjects *s, struct slice yaml, struct 
 /* The charter in force, or NULL; release with charter_release. It stays valid when another comes into force
  * meanwhile: whoever decides by it decides by one charter. */
 struct charter *subject_charter(struct subjects *s);
+/* For a commit that is right under charter `version` only: a newer one that is durable, in force already or
+ * about to be, makes it fail. Returns: DOM_STALE_EPOCH the view shows another; DOM_CORRUPT; and the commit
+ * says DOM_RETRY when one came since. */
+enum dom_code subject_charter_guard(struct store_view *v, struct store_tx *tx, uint64_t version,
+                                    struct dom_err *err);
 /* Text and version of the one in force. DOM_NOT_FOUND. */
 enum dom_code subject_charter_text(struct subjects *s, struct buf *out, uint64_t *out_version,
                                    struct dom_err *err);

@@ -648,6 +648,32 @@ static void test_discard_crashes(void **state) {
   }
 }
 
+/* A charter that is durable but not yet in force when the commit comes: the log must not show the move after
+ * it. */
+static void charter_underway(void *arg, const char *step) {
+  struct world *w = arg;
+  if (strcmp(step, "-committed") != 0) return;
+  STORE_VIEW_AUTO *v = NULL;
+  struct store_tx *tx = NULL;
+  uint8_t version[8];
+  store_u64be(version, 2);
+  assert_int_equal(store_view_open(w->t.region[CN].store, &v, NULL), DOM_OK);
+  assert_int_equal(store_tx_begin(w->t.region[CN].store, v, &tx, NULL), DOM_OK);
+  assert_int_equal(store_tx_row_put(tx, STORE_TABLE_META, SLICE_LIT("charter"), slice_of(version, 8), NULL),
+                   DOM_OK);
+  assert_int_equal(store_tx_commit_take(tx, NULL, NULL), DOM_OK);
+}
+
+static void test_charter_underway(void **state) {
+  (void)state;
+  struct world *w = world_new(28);
+  hook_source(w, charter_underway, w);
+  assert_int_equal(mover_move_subject(w->t.region[CN].mover, w->token, SG, NULL), DOM_STALE_EPOCH);
+  assert_int_equal(home_of(w), CN);
+  assert_settled(w);
+  world_free(w);
+}
+
 /* A registrar that lags behind must not bring the key of an erased epoch back. */
 static void test_register_after_move(void **state) {
   (void)state;
@@ -717,27 +743,17 @@ static void test_stages(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_there_and_on),
-      cmocka_unit_test(test_refused),
-      cmocka_unit_test(test_writes_meanwhile),
-      cmocka_unit_test(test_source_crashes),
-      cmocka_unit_test(test_target_crashes),
-      cmocka_unit_test(test_lost_abort),
-      cmocka_unit_test(test_stale_thread),
-      cmocka_unit_test(test_bad_messages),
-      cmocka_unit_test(test_rough_net),
-      cmocka_unit_test(test_job),
-      cmocka_unit_test(test_body_sent_twice),
-      cmocka_unit_test(test_move_after_crash),
-      cmocka_unit_test(test_rate_spares_fence),
-      cmocka_unit_test(test_cancel_survives),
-      cmocka_unit_test(test_too_many_jobs),
-      cmocka_unit_test(test_unconfirmed_job),
-      cmocka_unit_test(test_dead_peer),
-      cmocka_unit_test(test_discard_crashes),
-      cmocka_unit_test(test_register_after_move),
-      cmocka_unit_test(test_items_decode),
-      cmocka_unit_test(test_stages),
+      cmocka_unit_test(test_there_and_on),        cmocka_unit_test(test_refused),
+      cmocka_unit_test(test_writes_meanwhile),    cmocka_unit_test(test_source_crashes),
+      cmocka_unit_test(test_target_crashes),      cmocka_unit_test(test_lost_abort),
+      cmocka_unit_test(test_stale_thread),        cmocka_unit_test(test_bad_messages),
+      cmocka_unit_test(test_rough_net),           cmocka_unit_test(test_job),
+      cmocka_unit_test(test_body_sent_twice),     cmocka_unit_test(test_move_after_crash),
+      cmocka_unit_test(test_rate_spares_fence),   cmocka_unit_test(test_cancel_survives),
+      cmocka_unit_test(test_too_many_jobs),       cmocka_unit_test(test_unconfirmed_job),
+      cmocka_unit_test(test_dead_peer),           cmocka_unit_test(test_discard_crashes),
+      cmocka_unit_test(test_register_after_move), cmocka_unit_test(test_items_decode),
+      cmocka_unit_test(test_charter_underway),    cmocka_unit_test(test_stages),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
