@@ -37,12 +37,19 @@ static enum dom_code add_signature(struct wire_envelope *e, struct wire_exchange
   return c;
 }
 
-/* The handler's answer, whatever its code, is one successful exchange of HTTP. */
+/* Who has no say, or speaks of an old epoch, reads 403 in the status line too; every other answer of a
+ * handler, whatever its code, is a successful exchange of HTTP. Both are signed. */
+static unsigned answer_status(enum dom_code code) {
+  return code == DOM_DENIED || code == DOM_STALE_EPOCH ? 403 : 200;
+}
+
 static void answer(struct wire_envelope *e, struct wire_exchange *x, const struct wire_envelope_proof *proof,
                    enum dom_code code, const struct dom_err *why, struct slice body) {
   BUF_AUTO text = BUF_INIT;
-  struct seal_answer a = {
-      .from = e->number, .to = proof->from, .status = 200, .code = slice_str(dom_code_name(code))};
+  struct seal_answer a = {.from = e->number,
+                          .to = proof->from,
+                          .status = answer_status(code),
+                          .code = slice_str(dom_code_name(code))};
   memcpy(a.nonce, proof->nonce, sizeof a.nonce);
   sha256(body.data, body.len, a.body_sha256);
   percent_encode(&text, slice_str(code == DOM_OK ? "" : why->text), false);
