@@ -3,17 +3,11 @@
 
 #include "move/move_internal.h"
 
-/* Every message of a handoff begins so. */
-static void put_head(struct buf *b, const struct handoff *h) {
-  buf_append(b, h->token, TOKEN_SIZE);
-  put_u64be(b, h->epoch);
-}
-
 enum dom_code copy_begin(struct copy *c, struct mover *m, const struct handoff *h,
                          const struct permit *permit, struct pace *pace, struct dom_err *err) {
   assert(h->side == HANDOFF_SOURCE && h->state == HANDOFF_COPYING && permit);
   *c = (struct copy){.m = m, .h = h, .permit = permit, .pace = pace};
-  put_head(&c->batch, h);
+  handoff_head_put(&c->batch, h);
   return buf_check(&c->batch, err);
 }
 
@@ -36,7 +30,7 @@ static enum dom_code flush(struct copy *c, struct dom_err *err) {
   if (code) return code;
   if (c->pace) atomic_fetch_add(&c->pace->objects, c->batch_items);
   buf_reset(&c->batch);
-  put_head(&c->batch, c->h);
+  handoff_head_put(&c->batch, c->h);
   c->batch_items = 0;
   return buf_check(&c->batch, err);
 }
@@ -48,7 +42,7 @@ static enum dom_code send_body(struct copy *c, struct store_found *found, uint64
   uint64_t sent = 0;
   do {
     buf_reset(&chunk);
-    put_head(&chunk, c->h);
+    handoff_head_put(&chunk, c->h);
     buf_append(&chunk, ref->id, STORE_BODY_ID_SIZE);
     put_u64be(&chunk, sent);
     size_t want = ref->size - sent < MOVE_BODY_CHUNK ? (size_t)(ref->size - sent) : MOVE_BODY_CHUNK;

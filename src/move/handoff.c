@@ -86,6 +86,11 @@ void handoff_key(const struct handoff *h, uint8_t out[HANDOFF_KEY_SIZE]) {
   out[TOKEN_SIZE + 8] = (uint8_t)h->side;
 }
 
+void handoff_head_put(struct buf *out, const struct handoff *h) {
+  buf_append(out, h->token, TOKEN_SIZE);
+  put_u64be(out, h->epoch);
+}
+
 void handoff_encode(const struct handoff *h, struct buf *out) {
   assert(h->epoch > h->epoch_from && h->peer);
   put_u8(out, HANDOFF_ROW_VERSION);

@@ -78,10 +78,13 @@ struct handoff {
   uint64_t objects, bytes;
   uint64_t started_ms;
   uint64_t kek;        /* KEY_DROPPED under this KEK (source, from DROPPED on) */
-  uint64_t commit_lsn; /* LSN of the last state change's record: its ledger entry's cursor */
+  uint64_t commit_lsn; /* LSN of the last state change's record, its ledger entry's cursor; in a row, which is
+                          written before its LSN is known, that of the change before */
 };
 enum { HANDOFF_KEY_SIZE = TOKEN_SIZE + 8 + 1 };
 void handoff_key(const struct handoff *h, uint8_t out[HANDOFF_KEY_SIZE]);
+/* What begins every message about a handoff: token and epoch. */
+void handoff_head_put(struct buf *out, const struct handoff *h);
 void handoff_encode(const struct handoff *h, struct buf *out);
 /* DOM_CORRUPT. */
 enum dom_code handoff_decode(struct slice key, struct slice value, struct handoff *out, struct dom_err *err);

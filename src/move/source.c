@@ -48,15 +48,10 @@ static enum dom_code tell(struct source *s, const char *path, struct slice body,
   return net_call(s->m->o.net, s->h.peer, path, body, MOVE_MESSAGE_TIMEOUT_MS, reply, err);
 }
 
-static void put_head(struct buf *b, const struct handoff *h) {
-  buf_append(b, h->token, TOKEN_SIZE);
-  put_u64be(b, h->epoch);
-}
-
 static enum dom_code tell_begin(struct source *s, struct dom_err *err) {
   BUF_AUTO body = BUF_INIT;
   BUF_AUTO reply = BUF_INIT;
-  put_head(&body, &s->h);
+  handoff_head_put(&body, &s->h);
   put_u64be(&body, s->h.epoch_from);
   buf_append(&body, s->h.country, 2);
   put_u64be(&body, s->h.charter_version);
@@ -89,7 +84,7 @@ static enum dom_code give_up(struct mover *m, struct handoff *h, struct dom_err 
   if (code || !m->o.net) return code;
   BUF_AUTO body = BUF_INIT;
   BUF_AUTO reply = BUF_INIT;
-  put_head(&body, h);
+  handoff_head_put(&body, h);
   if (!body.failed)
     net_call(m->o.net, h->peer, "move/abort", buf_slice(&body), MOVE_MESSAGE_TIMEOUT_MS, &reply, NULL);
   return DOM_OK;
@@ -173,7 +168,7 @@ static enum dom_code take_prepared(const struct handoff *h, struct slice reply, 
 static enum dom_code tell_prepare(struct source *s, struct buf *out_peer, struct dom_err *err) {
   BUF_AUTO body = BUF_INIT;
   BUF_AUTO reply = BUF_INIT;
-  put_head(&body, &s->h);
+  handoff_head_put(&body, &s->h);
   buf_append(&body, s->h.manifest, SHA256_SIZE);
   put_u64be(&body, s->h.charter_version);
   buf_append_slice(&body, buf_slice(&s->intent_ref));

@@ -387,8 +387,7 @@ enum dom_code target_ask(struct mover *m, const struct handoff *h, struct dom_er
   BUF_AUTO body = BUF_INIT;
   BUF_AUTO reply = BUF_INIT;
   assert(h->state == HANDOFF_STAGING || h->state == HANDOFF_PREPARED);
-  buf_append(&body, h->token, TOKEN_SIZE);
-  put_u64be(&body, h->epoch);
+  handoff_head_put(&body, h);
   enum dom_code code = buf_check(&body, err);
   if (!m->o.net) return dom_fail(err, DOM_UNAVAILABLE, "move/target: ask", "no peers");
   token_set_touch(&m->heard, h->token, clock_mono_ns(m->o.clock) / 1000000);

@@ -42,8 +42,10 @@ struct serve_metrics {
 };
 
 /* Refusals since the last entry in the ledger, by clause. */
-enum { SERVE_REFUSAL_CLAUSES = 64, /* of one period; a charter of a few countries has fewer that can refuse */
-       SERVE_REFUSAL_PERIOD_MS = 60000 };
+enum {
+  SERVE_REFUSAL_CLAUSES = 64, /* of one period; a charter of a few countries has fewer that can refuse */
+  SERVE_REFUSAL_PERIOD_MS = 60000
+};
 struct serve_refusals {
   pthread_mutex_t lock;
   struct serve_refusal {
@@ -103,7 +105,7 @@ struct call {
   bool in_gate;
   bool came_home;                 /* sent on, and sent back: the subject lives here since */
   struct charter_refusal refusal; /* the charter's last no */
-  char detail[DOM_ERR_TEXT_MAX]; /* what the error message adds; no personal data */
+  char detail[DOM_ERR_TEXT_MAX];  /* what the error message adds; no personal data */
 };
 
 /* ---- call.c: from the head to the operation, and errors out -------------------------------- */
@@ -152,8 +154,8 @@ enum s3_error call_enter_local(struct call *c);
 /* A reader: resolves c->who and leaves the view open in *v. *out_done as above. */
 enum s3_error call_look(struct call *c, struct store_view **v, bool *out_done);
 void call_leave(struct call *c);
-/* The subject that c->who found here has left, or came back under another epoch. Its key goes after that, never
- * before. */
+/* The subject that c->who found here has left, or came back under another epoch. Its key goes after that,
+ * never before. */
 bool call_left_meanwhile(struct call *c);
 struct store_place call_place(const struct call *c);
 

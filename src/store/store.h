@@ -35,7 +35,7 @@ enum {
   STORE_BUCKET_ID_SIZE = 16,
   STORE_UPLOAD_ID_SIZE = 16,
   STORE_BODY_ID_SIZE = 32,
-  STORE_KEY_MAX = 1024,      /* S3's longest key */
+  STORE_KEY_MAX = 1024, /* S3's longest key */
   STORE_ROW_KEY_MAX = 512,
   STORE_ROW_VALUE_MAX = 1 << 20,
   STORE_INLINE_MAX = 1 << 20, /* bodies up to this lie inside their log record */
@@ -49,9 +49,9 @@ struct store_tx;
 /* ---- open and close ---------------------------------------------------------------- */
 
 struct store_options {
-  struct disk *disk;   /* the region's data folder; borrowed for the store's life */
-  struct clock *clock; /* borrowed */
-  struct vault_kek *kek; /* where the KEK comes from (vault.h); borrowed */
+  struct disk *disk;      /* the region's data folder; borrowed for the store's life */
+  struct clock *clock;    /* borrowed */
+  struct vault_kek *kek;  /* where the KEK comes from (vault.h); borrowed */
   uint8_t deployment[16]; /* must equal the superblock's */
   uint16_t region;        /* region number; must equal the superblock's */
   bool create;            /* make the superblock when the folder is empty */
@@ -111,8 +111,8 @@ enum dom_code store_subject_get(struct store_view *v, const uint8_t token[TOKEN_
                                 struct store_subject *out, struct dom_err *err);
 /* Every subject row in token order, after `after` (NULL: from the first); fn returns false to stop. */
 typedef bool (*store_subject_fn)(void *arg, const struct store_subject *subject);
-enum dom_code store_subject_scan(struct store_view *v, const uint8_t *after, store_subject_fn fn,
-                                 void *arg, struct dom_err *err);
+enum dom_code store_subject_scan(struct store_view *v, const uint8_t *after, store_subject_fn fn, void *arg,
+                                 struct dom_err *err);
 
 /* ---- views -------------------------------------------------------------------------- */
 
@@ -123,25 +123,27 @@ enum dom_code store_view_open(struct store *s, struct store_view **out, struct d
 /* Walks over it are closed before; found objects live on. NULL is allowed. */
 void store_view_close(struct store_view *v);
 #define STORE_VIEW_AUTO __attribute__((cleanup(store_view_cleanup))) struct store_view
-static inline void store_view_cleanup(struct store_view **v) { store_view_close(*v); }
+static inline void store_view_cleanup(struct store_view **v) {
+  store_view_close(*v);
+}
 /* Every commit up to this LSN is in the view (later ones may be too; guards stay correct). */
 uint64_t store_view_lsn(const struct store_view *v);
 
 /* ---- rows: named state of the region -------------------------------------------------- */
 
-enum store_table {          /* numbers are on disk; never reuse one */
-  STORE_TABLE_BUCKET = 1,    /* bucket name → subject/buckets.c */
-  STORE_TABLE_BUCKET_ID = 2, /* bucket id → name */
-  STORE_TABLE_REGISTRAR = 3, /* token → home, epoch, country (registrar region only) */
-  STORE_TABLE_HANDOFF = 4,   /* token ‖ epoch → handoff state */
-  STORE_TABLE_JOB = 5,       /* job id → move job */
-  STORE_TABLE_CHARTER = 6,   /* version → charter text and signature */
-  STORE_TABLE_META = 7,      /* small named facts of the region */
-  STORE_TABLE_REGISTRY = 8   /* registrar's own table of buckets */
+enum store_table {                            /* numbers are on disk; never reuse one */
+                   STORE_TABLE_BUCKET = 1,    /* bucket name → subject/buckets.c */
+                   STORE_TABLE_BUCKET_ID = 2, /* bucket id → name */
+                   STORE_TABLE_REGISTRAR = 3, /* token → home, epoch, country (registrar region only) */
+                   STORE_TABLE_HANDOFF = 4,   /* token ‖ epoch → handoff state */
+                   STORE_TABLE_JOB = 5,       /* job id → move job */
+                   STORE_TABLE_CHARTER = 6,   /* version → charter text and signature */
+                   STORE_TABLE_META = 7,      /* small named facts of the region */
+                   STORE_TABLE_REGISTRY = 8   /* registrar's own table of buckets */
 };
 /* Appends the value to *out. DOM_NOT_FOUND. */
-enum dom_code store_row_get(struct store_view *v, enum store_table table, struct slice key,
-                            struct buf *out, struct dom_err *err);
+enum dom_code store_row_get(struct store_view *v, enum store_table table, struct slice key, struct buf *out,
+                            struct dom_err *err);
 /* Rows whose key starts with prefix and is greater than `after` (empty: from the first), in
  * bytewise order; fn returns false to stop. Slices are borrowed for the call. */
 typedef bool (*store_row_fn)(void *arg, struct slice key, struct slice value);
@@ -176,11 +178,11 @@ struct store_object {
   uint64_t size;            /* plaintext bytes of the whole body */
   uint64_t mtime_ms;
   uint8_t etag_md5[MD5_SIZE];
-  uint32_t etag_parts;      /* 0: plain MD5; else the N of "-N" */
+  uint32_t etag_parts;         /* 0: plain MD5; else the N of "-N" */
   uint8_t sha256[SHA256_SIZE]; /* of the body; for several bodies SHA-256 over their hashes */
-  struct slice meta;        /* opaque, ≤ 64 KiB: s3's encoded headers and user metadata */
-  struct slice classes;     /* inherited class names, comma-separated; empty for none */
-  struct slice inline_body; /* when body_count is 0; only on the way in */
+  struct slice meta;           /* opaque, ≤ 64 KiB: s3's encoded headers and user metadata */
+  struct slice classes;        /* inherited class names, comma-separated; empty for none */
+  struct slice inline_body;    /* when body_count is 0; only on the way in */
   const struct store_body_ref *bodies;
   uint32_t body_count;
 };
@@ -191,14 +193,14 @@ struct store_found; /* owns a store_object read from a view, and pins what it ne
  * for MOVE the subject must live here under place->epoch: DOM_ELSEWHERE, DOM_STALE_EPOCH,
  * DOM_NOT_FOUND otherwise. DOM_NOT_FOUND; DOM_CORRUPT; DOM_REFUSED. */
 enum dom_code store_object_get(struct store_view *v, enum permit_action action, const struct permit *permit,
-                               const struct store_place *place, struct slice key,
-                               struct store_found **out, struct dom_err *err);
+                               const struct store_place *place, struct slice key, struct store_found **out,
+                               struct dom_err *err);
 const struct store_object *store_found_object(const struct store_found *f);
 /* Reads plaintext of the body from `offset`: up to len bytes, *out_len < len only at its end.
  * Stays valid after the view is closed. DOM_CORRUPT; DOM_NOT_FOUND when the subject's key was
  * dropped meanwhile; DOM_IO. */
-enum dom_code store_found_read(struct store_found *f, uint64_t offset, void *out, size_t len,
-                               size_t *out_len, struct dom_err *err);
+enum dom_code store_found_read(struct store_found *f, uint64_t offset, void *out, size_t len, size_t *out_len,
+                               struct dom_err *err);
 void store_found_free(struct store_found *f); /* NULL is allowed */
 
 /* Listing in S3's order (bytewise). */
@@ -206,9 +208,9 @@ enum store_admit { STORE_SHOW, STORE_SKIP, STORE_STOP };
 struct store_listing {
   uint8_t bucket[STORE_BUCKET_ID_SIZE];
   struct slice prefix;
-  struct slice delimiter;    /* empty: none; may be longer than a byte */
-  struct slice after;        /* exclusive: only keys (or common prefixes) greater than it */
-  uint32_t max;              /* keys and common prefixes together */
+  struct slice delimiter; /* empty: none; may be longer than a byte */
+  struct slice after;     /* exclusive: only keys (or common prefixes) greater than it */
+  uint32_t max;           /* keys and common prefixes together */
   /* Asked once for each key that would be shown, and for the first key under a common prefix,
    * with the subject row whose live epoch the key lies under. STORE_STOP ends the listing with
    * DOM_REFUSED. */
@@ -225,8 +227,8 @@ enum dom_code store_list(struct store_view *v, const struct store_listing *listi
                          struct dom_err *err);
 /* True in *out when any row at all (live, staged, upload) lies in the bucket under an epoch
  * that is not being erased. */
-enum dom_code store_bucket_used(struct store_view *v, const uint8_t bucket[STORE_BUCKET_ID_SIZE],
-                                bool *out, struct dom_err *err);
+enum dom_code store_bucket_used(struct store_view *v, const uint8_t bucket[STORE_BUCKET_ID_SIZE], bool *out,
+                                struct dom_err *err);
 
 /* ---- multipart uploads --------------------------------------------------------------------- */
 
@@ -250,13 +252,14 @@ enum dom_code store_upload_get(struct store_view *v, const struct store_place *p
 /* Parts with number > after, ascending; fn returns false to stop. */
 typedef bool (*store_part_fn)(void *arg, const struct store_part *part);
 enum dom_code store_part_scan(struct store_view *v, const struct store_place *place, struct slice key,
-                              const uint8_t id[STORE_UPLOAD_ID_SIZE], uint32_t after,
-                              store_part_fn fn, void *arg, struct dom_err *err);
+                              const uint8_t id[STORE_UPLOAD_ID_SIZE], uint32_t after, store_part_fn fn,
+                              void *arg, struct dom_err *err);
 /* Uploads of live epochs in a bucket, by key then by (initiated order, id), strictly after
  * (after_key, after_id) (after_id NULL: after all uploads of after_key; after_key empty: from the
  * first); fn gets the subject whose live epoch it lies under, for admission, and returns false to
  * stop. Of the upload only id, key and mtime are set. */
-typedef bool (*store_upload_fn)(void *arg, const struct store_subject *subject, const struct store_upload *upload);
+typedef bool (*store_upload_fn)(void *arg, const struct store_subject *subject,
+                                const struct store_upload *upload);
 enum dom_code store_upload_scan(struct store_view *v, const uint8_t bucket[STORE_BUCKET_ID_SIZE],
                                 struct slice prefix, struct slice after_key, const uint8_t *after_id,
                                 store_upload_fn fn, void *arg, struct dom_err *err);
@@ -270,8 +273,8 @@ struct store_body;
  * Returns: DOM_REFUSED; DOM_NOT_FOUND no key for (token, epoch); DOM_NO_SPACE below the reserve;
  * DOM_READ_ONLY, DOM_IO, DOM_NO_MEMORY. */
 enum dom_code store_body_create(struct store *s, enum permit_action action, const struct permit *permit,
-                                const uint8_t token[TOKEN_SIZE], uint64_t epoch,
-                                struct store_body **out, struct dom_err *err);
+                                const uint8_t token[TOKEN_SIZE], uint64_t epoch, struct store_body **out,
+                                struct dom_err *err);
 /* Takes any number of bytes; hashes and seals as it goes. After a failure the body can only be aborted.
  * Returns: DOM_NO_SPACE, DOM_IO, DOM_NO_MEMORY. */
 enum dom_code store_body_append(struct store_body *b, struct slice plain, struct dom_err *err);
@@ -288,10 +291,13 @@ void store_body_discard(struct store *s, const struct store_body_ref *ref);
 
 /* The tx reads through `v` (borrowed until commit or abort) and is guarded by its LSN. Nothing is sent to the
  * writer before the commit. Returns: DOM_NO_MEMORY. */
-enum dom_code store_tx_begin(struct store *s, struct store_view *v, struct store_tx **out, struct dom_err *err);
+enum dom_code store_tx_begin(struct store *s, struct store_view *v, struct store_tx **out,
+                             struct dom_err *err);
 void store_tx_abort_take(struct store_tx *tx); /* NULL is allowed */
 #define STORE_TX_AUTO __attribute__((cleanup(store_tx_cleanup))) struct store_tx
-static inline void store_tx_cleanup(struct store_tx **tx) { store_tx_abort_take(*tx); }
+static inline void store_tx_cleanup(struct store_tx **tx) {
+  store_tx_abort_take(*tx);
+}
 
 /* Extra guards; put, delete, upload and row functions add those of their own key, subject and
  * bucket themselves. */
@@ -310,12 +316,13 @@ enum dom_code store_tx_put(struct store_tx *tx, const struct permit *permit, con
                            const struct store_object *o, struct dom_err *err);
 /* Removes the null version; deleting what is not there is DOM_OK and writes nothing. Needs
  * PERMIT_DELETE. Subject checks as for put. */
-enum dom_code store_tx_delete(struct store_tx *tx, const struct permit *permit, const struct store_place *place,
-                              struct slice key, struct dom_err *err);
+enum dom_code store_tx_delete(struct store_tx *tx, const struct permit *permit,
+                              const struct store_place *place, struct slice key, struct dom_err *err);
 /* Begins an upload: u's id, key, mtime_ms, meta and classes are kept for the object to come. Needs
  * PERMIT_STORE. Codes as for put. */
-enum dom_code store_tx_upload_create(struct store_tx *tx, const struct permit *permit, const struct store_place *place,
-                                     const struct store_upload *u, struct dom_err *err);
+enum dom_code store_tx_upload_create(struct store_tx *tx, const struct permit *permit,
+                                     const struct store_place *place, const struct store_upload *u,
+                                     struct dom_err *err);
 /* Names a sealed body as a part; one of the same number is replaced. Needs PERMIT_STORE.
  * Returns: DOM_NOT_FOUND when the upload is not there; DOM_INVALID its number; else as for put. */
 enum dom_code store_tx_part(struct store_tx *tx, const struct permit *permit, const struct store_place *place,
@@ -323,20 +330,24 @@ enum dom_code store_tx_part(struct store_tx *tx, const struct permit *permit, co
                             const struct store_part *part, struct dom_err *err);
 /* Publishes the object from the named parts (o->bodies must be theirs, in order: DOM_INVALID) and
  * ends the upload; parts not named are removed. DOM_NOT_FOUND when the upload is gone. */
-enum dom_code store_tx_complete(struct store_tx *tx, const struct permit *permit, const struct store_place *place,
-                                const uint8_t id[STORE_UPLOAD_ID_SIZE], const struct store_object *o,
-                                struct dom_err *err);
+enum dom_code store_tx_complete(struct store_tx *tx, const struct permit *permit,
+                                const struct store_place *place, const uint8_t id[STORE_UPLOAD_ID_SIZE],
+                                const struct store_object *o, struct dom_err *err);
 /* The upload goes with all its parts. Needs PERMIT_DELETE. DOM_NOT_FOUND when it is not there. */
-enum dom_code store_tx_upload_abort(struct store_tx *tx, const struct permit *permit, const struct store_place *place,
-                                    struct slice key, const uint8_t id[STORE_UPLOAD_ID_SIZE], struct dom_err *err);
+enum dom_code store_tx_upload_abort(struct store_tx *tx, const struct permit *permit,
+                                    const struct store_place *place, struct slice key,
+                                    const uint8_t id[STORE_UPLOAD_ID_SIZE], struct dom_err *err);
 
-/* State of the region. The row and its guard (it must not have changed since the view). Deleting a row that is
- * not there is DOM_OK. Returns: DOM_TOO_LARGE key or value; DOM_INVALID the same row twice. */
-enum dom_code store_tx_row_put(struct store_tx *tx, enum store_table table, struct slice key, struct slice value, struct dom_err *err);
-enum dom_code store_tx_row_delete(struct store_tx *tx, enum store_table table, struct slice key, struct dom_err *err);
+/* State of the region. The row and its guard (it must not have changed since the view). Deleting a row that
+ * is not there is DOM_OK. Returns: DOM_TOO_LARGE key or value; DOM_INVALID the same row twice. */
+enum dom_code store_tx_row_put(struct store_tx *tx, enum store_table table, struct slice key,
+                               struct slice value, struct dom_err *err);
+enum dom_code store_tx_row_delete(struct store_tx *tx, enum store_table table, struct slice key,
+                                  struct dom_err *err);
 /* Asserts the legal changes: epoch_allotted never falls, epoch never falls. The key of
  * (token, epoch) must be in the vault already for HOME. */
-enum dom_code store_tx_subject_put(struct store_tx *tx, const struct store_subject *subject, struct dom_err *err);
+enum dom_code store_tx_subject_put(struct store_tx *tx, const struct store_subject *subject,
+                                   struct dom_err *err);
 /* One ledger entry of this change: the final leaf bytes, its opening and payload (ledger.h). The
  * commit's LSN is the entry's cursor. `token` NULL when it is about no subject. At most
  * STORE_TX_ENTRIES_MAX a tx. */
@@ -355,12 +366,12 @@ enum store_item_kind { STORE_ITEM_OBJECT = 1, STORE_ITEM_UPLOAD = 2, STORE_ITEM_
 /* One thing of a subject; object XOR upload (+ part) are filled by kind. */
 struct store_item {
   enum store_item_kind kind;
-  bool absent;              /* from the journal: it is not there (any more) */
+  bool absent; /* from the journal: it is not there (any more) */
   uint8_t bucket[STORE_BUCKET_ID_SIZE];
-  struct slice prefix;      /* the place's prefix */
+  struct slice prefix; /* the place's prefix */
   struct slice key;
   struct store_object object;
-  struct store_order order; /* of object, upload or part alike */
+  struct store_order order;   /* of object, upload or part alike */
   struct store_upload upload; /* UPLOAD; for PART only its id */
   struct store_part part;
 };
@@ -373,7 +384,8 @@ enum dom_code store_walk_open(struct store_view *v, enum permit_action action, c
                               struct store_walk **out, struct dom_err *err);
 /* DOM_NOT_FOUND at the end. *out lives until the next call or close. DOM_CORRUPT, DOM_IO. */
 enum dom_code store_walk_next(struct store_walk *w, const struct store_item **out, struct dom_err *err);
-/* Appends the position of the last item given, good for a walk in a later view. It names the key: personal. */
+/* Appends the position of the last item given, good for a walk in a later view. It names the key: personal.
+ */
 void store_walk_cursor(const struct store_walk *w, struct buf *out);
 void store_walk_close(struct store_walk *w); /* NULL is allowed */
 /* Counts of one epoch's live objects without decrypting anything. */
@@ -389,8 +401,9 @@ enum dom_code store_item_open(struct store_view *v, enum permit_action action, c
  * end of that commit: rows of one LSN come in one scan. `present` tells the state *in this view* (absent
  * or filled), whatever the row was written for. */
 typedef bool (*store_journal_fn)(void *arg, uint64_t lsn, const struct store_item *present);
-enum dom_code store_journal_scan(struct store_view *v, const struct permit *permit, const uint8_t token[TOKEN_SIZE],
-                                 uint64_t after, uint32_t max, store_journal_fn fn, void *arg, struct dom_err *err);
+enum dom_code store_journal_scan(struct store_view *v, const struct permit *permit,
+                                 const uint8_t token[TOKEN_SIZE], uint64_t after, uint32_t max,
+                                 store_journal_fn fn, void *arg, struct dom_err *err);
 
 /* Staging at the target: as put / upload / part, but under an epoch that is not live, with the
  * given order kept, replacing whatever this epoch has there unless that is newer in order
@@ -398,8 +411,9 @@ enum dom_code store_journal_scan(struct store_view *v, const struct permit *perm
  * must have been stored first (inline_body or store_body_*). The key (token, epoch) is in the vault.
  * DOM_STALE_EPOCH when the subject lives here under this epoch or a later one; DOM_NOT_FOUND for a
  * part whose upload is neither staged nor earlier in this tx. */
-enum dom_code store_tx_stage(struct store_tx *tx, const struct permit *permit, const uint8_t token[TOKEN_SIZE],
-                             uint64_t epoch, const struct store_item *item, struct dom_err *err);
+enum dom_code store_tx_stage(struct store_tx *tx, const struct permit *permit,
+                             const uint8_t token[TOKEN_SIZE], uint64_t epoch, const struct store_item *item,
+                             struct dom_err *err);
 
 /* Erasure bookkeeping, to be called after vault_key_drop of (token, epoch): logs the shred, then
  * removes every index row of that epoch and its body files, in bounded batches. Needs
@@ -421,18 +435,20 @@ enum dom_code store_names_purge(struct store *s, struct dom_err *err);
 /* ---- outbox ------------------------------------------------------------------------------------- */
 
 struct store_entry {
-  uint64_t lsn;       /* cursor */
-  uint32_t position;  /* 0.. within the commit */
+  uint64_t lsn;              /* cursor */
+  uint32_t position;         /* 0.. within the commit */
   uint8_t token[TOKEN_SIZE]; /* zero when about no subject */
-  struct slice entry; /* leaf bytes */
+  struct slice entry;        /* leaf bytes */
   uint8_t opening[16];
   struct slice payload;
 };
 typedef bool (*store_entry_fn)(void *arg, const struct store_entry *e);
 /* Entries with lsn > after, ascending (all of one commit share its lsn and come together). */
-enum dom_code store_outbox_scan(struct store *s, uint64_t after, store_entry_fn fn, void *arg, struct dom_err *err);
+enum dom_code store_outbox_scan(struct store *s, uint64_t after, store_entry_fn fn, void *arg,
+                                struct dom_err *err);
 /* Entries about one subject, newest first, taken up by the ledger or not. fn returns false to stop. */
-enum dom_code store_entries_of(struct store_view *v, const uint8_t token[TOKEN_SIZE], store_entry_fn fn, void *arg, struct dom_err *err);
+enum dom_code store_entries_of(struct store_view *v, const uint8_t token[TOKEN_SIZE], store_entry_fn fn,
+                               void *arg, struct dom_err *err);
 /* The ledger durably holds everything up to `lsn`: segments up to there may be reused. */
 void store_ledger_reached(struct store *s, uint64_t lsn);
 /* Blocks until there is an entry with LSN > after, or timeout; false on timeout or close. */
@@ -456,6 +472,7 @@ typedef void (*store_progress_fn)(void *arg, const char *stage, uint64_t done, u
 /* Opens the folder itself (locked), reads and verifies everything; changes nothing unless
  * rebuild: then the index is deleted and rebuilt from the log. DOM_OK also with findings. */
 enum dom_code store_fsck(const struct store_options *options, bool rebuild_index, store_finding_fn found,
-                         store_progress_fn progress, void *arg, struct store_fsck_report *out, struct dom_err *err);
+                         store_progress_fn progress, void *arg, struct store_fsck_report *out,
+                         struct dom_err *err);
 
 #endif

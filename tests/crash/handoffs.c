@@ -1,5 +1,5 @@
-/* Lists the handoffs that a stopped region's store knows: TOKEN EPOCH SIDE STATE, one a line. For crash tests:
- * what a region says of itself while it runs hides what it waits for.
+/* Lists the handoffs that a stopped region's store knows: TOKEN EPOCH SIDE STATE, one a line. For crash
+ * tests: what a region says of itself while it runs hides what it waits for.
  *
  * usage: handoffs DATA KEK_FOLDER REGION_NUMBER DEPLOYMENT_NAME (as DOMAIN/DEPLOYMENT) */
 #include <stdio.h>

@@ -19,7 +19,7 @@ struct power_options {
 
 struct power_result {
   uint64_t commits, unanswered, recoveries, rebuilds, upkeeps, purges; /* what the run did */
-  char why[256];                                      /* why it failed */
+  char why[256];                                                       /* why it failed */
 };
 
 /* False, with the reason, when something was lost or half there. */

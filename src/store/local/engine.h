@@ -15,8 +15,8 @@ enum {
   VIEW_MEMORY_MAX = 64 << 20          /* what one view may hand out: uploads' metadata */
 };
 
-/* Somebody reads the state of an LSN: bodies removed after it stay until the mark is gone, and where the mark is
- * a view's, so do the segments whose records its rows name. */
+/* Somebody reads the state of an LSN: bodies removed after it stay until the mark is gone, and where the mark
+ * is a view's, so do the segments whose records its rows name. */
 struct read_mark {
   uint64_t lsn;
   bool is_view; /* set before read_mark_set; a reader of bodies may take hours and holds no segment */
@@ -36,14 +36,14 @@ struct store {
   struct log *log;
   struct apply *apply;
   struct writer *writer;
-  uint64_t index_birth; /* random, of this index; changes when it is rebuilt */
-  uint64_t open_lsn;    /* intents up to here are of earlier processes */
-  uint64_t flushed_lsn; /* index is durable up to here; upkeep's own */
-  bool intents_done;    /* none of earlier processes is left; upkeep's own */
+  uint64_t index_birth;      /* random, of this index; changes when it is rebuilt */
+  uint64_t open_lsn;         /* intents up to here are of earlier processes */
+  uint64_t flushed_lsn;      /* index is durable up to here; upkeep's own */
+  bool intents_done;         /* none of earlier processes is left; upkeep's own */
   uint32_t index_generation; /* of the index key and the index folder */
   bool index_unsure;         /* a purge failed where only a restart can tell which index counts */
-  bool orphans_pending; /* the index was rebuilt: body files without a row may lie about */
-  struct compact *compact; /* under upkeep_lock; made at first need */
+  bool orphans_pending;      /* the index was rebuilt: body files without a row may lie about */
+  struct compact *compact;   /* under upkeep_lock; made at first need */
   _Atomic uint64_t ledger_lsn;
   pthread_mutex_t mark_lock;
   struct read_mark *marks; /* under mark_lock */

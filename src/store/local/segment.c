@@ -132,8 +132,8 @@ bool record_frame_check(struct slice record, uint32_t generation, struct log_rec
 /* Reads the batch at `offset`. *out_good is false when none of this generation (0: of any) stands
  * there that verifies. */
 enum dom_code segment_batch_read(struct disk_file *file, uint64_t bytes, uint32_t generation, uint64_t offset,
-                                struct buf *in, struct batch_header *out, bool *out_good,
-                                struct dom_err *err) {
+                                 struct buf *in, struct batch_header *out, bool *out_good,
+                                 struct dom_err *err) {
   enum dom_code code;
   *out_good = false;
   if (offset + DISK_ALIGN > bytes) return DOM_OK;
@@ -157,8 +157,8 @@ enum dom_code segment_batch_read(struct disk_file *file, uint64_t bytes, uint32_
 
 /* Gives each record of a verified batch to fn. */
 enum dom_code segment_batch_each(struct slice batch, const struct batch_header *b, uint32_t segment,
-                                uint64_t offset, uint64_t after_lsn, log_replay_fn fn, void *arg,
-                                struct dom_err *err) {
+                                 uint64_t offset, uint64_t after_lsn, log_replay_fn fn, void *arg,
+                                 struct dom_err *err) {
   static const char where[] = "store/segment: batch";
   size_t at = LOG_BATCH_HEADER;
   for (uint32_t i = 0; i < b->count; i++) {

@@ -164,7 +164,8 @@ enum dom_code store_upkeep(struct store *s, bool *out_did, struct dom_err *err) 
   assert(out_did != NULL);
   pthread_mutex_lock(&s->upkeep_lock);
   enum dom_code code = DOM_OK;
-  if (s->index_unsure) code = dom_fail(err, DOM_READ_ONLY, "store/upkeep", "a purge of names failed: restart");
+  if (s->index_unsure)
+    code = dom_fail(err, DOM_READ_ONLY, "store/upkeep", "a purge of names failed: restart");
   if (code == DOM_OK) code = log_prepare(s->log, err);
   if (code == DOM_OK) code = intents_collect(s, &did, err);
   if (code == DOM_OK) code = removals_collect(s, &did, err);

@@ -123,9 +123,9 @@ static void an_empty_page_is_whole(void **state) {
   s3_listing_begin(&l, &r, SLICE_LIT("main"), &out);
   assert_int_equal(s3_listing_end(&l, true, NULL), DOM_OK);
   s3_listing_done(&l);
-  assert_non_null(
-      strstr(buf_str(&out), "<ContinuationToken></ContinuationToken><MaxKeys>0</MaxKeys><KeyCount>0</"
-                            "KeyCount><IsTruncated>false</IsTruncated></ListBucketResult>"));
+  assert_non_null(strstr(buf_str(&out),
+                         "<ContinuationToken></ContinuationToken><MaxKeys>0</MaxKeys><KeyCount>0</"
+                         "KeyCount><IsTruncated>false</IsTruncated></ListBucketResult>"));
 }
 
 static void versions_read_so(void **state) {
