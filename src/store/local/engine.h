@@ -190,6 +190,9 @@ enum dom_code index_leftovers_remove(struct disk *disk, struct vault *vault, uin
                                      struct dom_err *err);
 
 /* ---- upkeep (upkeep.c) ---- */
+/* At open: removes again what a crash brought back of epochs that were shredded. Index rows alone go when an
+ * epoch is erased, and the index may lose the last of its batches. */
+enum dom_code erase_resume(struct store *s, struct dom_err *err);
 enum dom_code upkeep_start(struct store *s, struct dom_err *err);
 void upkeep_stop(struct store *s);
 /* Makes the index durable and raises the horizon; upkeep_lock is held. */

@@ -239,6 +239,46 @@ static enum dom_code intents_end(struct store *s, const uint8_t token[TOKEN_SIZE
   return index_iter_check(&it, err);
 }
 
+/* ---- after a crash ---- */
+
+enum { SHRED_KEY_SIZE = 1 + TOKEN_SIZE + 8 };
+
+/* The shredded epochs that still have rows: the index lost, with what it had not flushed, that they went. */
+static enum dom_code leftovers_find(struct store *s, struct buf *out, struct dom_err *err) {
+  INDEX_VIEW_AUTO v = {0};
+  INDEX_ITER_AUTO it = {0};
+  BUF_AUTO stem = BUF_INIT;
+  BUF_AUTO key = BUF_INIT;
+  BUF_AUTO value = BUF_INIT;
+  uint8_t from[1] = {ROW_SHRED};
+  enum dom_code code = index_view_init(&v, s->index, true, err);
+  if (code == DOM_OK) code = index_iter_init(&it, &v, err);
+  if (code != DOM_OK) return code;
+  for (index_seek(&it, slice_of(from, 1)); it.valid && it.key.data[0] == ROW_SHRED; index_next(&it)) {
+    if (it.key.len != SHRED_KEY_SIZE) return dom_fail(err, DOM_CORRUPT, where, "bad shred row");
+    buf_reset(&stem);
+    put_u8(&stem, ROW_PRESENCE);
+    buf_append(&stem, it.key.data + 1, SHRED_KEY_SIZE - 1);
+    if (stem.failed) return buf_check(&stem, err);
+    code = index_first(&v, buf_slice(&stem), &key, &value, err);
+    if (code == DOM_OK) buf_append(out, it.key.data + 1, SHRED_KEY_SIZE - 1);
+    if (code != DOM_OK && code != DOM_NOT_FOUND) return code;
+  }
+  code = index_iter_check(&it, err);
+  return code == DOM_OK ? buf_check(out, err) : code;
+}
+
+enum dom_code erase_resume(struct store *s, struct dom_err *err) {
+  BUF_AUTO found = BUF_INIT;
+  enum dom_code code = leftovers_find(s, &found, err);
+  assert(found.len % (SHRED_KEY_SIZE - 1) == 0);
+  for (size_t at = 0; code == DOM_OK && at < found.len; at += SHRED_KEY_SIZE - 1) {
+    uint64_t epoch = load_u64be(found.data + at + TOKEN_SIZE);
+    for (bool left = true; code == DOM_OK && left;) code = erase_round(s, found.data + at, epoch, &left, err);
+  }
+  return code;
+}
+
 /* ---- facade ---- */
 
 enum dom_code store_epoch_erase(struct store *s, const struct permit *permit, const uint8_t token[TOKEN_SIZE],

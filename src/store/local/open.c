@@ -232,6 +232,7 @@ static enum dom_code store_start(struct store *s, struct dom_err *err) {
   s->open_lsn = log_last_lsn(s->log);
   code = writer_open(&o, &s->writer, err);
   if (code == DOM_OK) code = entries_load(s, err);
+  if (code == DOM_OK) code = erase_resume(s, err);
   if (code == DOM_OK) code = upkeep_start(s, err);
   return code;
 }

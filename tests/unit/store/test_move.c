@@ -294,6 +294,30 @@ static void erases(void **state) {
   region_done(&a);
 }
 
+/* The index loses what it had not flushed of an erasure, as a kill does: the rows must not come back for
+ * good. */
+static void erased_stays_erased(void **state) {
+  struct region a;
+  struct dom_err err = {0};
+  struct store_subject s = {.state = SUBJECT_MOVED, .epoch = 2, .epoch_allotted = 2, .home = 8};
+  (void)state;
+  region_init(&a, 37, true);
+  fill_subject(&a);
+  token_of(s.token, 1);
+  assert_dom_ok(region_reopen(&a, &err), err); /* the rows are in the flushed index */
+  assert_int_equal(subject_state(&a, &s), DOM_OK);
+  key_drop(&a, 1, 1);
+  assert_dom_ok(store_epoch_erase(a.store, &permit_any, s.token, 1, &err), err);
+  disk_sim_power_cut(a.disk);
+  assert_dom_ok(region_reopen(&a, &err), err);
+  bool present = true;
+  struct store_view *v = view_of(&a);
+  assert_dom_ok(store_epoch_present(v, s.token, 1, &present, &err), err);
+  assert_false(present);
+  store_view_close(v);
+  region_done(&a);
+}
+
 static bool entry_seen(void *arg, const struct store_entry *e) {
   struct buf *out = arg;
   buf_printf(out, "%.*s.%u:%c ", (int)e->entry.len, (const char *)e->entry.data, e->position, e->opening[0]);
@@ -344,8 +368,11 @@ static void entries(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(walks), cmocka_unit_test(journals),
-                                     cmocka_unit_test(stages), cmocka_unit_test(erases),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(walks),
+                                     cmocka_unit_test(journals),
+                                     cmocka_unit_test(stages),
+                                     cmocka_unit_test(erases),
+                                     cmocka_unit_test(erased_stays_erased),
                                      cmocka_unit_test(entries)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
