@@ -134,6 +134,18 @@ static bool between_regions(struct slice name) {
          slice_equal_nocase(name, SLICE_LIT("x-domicile-statement"));
 }
 
+/* An envelope that does not hold: said to the peer in a field of its own, so that it does not pass this 403
+ * on as if the client had been refused. Right after a start every message stamped before it is refused so. */
+static void refuse_envelope(struct call *c) {
+  BUF_AUTO xml = BUF_INIT;
+  struct s3_error_context context = {.request_id = slice_str(c->id), .host_id = slice_str(c->r->name)};
+  s3_error_xml(S3_ERR_ACCESS_DENIED, &context, &xml);
+  call_fields(c);
+  wire_reply_field_str(c->x, "Content-Type", "application/xml");
+  wire_reply_field_str(c->x, SERVE_REFUSED_FIELD, "envelope");
+  wire_reply(c->x, 403, buf_slice(&xml), NULL);
+}
+
 /* Whether a peer sent this on. False: refused and answered. */
 static bool check_peer(struct call *c) {
   struct wire_envelope_proof proof;
@@ -154,8 +166,7 @@ static bool check_peer(struct call *c) {
     wire_exchange_drop(c->x, between_regions);
     return true;
   }
-  copy_head(c);
-  call_fail(c, S3_ERR_ACCESS_DENIED);
+  refuse_envelope(c);
   return false;
 }
 

@@ -56,7 +56,9 @@ static enum dom_code take_misdirected(struct forward *f, struct slice where, str
 static enum dom_code take_answer(void *arg, unsigned status, const struct wire_field *fields, size_t count,
                                  struct dom_err *err) {
   struct forward *f = arg;
-  (void)err;
+  if (status == 403 && answer_field(fields, count, slice_str(SERVE_REFUSED_FIELD)).len)
+    return dom_fail(err, DOM_UNAVAILABLE, "serve/forward",
+                    "the home does not take this region's envelope just now");
   struct slice where = answer_field(fields, count, SLICE_LIT("x-domicile-home"));
   if (status == 421 && where.len)
     return take_misdirected(f, where, answer_field(fields, count, SLICE_LIT("x-domicile-statement")));

@@ -29,6 +29,9 @@ enum {
   SERVE_REQUEST_ID_SIZE = 16     /* hex digits of a request id */
 };
 
+/* Names, in an answer between regions, what was refused: the sender's envelope, not the client. */
+#define SERVE_REFUSED_FIELD "x-domicile-refused"
+
 /* In which state an operation met its subject; told in x-domicile-met. */
 enum serve_met { MET_HOME, MET_COPYING, MET_HELD, MET_FORWARDED };
 

@@ -489,6 +489,16 @@ def test_unknown_region_and_wrong_key(moved):
         assert answer.status == 403 or (number == 2 and answer["x-domicile-code"] not in (None, "ok")), (number, answer)
 
 
+def test_refused_envelope_is_no_refusal_of_the_client(moved):
+    """The home marks it, so that the gateway says 503 and the client comes again."""
+    gateway = moved.world.gateway["sg"]
+    fields = ["from: 1", "to: 2", "time: 1", "nonce: " + 32 * "0", "body-sha256: streamed", "signature: " + 86 * "A" + "=="]
+    data = "GET /phones HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n" % gateway.port
+    data += "".join("x-domicile-%s\r\n" % field for field in fields) + "\r\n"
+    answer = say(gateway, data.encode())
+    assert answer.status == 403 and answer["x-domicile-refused"] == "envelope", answer
+
+
 def test_handoff_of_a_wrong_region_or_an_old_epoch(moved, spoken):
     """The bodies of the past handoff in fresh, sound envelopes: of a region that has no say, and of the one
     that had."""
