@@ -29,7 +29,7 @@ struct bench {
   uint64_t *latency_ns;
 };
 
-static void die(const char *what, const struct dom_err *err) {
+static _Noreturn void die(const char *what, const struct dom_err *err) {
   fprintf(stderr, "bench-engine: %s: %s: %s\n", what, err->where ? err->where : "", err->text);
   exit(3);
 }
@@ -171,8 +171,8 @@ int main(int argc, char **argv) {
     return 2;
   }
   struct dom_err err = {0};
-  struct disk *disk, *keys;
-  struct vault_kek *kek;
+  struct disk *disk = NULL, *keys = NULL;
+  struct vault_kek *kek = NULL;
   char key_root[4096];
   snprintf(key_root, sizeof key_root, "%s.keys", argv[1]);
   struct bench b = {.clock = clock_posix(),

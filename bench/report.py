@@ -14,7 +14,7 @@ def row(name, ticks, hertz):
     r = json.load(sys.stdin)
     done = r["requests"]
     cpu = ticks / hertz * 1e6 / done if done else 0.0
-    print(json.dumps([name, r["op"], r["size"], r["connections"], r["requests_s"], r["mb_s"], r["p50_ms"], r["p99_ms"], cpu, r.get("failed", 0)]))
+    print(json.dumps([name, r["op"], r["size"], r["connections"], r["requests_per_s"], r["mb_per_s"], r["p50_us"] / 1000, r["p99_us"] / 1000, cpu, r["errors"]]))
 
 
 def engine():
