@@ -4,7 +4,8 @@ export ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1 UBSAN_OPTIONS=halt_on_
 export TSAN_OPTIONS=halt_on_error=0:suppressions=$ROOT/tools/tsan.supp:second_deadlock_stack=1
 for kind in address,undefined thread; do
   dir=build/$(echo $kind | tr -d ,)
-  if configure "$dir" -Db_sanitize=$kind -Db_lundef=false && ninja -C "$dir" >"build/check/$kind.log" 2>&1; then
+  # Warnings are judged in the plain builds: instrumentation makes gcc see truncations that are none.
+  if configure "$dir" -Db_sanitize=$kind -Db_lundef=false -Dwerror=false && ninja -C "$dir" >"build/check/$kind.log" 2>&1; then
     tally "unit-$kind" "$dir" --suite unit --timeout-multiplier 10
   else
     tail -n 40 "build/check/$kind.log"
