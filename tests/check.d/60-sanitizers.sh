@@ -6,7 +6,7 @@ for kind in address,undefined thread; do
   dir=build/$(echo $kind | tr -d ,)
   # Warnings are judged in the plain builds: instrumentation makes gcc see truncations that are none.
   if configure "$dir" -Db_sanitize=$kind -Db_lundef=false -Dwerror=false && ninja -C "$dir" >"build/check/$kind.log" 2>&1; then
-    tally "unit-$kind" "$dir" --suite unit --timeout-multiplier 10
+    tally "unit-$kind" "$dir" --suite unit
   else
     tail -n 40 "build/check/$kind.log"
     bad "build with $kind"
