@@ -64,10 +64,12 @@ static bool fill(char *to, size_t cap, struct slice from) {
 static enum s3_error read_constraint(struct call *c, struct slice *out) {
   uint64_t length = 0;
   *out = slice_of(NULL, 0);
-  if (wire_body_length(c->x, &length) && length == 0) return S3_OK;
+  bool empty = wire_body_length(c->x, &length) && length == 0;
+  if (empty && auth_result_is_proven(&c->auth)) return S3_OK;
   BUF_AUTO xml = BUF_INIT;
   enum s3_error error = intake_all(c, S3_XML_BUCKET_BYTES_MAX, &xml);
-  return error ? error : s3_location_parse(buf_slice(&xml), wire_exchange_arena(c->x), out);
+  if (error || empty) return error;
+  return s3_location_parse(buf_slice(&xml), wire_exchange_arena(c->x), out);
 }
 
 enum s3_error bucket_create(struct call *c) {

@@ -89,6 +89,10 @@ static enum s3_error register_new(struct call *c, bool *out_done) {
   struct slice id, prefix;
   if (!country.len || c->who.pseudo || !subject_layout_match(&c->bucket.layout, c->q.key, &id, &prefix))
     return S3_ERR_SUBJECT_NOT_REGISTERED;
+  if (!auth_result_is_proven(&c->auth)) { /* a person is registered for good, and the body has yet to come */
+    snprintf(c->detail, sizeof c->detail, "to register a subject it needs x-amz-content-sha256");
+    return S3_ERR_INVALID_REQUEST;
+  }
   if (country.len != 2) {
     snprintf(c->detail, sizeof c->detail, "x-amz-meta-domicile-country must be an ISO 3166-1 alpha-2 code");
     return S3_ERR_INVALID_ARGUMENT;

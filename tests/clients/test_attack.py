@@ -1,5 +1,6 @@
 """Attacks that once worked. Each test is one: what an adversary, or bad luck, did to a region alone."""
 import contextlib
+import datetime
 
 import pytest
 
@@ -99,3 +100,30 @@ def test_a_rotten_identity_of_the_index_does_not_end_the_process(own):
     own.start()
     with raw.S3(own, daemon.ALICE) as client:
         assert client.get("kept", "k").body == b"here"
+
+
+UNPROVEN = [("GET", "/{b}/k", {}), ("HEAD", "/{b}/k", {}), ("GET", "/{b}", {}), ("GET", "/", {}), ("DELETE", "/{b}/k", {}),
+            ("DELETE", "/{b}", {}), ("PUT", "/{b}/copy", {"x-amz-copy-source": "/{b}/k"}), ("POST", "/{b}/k?uploads=", {}),
+            ("PUT", "/{b}/k", {}), ("PUT", "/unproven-bucket", {}), ("POST", "/{b}?delete=", {})]
+
+
+@pytest.mark.parametrize("length", ["1", "00"])
+@pytest.mark.parametrize("method,target,fields", UNPROVEN)
+def test_nothing_for_a_head_that_only_its_body_would_prove(server, http, bucket, method, target, fields, length):
+    """Without x-amz-content-sha256, and with a body, the signature was looked at only where a body was read:
+    whoever knew an access key's public name could read and delete."""
+    assert http.put(bucket, "k", b"mine").status == 200
+    date = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+    fields = {"Host": f"{server.host}:{server.port}", "x-amz-date": date,
+              **{name: value.format(b=bucket) for name, value in fields.items()}}
+    names = ";".join(sorted(name.lower() for name in fields))
+    fields["Content-Length"] = length
+    fields["Authorization"] = (f"AWS4-HMAC-SHA256 Credential={daemon.ALICE.access}/{date[:8]}/us-east-1/s3/aws4_request, "
+                               f"SignedHeaders={names}, Signature={'0' * 64}")
+    with raw.Connection(server) as connection:
+        connection.send(raw.head(method, target.format(b=bucket), fields) + b"x" * int(length))
+        answer = connection.answer(method)
+    assert answer.status in (400, 403), answer
+    assert http.get(bucket, "k").body == b"mine" and http.get(bucket, "copy").status == 404
+    assert http.request("GET", "/unproven-bucket").status == 404
+    assert not list(http.request("GET", f"/{bucket}", [("uploads", None)]).xml().iter("Upload"))
