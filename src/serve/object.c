@@ -57,10 +57,13 @@ enum s3_error object_permit_in(struct call *c, struct store_view *v, enum permit
 
 enum s3_error object_permit(struct call *c, enum permit_action action, struct slice classes,
                             struct call_permit *out) {
+  assert(action == PERMIT_STORE || action == PERMIT_DELETE);
+  enum s3_error error = call_permit(c, action, c->q.key, classes, 0, out);
+  if (error != S3_ERR_RESIDENCY_VIOLATION) return error;
   STORE_VIEW_AUTO *v = NULL;
   struct dom_err err = {0};
   enum dom_code code = store_view_open(c->r->store, &v, &err);
-  return code ? call_error_of(c, code, &err) : object_permit_in(c, v, action, classes, out);
+  return code ? call_error_of(c, code, &err) : permit_by_age(c, v, action, classes, out);
 }
 
 enum s3_error object_condition(struct call *c, struct store_view *v) {

@@ -197,6 +197,7 @@ static enum dom_code pass(struct store *s, const struct seen *victim, struct sca
                           struct dom_err *err) {
   const struct log_segment_info *info = &victim->info;
   scan->needed = scan->tombs = scan->dead = 0;
+  scan->tombs_drop = false;
   scan->group = scan->group_items = 0;
   scan->held = scan->retry = false;
   enum dom_code code = log_segment_scan(s->log, info->segment, info->generation, scan_record, scan, err);
@@ -208,13 +209,14 @@ static enum dom_code pass(struct store *s, const struct seen *victim, struct sca
 /* Live bytes that are left although every record was met belong to records that could not be
  * read: a segment's last batch gone bad looks like its end. */
 static enum dom_code emptied_check(struct store *s, const struct seen *victim, const struct scan *scan,
-                                   struct dom_err *err) {
+                                   bool *out_empty, struct dom_err *err) {
   struct seen now = {.info = victim->info};
   struct survey one = {.all = &now, .count = 1, .cap = 1};
   struct commit job = {.job = survey_live, .job_arg = &one};
   enum dom_code code = writer_commit(s->writer, &job);
   if (code != DOM_OK) return dom_fail(err, code, job.err.where, "%s", job.err.text);
-  if (now.live <= scan->dead) return DOM_OK; /* rows of a dropped key, about to be erased */
+  *out_empty = now.live <= scan->dead; /* rows of a dropped key, about to be erased */
+  if (*out_empty) return DOM_OK;
   return dom_fail(err, DOM_CORRUPT, where,
                   "segment %u: rows name %llu bytes that cannot be read in it; run fsck",
                   victim->info.segment, (unsigned long long)(now.live - scan->dead));
@@ -233,7 +235,7 @@ static enum dom_code round_run(struct store *s, const struct seen *victim, struc
   return code;
 }
 
-/* Copies until nothing is needed any more. *out_empty is false when writers were in the way. */
+/* Copies until nothing is needed any more. *out_empty stays false when writers were in the way. */
 static enum dom_code segment_empty(struct store *s, const struct seen *victim, struct scan *scan,
                                    bool *out_empty, struct dom_err *err) {
   enum dom_code code = DOM_OK;
@@ -244,9 +246,7 @@ static enum dom_code segment_empty(struct store *s, const struct seen *victim, s
     scan->tx_items_max = fewer ? fewer : 1;
     code = round_run(s, victim, scan, &again, err);
   }
-  if (code == DOM_OK && !again) code = emptied_check(s, victim, scan, err);
-  *out_empty = code == DOM_OK && !again;
-  return code;
+  return code == DOM_OK && !again ? emptied_check(s, victim, scan, out_empty, err) : code;
 }
 
 static enum dom_code victim_work(struct store *s, const struct survey *v, const struct seen *victim,
@@ -257,7 +257,11 @@ static enum dom_code victim_work(struct store *s, const struct survey *v, const 
   enum dom_code code = pass(s, victim, &scan, err);
   uint64_t gain = scan.needed < victim->info.bytes ? victim->info.bytes - scan.needed : 0;
   bool worth = code == DOM_OK && !scan.held && (forced || gain >= gain_least(s, victim->info.bytes));
-  if (worth) code = segment_empty(s, victim, &scan, &empty, err);
+  /* Rows never go back to an older record: what the look found dead stays so. */
+  if (worth && scan.needed == 0 && !scan.tombs_drop)
+    code = emptied_check(s, victim, &scan, &empty, err);
+  else if (worth)
+    code = segment_empty(s, victim, &scan, &empty, err);
   if (code != DOM_OK) {
     n->bad = code == DOM_CORRUPT || code == DOM_IO;
   } else if (empty) {

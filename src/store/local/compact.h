@@ -35,6 +35,7 @@ struct scan {
    * step, so an end must not stand in one commit with a part of a later upload of that id. */
   bool ends;
   bool ends_found; /* by the look: there are some */
+  bool tombs_drop; /* rows of deletes go, since nothing older is left */
   bool held;       /* a body that is being written has its intent here */
   bool retry;      /* a guard failed: another pass is needed */
   /* Of the pass. */

@@ -201,6 +201,7 @@ static enum dom_code record_keep(struct scan *s, const struct change *c, uint64_
     return DOM_OK;
   }
   s->ends_found = s->ends_found || upload_end(c);
+  s->tombs_drop = s->tombs_drop || fate == FATE_DROP_TOMB;
   if (fate == FATE_DROP_TOMB) return s->look ? DOM_OK : tomb_forget(s, c, err);
   need_add(s, log_record_size(r->payload.len));
   if (c->kind == CHANGE_DELETE || c->kind == CHANGE_ROW_DELETE) s->tombs += r->at.length;

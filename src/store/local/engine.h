@@ -45,6 +45,7 @@ struct store {
   bool orphans_pending;      /* the index was rebuilt: body files without a row may lie about */
   struct compact *compact;   /* under upkeep_lock; made at first need */
   _Atomic uint64_t ledger_lsn;
+  _Atomic uint64_t space_unseen; /* bytes of records since the last look at the free space */
   pthread_mutex_t mark_lock;
   struct read_mark *marks; /* under mark_lock */
   pthread_mutex_t body_lock;
@@ -112,7 +113,7 @@ struct store_tx {
   uint64_t *reads, *writes;
   uint32_t read_count, read_cap, write_count, write_cap;
   uint32_t entries;
-  bool grows;  /* it stores bytes: refused below the reserve */
+  bool grows;  /* it stores bytes: refused once a look finds less than the reserve */
   bool failed; /* a change or guard could not be added */
 };
 enum dom_code tx_new(struct store *s, struct store_view *v, struct store_tx **out, struct dom_err *err);

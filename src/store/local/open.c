@@ -255,6 +255,7 @@ enum dom_code store_open(const struct store_options *options, struct store **out
   s->o = *options;
   if (!s->o.segment_bytes) s->o.segment_bytes = LOG_SEGMENT_DEFAULT;
   if (!s->o.reserve_bytes) s->o.reserve_bytes = STORE_RESERVE_DEFAULT;
+  s->space_unseen = s->o.reserve_bytes; /* the first put looks */
   pthread_mutex_init(&s->mark_lock, NULL);
   pthread_mutex_init(&s->body_lock, NULL);
   pthread_mutex_init(&s->upkeep_lock, NULL);

@@ -188,14 +188,31 @@ enum dom_code tx_add(struct store_tx *tx, const struct change *c, struct slice i
 
 /* ---- commit ---- */
 
+/* Records of this share of the reserve pass between two looks at the free space: a look at each
+ * small put was 3 % of its time. */
+enum { SPACE_UNSEEN_SHARE = 128 };
+
+/* Whether the transaction may be committed without a look. A body announces bytes outside the log. */
+static bool space_unseen(struct store_tx *tx) {
+  uint64_t bytes = 0;
+  for (uint32_t i = 0; i < tx->count; i++) {
+    if (tx->items[i].change.kind == CHANGE_INTENT) return false;
+    bytes += tx->items[i].payload.len;
+  }
+  uint64_t most = tx->store->o.reserve_bytes / SPACE_UNSEEN_SHARE;
+  return atomic_fetch_add(&tx->store->space_unseen, bytes) + bytes < most;
+}
+
 static enum dom_code space_check(struct store_tx *tx, struct dom_err *err) {
   uint64_t free_bytes = 0;
-  if (!tx->grows) return DOM_OK;
+  if (!tx->grows || space_unseen(tx)) return DOM_OK;
   enum dom_code code = disk_free_bytes(tx->store->o.disk, &free_bytes, err);
-  if (code != DOM_OK || free_bytes >= tx->store->o.reserve_bytes) return code;
+  uint64_t reserve = tx->store->o.reserve_bytes;
+  bool enough = code == DOM_OK && free_bytes >= reserve;
+  atomic_store(&tx->store->space_unseen, enough ? 0 : reserve); /* too little: look each time */
+  if (code != DOM_OK || enough) return code;
   return dom_fail(err, DOM_NO_SPACE, "store/tx: commit", "%llu MiB free, less than the reserve of %llu MiB",
-                  (unsigned long long)(free_bytes >> 20),
-                  (unsigned long long)(tx->store->o.reserve_bytes >> 20));
+                  (unsigned long long)(free_bytes >> 20), (unsigned long long)(reserve >> 20));
 }
 
 static enum dom_code tx_commit(struct store_tx *tx, uint64_t *out_lsn, struct dom_err *err) {

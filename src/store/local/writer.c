@@ -111,9 +111,11 @@ static size_t batch_gather(struct writer *w, struct commit *first, size_t *out_r
   return taken;
 }
 
+/* A compaction's copy of an entry (it names its first LSN) is nothing new to the ledger. */
 static bool commit_has_entry(const struct commit *c) {
   for (uint32_t i = 0; i < c->count; i++) {
-    if (c->items[i].change.kind == CHANGE_ENTRY) return true;
+    const struct change *change = &c->items[i].change;
+    if (change->kind == CHANGE_ENTRY && change->first_lsn == 0) return true;
   }
   return false;
 }

@@ -24,7 +24,7 @@ enum dom_code region_reopen(struct region *r, struct dom_err *err) {
                             .create = true,
                             .inline_threads = r->inline_threads,
                             .segment_bytes = r->segment_bytes,
-                            .reserve_bytes = 1};
+                            .reserve_bytes = r->reserve_bytes};
   store_close(r->store);
   r->store = NULL;
   return store_open(&o, &r->store, err);
@@ -32,7 +32,7 @@ enum dom_code region_reopen(struct region *r, struct dom_err *err) {
 
 void region_init(struct region *r, uint64_t seed, bool inline_threads) {
   struct dom_err err = {0};
-  *r = (struct region){.inline_threads = inline_threads, .segment_bytes = 4 << 20};
+  *r = (struct region){.inline_threads = inline_threads, .segment_bytes = 4 << 20, .reserve_bytes = 1};
   r->disk = disk_sim_new(seed);
   r->kek_disk = disk_sim_new(seed + 1);
   r->clock = clock_sim_new(1700000000000u);

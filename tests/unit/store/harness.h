@@ -26,7 +26,7 @@ struct region {
   struct vault_kek *kek;
   struct store *store;
   bool inline_threads;
-  uint64_t segment_bytes;
+  uint64_t segment_bytes, reserve_bytes;
 };
 
 /* A region on a fresh simulated disk, opened. */

@@ -77,6 +77,32 @@ static void disk_full(void **state) {
   region_done(&r);
 }
 
+/* Small puts share a look at the free space; what passes unseen is a small part of the reserve. */
+static void disk_fills(void **state) {
+  enum { RESERVE = 1 << 20, BODY = 1000 };
+  static const uint8_t body[BODY];
+  struct region r;
+  struct dom_err err = {0};
+  (void)state;
+  region_init(&r, 64, true);
+  r.reserve_bytes = RESERVE;
+  disk_sim_set_free(r.disk, 1 << 30);
+  assert_dom_ok(region_reopen(&r, &err), err);
+  subject_home(&r, 1, 1);
+  struct store_place p = place_of(9, 1, 1, "a/");
+  assert_dom_ok(put_bytes(&r, &p, SLICE_LIT("a/k"), SLICE_LIT("v"), &err), err);
+  disk_sim_set_free(r.disk, RESERVE - 1);
+  uint64_t stored = 0;
+  while (put_bytes(&r, &p, SLICE_LIT("a/l"), slice_of(body, BODY), &err) == DOM_OK && stored < RESERVE)
+    stored += BODY;
+  assert_true(stored < RESERVE / 64);
+  assert_int_equal(put_bytes(&r, &p, SLICE_LIT("a/m"), SLICE_LIT("v"), &err), DOM_NO_SPACE); /* each looks */
+  err = (struct dom_err){0};
+  assert_dom_ok(region_reopen(&r, &err), err);
+  assert_int_equal(put_bytes(&r, &p, SLICE_LIT("a/m"), SLICE_LIT("v"), &err), DOM_NO_SPACE);
+  region_done(&r);
+}
+
 static void write_fails(void **state) {
   struct region r;
   struct dom_err err = {0};
@@ -188,6 +214,7 @@ int main(void) {
       cmocka_unit_test(refusals),
       cmocka_unit_test(superblock_repair),
       cmocka_unit_test(disk_full),
+      cmocka_unit_test(disk_fills),
       cmocka_unit_test(failed_commit_keeps_body),
       cmocka_unit_test(write_fails),
       cmocka_unit_test(index_ahead),
