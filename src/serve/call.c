@@ -131,6 +131,7 @@ static void take_statement(struct call *c) {
 /* What regions say to each other in a head; no client's signature covers it. */
 static bool between_regions(struct slice name) {
   return wire_field_is_internal(name) || slice_equal_nocase(name, SLICE_LIT("x-domicile-request")) ||
+         slice_equal_nocase(name, slice_str(SERVE_COPY_FIELD)) ||
          slice_equal_nocase(name, SLICE_LIT("x-domicile-statement"));
 }
 
@@ -146,12 +147,22 @@ static void refuse_envelope(struct call *c) {
   wire_reply(c->x, 403, buf_slice(&xml), NULL);
 }
 
+/* Who the client's gateway is: the peer, unless that asks for the source of a copy and names another. */
+static bool take_peer(struct call *c) {
+  struct slice gateway = wire_exchange_field(c->x, SERVE_COPY_FIELD);
+  uint64_t number = c->peer.from;
+  if (gateway.data && (slice_to_u64(gateway, &number) || number == 0 || number > UINT16_MAX)) return false;
+  c->is_forwarded = true;
+  c->gateway = (uint16_t)number;
+  c->copy_to = gateway.data ? c->peer.from : 0;
+  return true;
+}
+
 /* Whether a peer sent this on. False: refused and answered. */
 static bool check_peer(struct call *c) {
-  struct wire_envelope_proof proof;
-  enum dom_code code = c->r->envelope
-                           ? wire_envelope_check_head(c->r->envelope, wire_exchange_head(c->x), &proof, NULL)
-                           : DOM_NOT_FOUND;
+  const struct wire_head *head = wire_exchange_head(c->x);
+  enum dom_code code =
+      c->r->envelope ? wire_envelope_check_head(c->r->envelope, head, &c->peer, NULL) : DOM_NOT_FOUND;
   c->gateway = c->r->number;
   if (code == DOM_NOT_FOUND) {
     wire_exchange_drop(c->x, between_regions);
@@ -159,9 +170,7 @@ static bool check_peer(struct call *c) {
     return true;
   }
   make_id(c, wire_exchange_field(c->x, "x-domicile-request"));
-  if (code == DOM_OK) {
-    c->is_forwarded = true;
-    c->gateway = proof.from;
+  if (code == DOM_OK && take_peer(c)) {
     take_statement(c);
     wire_exchange_drop(c->x, between_regions);
     return true;
@@ -249,6 +258,7 @@ static enum s3_error serve(struct call *c) {
   }
   if (c->q.expected_owner.len && !slice_equal(c->q.expected_owner, c->auth.account))
     return S3_ERR_ACCESS_DENIED;
+  if (c->copy_to) return copy_source_answer(c);
   return run_again_elsewhere(c, call_operation(c));
 }
 

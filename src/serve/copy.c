@@ -1,5 +1,6 @@
 /* Server-side copies. A copy takes two permits: COPY for the source's subject, STORE for the target's with
- * the source's classes, which the new object inherits. */
+ * the source's classes, which the new object inherits. A source that lives elsewhere comes from there
+ * (copy_far.c, copy_source.c). */
 #include <assert.h>
 #include <stdio.h>
 
@@ -13,33 +14,50 @@ static enum s3_error locate_source(struct call *c, struct copy_source *s, struct
   enum s3_error error = call_bucket(c, c->q.copy.bucket);
   if (!error) error = call_resolve(c, &c->bucket, c->q.copy.key, v, &c->who);
   if (!error && c->who.where == SUBJECT_UNREGISTERED) error = S3_ERR_NO_SUCH_KEY;
-  if (!error && c->who.where == SUBJECT_ELSEWHERE) error = S3_ERR_SUBJECT_ELSEWHERE;
   if (!error) error = call_permit(c, PERMIT_COPY, c->q.copy.key, SLICE_LIT(""), 0, &s->permit);
   s->place = call_place(c);
+  s->who = c->who;
   subject_bucket_copy(&c->bucket, &target);
   c->who = target_who;
   return error;
 }
 
-/* The source's own class and those it inherited, by name. */
-static enum s3_error inherit(struct call *c, struct copy_source *s) {
+static bool has_class(struct slice names, struct slice name) {
+  while (names.len) {
+    size_t end = slice_find(names, ',');
+    if (slice_equal(slice_cut(names, 0, end), name)) return true;
+    names = slice_cut(names, end < names.len ? end + 1 : end, names.len);
+  }
+  return false;
+}
+
+bool copy_classes_add(struct buf *to, struct slice names) {
+  bool added = false;
+  while (names.len) {
+    size_t end = slice_find(names, ',');
+    struct slice name = slice_cut(names, 0, end);
+    if (name.len && !has_class(buf_slice(to), name)) {
+      if (to->len) buf_append_byte(to, ',');
+      buf_append_slice(to, name);
+      added = true;
+    }
+    names = slice_cut(names, end < names.len ? end + 1 : end, names.len);
+  }
+  return added;
+}
+
+enum s3_error copy_inherit(struct call *c, struct slice inherited, struct buf *out) {
   struct charter *charter = subject_charter(c->r->subjects);
   if (!charter) return S3_ERR_SERVICE_UNAVAILABLE;
   unsigned from = charter_class_of(charter, c->q.copy.key), to = charter_class_of(charter, c->q.key);
-  if (from != to) buf_append_str(&s->classes, charter_class_name(charter, from));
+  if (from != to) copy_classes_add(out, slice_str(charter_class_name(charter, from)));
   charter_release(charter);
-  struct slice more = store_found_object(s->found)->classes;
-  if (s->classes.len && more.len) buf_append_byte(&s->classes, ',');
-  buf_append_slice(&s->classes, more);
-  return s->classes.failed ? S3_ERR_SLOW_DOWN : S3_OK;
+  copy_classes_add(out, inherited);
+  return out->failed ? S3_ERR_SLOW_DOWN : S3_OK;
 }
 
-enum s3_error copy_source_open(struct call *c, struct copy_source *s) {
-  STORE_VIEW_AUTO *v = NULL;
+enum s3_error copy_source_find(struct call *c, struct store_view *v, struct copy_source *s) {
   struct dom_err err = {0};
-  *s = (struct copy_source){.c = c};
-  enum s3_error error = locate_source(c, s, &v);
-  if (error) return error;
   enum dom_code code =
       store_object_get(v, PERMIT_COPY, s->permit.permit, &s->place, c->q.copy.key, &s->found, &err);
   if (code == DOM_NOT_FOUND) return S3_ERR_NO_SUCH_KEY;
@@ -47,86 +65,141 @@ enum s3_error copy_source_open(struct call *c, struct copy_source *s) {
   const struct store_object *o = store_found_object(s->found);
   char etag[S3_ETAG_SIZE];
   object_etag(o, etag);
-  error = s3_condition_copy(&c->q.copy.condition, slice_str(etag), o->mtime_ms);
-  return error ? error : inherit(c, s);
+  enum s3_error error = s3_condition_copy(&c->q.copy.condition, slice_str(etag), o->mtime_ms);
+  if (!error) error = copy_inherit(c, o->classes, &s->classes);
+  buf_append_slice(&s->meta, o->meta);
+  return !error && s->meta.failed ? S3_ERR_SLOW_DOWN : error;
 }
 
 void copy_source_done(struct copy_source *s) {
   store_found_free(s->found);
+  buf_done(&s->meta);
   buf_done(&s->classes);
 }
 
-enum s3_error copy_source_spool(struct copy_source *s, const struct s3_range *range, struct spool *to,
-                                struct store_object *o) {
-  const struct store_object *from = store_found_object(s->found);
-  uint64_t first = 0, left = from->size;
-  enum s3_error error = S3_OK;
+enum s3_error copy_source_range(const struct copy_source *s, uint64_t *out_first, uint64_t *out_count) {
+  const struct s3_range *range = &s->c->q.copy.range;
+  uint64_t size = store_found_object(s->found)->size;
+  bool whole = range->kind == S3_RANGE_NONE || s->c->q.op == S3_OP_COPY_OBJECT;
   /* A read's range is cut at the end; a part of fewer bytes than asked for would be a wrong part. */
-  if (range->kind == S3_RANGE_BOUNDS && range->last >= from->size) return S3_ERR_INVALID_RANGE;
-  if (range->kind != S3_RANGE_NONE) error = s3_range_resolve(range, from->size, &first, &left);
+  if (!whole && range->kind == S3_RANGE_BOUNDS && range->last >= size) return S3_ERR_INVALID_RANGE;
+  *out_first = 0;
+  *out_count = size;
+  return whole ? S3_OK : s3_range_resolve(range, size, out_first, out_count);
+}
+
+enum s3_error copy_source_read(struct copy_source *s, uint64_t at, void *out, size_t want, size_t *out_len) {
+  struct dom_err err = {0};
+  enum dom_code code = store_found_read(s->found, at, out, want, out_len, &err);
+  if (code == DOM_NOT_FOUND) return S3_ERR_SLOW_DOWN; /* the subject left meanwhile: come again */
+  if (!code && *out_len == 0) code = DOM_CORRUPT;
+  return call_error_of(s->c, code, &err);
+}
+
+/* Reads a source that lives here into the spool and seals it. */
+static enum s3_error take_here(struct copy_source *s, const struct copy_target *t) {
+  uint64_t at = 0, left = 0;
+  enum s3_error error = copy_source_range(s, &at, &left);
+  if (!error) error = t->ready(t->arg, s);
+  if (error) return error;
   struct hash *md5 = hash_new(HASH_MD5);
   AUTO_FREE void *chunk = dom_alloc(SERVE_CHUNK);
   if (!md5 || !chunk) error = S3_ERR_SLOW_DOWN;
   while (!error && left > 0) {
-    struct dom_err err = {0};
-    size_t want = left < SERVE_CHUNK ? (size_t)left : SERVE_CHUNK, got = 0;
-    enum dom_code code = store_found_read(s->found, first, chunk, want, &got, &err);
-    if (!code && got == 0) code = DOM_CORRUPT;
-    if (code)
-      error = call_error_of(s->c, code, &err);
-    else {
-      hash_update(md5, chunk, got);
-      error = spool_append(to, slice_of(chunk, got));
-      first += got;
-      left -= got;
-    }
+    size_t got = 0;
+    error = copy_source_read(s, at, chunk, left < SERVE_CHUNK ? (size_t)left : SERVE_CHUNK, &got);
+    if (error) break;
+    hash_update(md5, chunk, got);
+    error = spool_append(t->spool, slice_of(chunk, got));
+    at += got;
+    left -= got;
   }
-  if (!error) error = spool_seal(to, o);
-  if (!error) hash_final(md5, o->etag_md5);
+  if (!error) error = spool_seal(t->spool, t->object);
+  if (!error) hash_final(md5, t->object->etag_md5);
   hash_free(md5);
   return error;
 }
+
+enum s3_error copy_source_take(struct copy_source *s, const struct copy_target *t, bool *out_done) {
+  struct call *c = s->c;
+  enum s3_error error = S3_ERR_SUBJECT_ELSEWHERE;
+  *out_done = false;
+  assert(c->in_gate && !s->found);
+  for (int tries = 0; tries < 2 && error == S3_ERR_SUBJECT_ELSEWHERE; tries++) {
+    STORE_VIEW_AUTO *v = NULL;
+    error = locate_source(c, s, &v);
+    if (error) return error;
+    if (s->who.where == SUBJECT_HERE) {
+      error = copy_source_find(c, v, s);
+      store_view_close(v); /* the source is pinned by itself */
+      v = NULL;
+      return error ? error : take_here(s, t);
+    }
+    store_view_close(v); /* do not pin old files while another region answers */
+    v = NULL;
+    error = copy_far_take(s, t, out_done);
+  }
+  /* It came home meanwhile, and was gone again when looked for here: somebody is behind. */
+  return error == S3_ERR_SUBJECT_ELSEWHERE ? S3_ERR_SERVICE_UNAVAILABLE : error;
+}
+
+/* ---- CopyObject ------------------------------------------------------------------------------ */
+
+struct copying {
+  struct call *c;
+  struct call_permit permit;
+  struct spool spool;
+  struct buf meta;
+  struct store_object object;
+};
 
 /* REPLACE takes the head's metadata; COPY keeps the source's bytes as they are. */
 static enum s3_error target_meta(struct call *c, const struct copy_source *s, struct buf *out) {
   struct dom_err err = {0};
   if (c->q.replace_metadata) return call_error_of(c, s3_meta_encode(&c->q.meta, out, &err), &err);
-  buf_append_slice(out, store_found_object(s->found)->meta);
+  buf_append_slice(out, buf_slice(&s->meta));
   return out->failed ? S3_ERR_SLOW_DOWN : S3_OK;
 }
 
-static enum s3_error copy_here(struct call *c, struct copy_source *s, struct store_object *o) {
-  struct call_permit permit;
-  BUF_AUTO meta = BUF_INIT;
-  enum s3_error error = object_permit(c, PERMIT_STORE, buf_slice(&s->classes), &permit);
-  if (!error) error = target_meta(c, s, &meta);
+/* Before the first byte: the permit for what it is. */
+static enum s3_error object_ready(void *arg, const struct copy_source *s) {
+  struct copying *k = arg;
+  enum s3_error error = object_permit(k->c, PERMIT_STORE, buf_slice(&s->classes), &k->permit);
+  if (!error) error = target_meta(k->c, s, &k->meta);
   if (error) return error;
-  SPOOL_AUTO spool;
-  spool_begin(&spool, c, PERMIT_STORE, permit.permit, false);
-  o->key = c->q.key;
-  o->mtime_ms = clock_wall_ms(c->r->clock);
-  o->meta = buf_slice(&meta);
-  o->classes = buf_slice(&s->classes);
-  error = copy_source_spool(s, &(struct s3_range){.kind = S3_RANGE_NONE}, &spool, o);
-  if (!error) error = object_commit(c, o);
-  if (!error) spool_keep(&spool);
-  return error;
+  spool_begin(&k->spool, k->c, PERMIT_STORE, k->permit.permit, false);
+  k->object.key = k->c->q.key;
+  k->object.mtime_ms = clock_wall_ms(k->c->r->clock);
+  k->object.meta = buf_slice(&k->meta);
+  k->object.classes = buf_slice(&s->classes);
+  return S3_OK;
+}
+
+static enum s3_error copy_and_answer(struct copying *k, struct copy_source *s) {
+  struct copy_target t = {.ready = object_ready, .arg = k, .spool = &k->spool, .object = &k->object};
+  bool done = false;
+  enum s3_error error = copy_source_take(s, &t, &done);
+  if (error || done) return error;
+  error = object_commit(k->c, &k->object);
+  if (error) return error;
+  spool_keep(&k->spool);
+  call_leave(k->c);
+  BUF_AUTO xml = BUF_INIT;
+  s3_result_copy(false, k->object.etag_md5, k->object.etag_parts, k->object.mtime_ms, &xml);
+  return call_reply_xml(k->c, 200, &xml);
 }
 
 enum s3_error object_copy(struct call *c) {
-  struct copy_source source = {0};
-  struct store_object o = {0};
   bool done = false;
   enum s3_error error = call_enter(c, &done);
   if (error || done) return error;
   bool onto_itself = slice_equal(c->q.copy.bucket, c->q.bucket) && slice_equal(c->q.copy.key, c->q.key);
   if (onto_itself && !c->q.replace_metadata) return S3_ERR_INVALID_COPY_TO_SELF;
-  error = copy_source_open(c, &source);
-  if (!error) error = copy_here(c, &source, &o);
+  struct copy_source source = {.c = c};
+  struct copying k = {.c = c};
+  error = copy_and_answer(&k, &source);
+  spool_done(&k.spool);
+  buf_done(&k.meta);
   copy_source_done(&source);
-  if (error) return error;
-  call_leave(c);
-  BUF_AUTO xml = BUF_INIT;
-  s3_result_copy(false, o.etag_md5, o.etag_parts, o.mtime_ms, &xml);
-  return call_reply_xml(c, 200, &xml);
+  return error;
 }

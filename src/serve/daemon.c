@@ -172,6 +172,7 @@ static void set_names(struct daemon *d) {
   r->default_layout = slice_str(c->default_layout);
   unsigned workers = c->workers ? (unsigned)c->workers : WIRE_WORKERS_DEFAULT;
   r->forward_max = workers > 1 ? workers / 2 : 1; /* a dead region never takes all workers */
+  r->copy_out_max = workers > SERVE_COPY_OUT_SHARE ? workers / SERVE_COPY_OUT_SHARE : 1;
 }
 
 /* Ports first, before anything is made or recovered: a busy one is the commonest mistake. */

@@ -1,46 +1,87 @@
-/* DeleteObjects. Keys of one subject who lives elsewhere: the whole request goes there. Otherwise each key
- * is deleted under its own subject's gate and permit, and keys of others are answered one by one. */
+/* DeleteObjects. Keys of people who all live in one other region: the whole request goes there. Otherwise
+ * each key is deleted under its own subject's gate and permit, and keys of others are answered one by one. */
 #include <assert.h>
 #include <stdio.h>
 
 #include "serve/region.h"
 
-/* True when all keys name the same subject; *out_token is theirs. */
-static bool one_subject(struct call *c, const struct s3_delete_list *list, uint8_t out_token[TOKEN_SIZE]) {
+/* Where the people of a list live, as far as this region knows. */
+struct homes {
+  const struct s3_delete_list *list;
+  struct subject_who first; /* of the first key */
+  bool several;             /* more than one person */
+};
+
+static bool one_person(struct call *c, const struct s3_delete_list *list) {
+  uint8_t first[TOKEN_SIZE], token[TOKEN_SIZE];
   for (size_t i = 0; i < list->count; i++) {
-    uint8_t token[TOKEN_SIZE];
     if (subject_token_of(c->r->subjects, &c->bucket, list->keys[i].key, token, NULL)) return false;
-    if (i == 0) memcpy(out_token, token, TOKEN_SIZE);
-    if (memcmp(token, out_token, TOKEN_SIZE) != 0) return false;
+    if (i == 0) memcpy(first, token, TOKEN_SIZE);
+    if (memcmp(token, first, TOKEN_SIZE) != 0) return false;
   }
   return true;
 }
 
-/* Each name goes through this region, whatever its class. */
-static enum s3_error may_transit(struct call *c, const struct s3_delete_list *list) {
-  enum s3_error error = S3_OK;
-  assert(c->who.where == SUBJECT_ELSEWHERE && list->count > 0);
-  for (size_t i = 0; !error && i < list->count; i++) {
+/* True when all keys are of people of one home elsewhere. *out_refused: the charter's word on names that
+ * would pass through here; each of them does, whatever its class and whoever's it is. */
+static enum s3_error one_home(struct call *c, struct homes *h, bool *out_same, enum s3_error *out_refused) {
+  uint8_t last[TOKEN_SIZE], token[TOKEN_SIZE];
+  *out_same = false;
+  *out_refused = S3_OK;
+  for (size_t i = 0; i < h->list->count; i++) {
+    struct slice key = h->list->keys[i].key;
+    STORE_VIEW_AUTO *v = NULL;
     struct call_permit permit;
-    error = call_permit(c, PERMIT_TRANSIT, list->keys[i].key, SLICE_LIT(""), 0, &permit);
+    if (subject_token_of(c->r->subjects, &c->bucket, key, token, NULL)) return S3_OK;
+    bool same_person = i > 0 && memcmp(token, last, TOKEN_SIZE) == 0;
+    memcpy(last, token, TOKEN_SIZE);
+    enum s3_error error = same_person ? S3_OK : call_resolve(c, &c->bucket, key, &v, &c->who);
+    if (error) return one_person(c, h->list) ? error : S3_OK; /* else each key has an answer of its own */
+    if (c->who.where != SUBJECT_ELSEWHERE) return S3_OK;
+    if (i == 0) h->first = c->who;
+    if (c->who.home != h->first.home) return S3_OK;
+    h->several = h->several || memcmp(token, h->first.token, TOKEN_SIZE) != 0;
+    if (!c->is_forwarded && !*out_refused)
+      *out_refused = call_permit(c, PERMIT_TRANSIT, key, SLICE_LIT(""), 0, &permit);
   }
-  return error;
+  *out_same = h->list->count > 0;
+  return S3_OK;
+}
+
+/* The home that was known was no longer it, and only the first person's new one was learnt on the way. Asked
+ * now for the others, so that their next request finds them together. */
+static void learn_others(struct call *c, const struct homes *h) {
+  uint8_t last[TOKEN_SIZE], token[TOKEN_SIZE];
+  memcpy(last, h->first.token, TOKEN_SIZE);
+  for (size_t i = 0; i < h->list->count; i++) {
+    uint16_t home = h->first.home;
+    uint64_t epoch = 0;
+    if (subject_token_of(c->r->subjects, &c->bucket, h->list->keys[i].key, token, NULL)) continue;
+    if (memcmp(token, last, TOKEN_SIZE) == 0) continue;
+    memcpy(last, token, TOKEN_SIZE);
+    if (subject_ask_again(c->r->subjects, token, &home, &epoch, NULL) == DOM_UNAVAILABLE) return;
+  }
+}
+
+static bool has_moved_on(struct call *c, const struct homes *h) {
+  STORE_VIEW_AUTO *v = NULL;
+  struct subject_who now;
+  if (call_resolve(c, &c->bucket, h->list->keys[0].key, &v, &now)) return false;
+  return now.where != SUBJECT_ELSEWHERE || now.home != h->first.home;
 }
 
 /* Whether the request as a whole belongs to another region. */
 static enum s3_error send_whole(struct call *c, const struct s3_delete_list *list, struct slice raw,
                                 bool *out_done) {
-  STORE_VIEW_AUTO *v = NULL;
-  uint8_t token[TOKEN_SIZE];
-  *out_done = false;
-  if (!one_subject(c, list, token)) return S3_OK;
-  enum s3_error error = call_resolve(c, &c->bucket, list->keys[0].key, &v, &c->who);
-  if (error || c->who.where != SUBJECT_ELSEWHERE) return error == S3_ERR_KEY_OUTSIDE_LAYOUT ? S3_OK : error;
-  *out_done = true;
+  struct homes h = {.list = list};
+  enum s3_error refused = S3_OK;
+  enum s3_error error = one_home(c, &h, out_done, &refused);
+  if (error || !*out_done) return error;
+  c->who = h.first;
   c->q.key = list->keys[0].key;
   if (c->is_forwarded) return call_misdirected(c);
-  error = may_transit(c, list);
-  if (!error) error = call_forward(c, &raw);
+  error = refused ? refused : call_forward(c, &raw);
+  if (!error && h.several && has_moved_on(c, &h)) learn_others(c, &h);
   if (error != S3_ERR_SUBJECT_ELSEWHERE) return error;
   *out_done = false; /* it came home */
   return S3_OK;

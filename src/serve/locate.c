@@ -59,7 +59,9 @@ enum s3_error call_permit(struct call *c, enum permit_action action, struct slic
                                   .gateway = action == PERMIT_TRANSIT ? c->r->number : c->gateway,
                                   .key = key,
                                   .classes = classes,
-                                  .copy_target = action == PERMIT_COPY ? c->who.home : 0,
+                                  .copy_target = action != PERMIT_COPY ? 0
+                                                 : c->copy_to          ? c->copy_to
+                                                                       : c->r->number,
                                   .destroys_ms = destroys_ms};
   struct charter_refusal refusal = {0};
   enum dom_code code = subject_permit(c->r->subjects, &intent, &out->storage, &out->permit, &refusal);

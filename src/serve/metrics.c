@@ -45,6 +45,7 @@ static void put_requests(struct region *r, struct buf *out) {
       {"s3_bytes_in_total", "counter", "Bytes of request bodies", atomic_load(&m->bytes_in)},
       {"s3_bytes_out_total", "counter", "Bytes of answers", atomic_load(&m->bytes_out)},
       {"forwarding", "gauge", "Requests waiting for other regions now", atomic_load(&r->forwarding)},
+      {"copying_out", "gauge", "Sources of copies going to other regions now", atomic_load(&r->copying_out)},
       {"http_connections", "gauge", "Connections now", w.connections},
       {"http_accepted_total", "counter", "Connections accepted", w.accepted},
       {"http_requests_total", "counter", "Requests with a whole head", w.requests},

@@ -26,11 +26,16 @@ enum {
   SERVE_FORWARD_FAILURES = 3,    /* in a row open a peer's circuit breaker … */
   SERVE_FORWARD_PAUSE_MS = 1000, /* … for so long: a dead region costs one try a second */
   SERVE_PEERS_MAX = 65536 / 64,  /* breaker slots by region number; charters have at most 64 regions */
-  SERVE_REQUEST_ID_SIZE = 16     /* hex digits of a request id */
+  SERVE_REQUEST_ID_SIZE = 16,    /* hex digits of a request id */
+  SERVE_COPY_WAIT_MS = 300000, /* a gateway waits so long for a copy: 5 GiB at 17 MB/s; others stall sooner */
+  SERVE_COPY_OUT_SHARE = 4     /* one worker in so many may hand sources of copies out to other regions */
 };
 
 /* Names, in an answer between regions, what was refused: the sender's envelope, not the client. */
 #define SERVE_REFUSED_FIELD "x-domicile-refused"
+/* In a client's head between regions: the sender will store the copy that this head asks for, and wants its
+ * source. The value is the number of the gateway that serves the client. */
+#define SERVE_COPY_FIELD "x-domicile-copy-gateway"
 
 /* In which state an operation met its subject; told in x-domicile-met. */
 enum serve_met { MET_HOME, MET_COPYING, MET_HELD, MET_FORWARDED };
@@ -81,6 +86,8 @@ struct region {
   struct slice default_layout; /* of buckets created without one; empty in --dev */
   unsigned forward_max;        /* workers that may wait for other regions at once */
   atomic_uint forwarding;
+  unsigned copy_out_max; /* workers that may hand sources of copies out at once */
+  atomic_uint copying_out;
   struct serve_breaker breaker[SERVE_PEERS_MAX];
   struct serve_metrics metrics;
   struct serve_refusals refusals;
@@ -100,8 +107,10 @@ struct call {
   struct auth_header headers[WIRE_FIELDS_MAX];
   struct auth_result auth;
   struct s3_request q;
-  bool is_forwarded; /* a peer handles the client and sent it on */
-  uint16_t gateway;  /* region that handles the client: this one, or that peer */
+  bool is_forwarded;               /* a peer handles the client and sent it on */
+  uint16_t gateway;                /* region that handles the client: this one, or that peer */
+  uint16_t copy_to;                /* a peer asks for the source of a copy that will lie there; 0: no */
+  struct wire_envelope_proof peer; /* when is_forwarded */
   struct subject_bucket bucket;
   struct subject_who who;
   enum serve_met met;
@@ -256,24 +265,52 @@ void list_partial_field(struct call *c, bool one_subject);
 /* The write conditions of the head against what the view shows. */
 enum s3_error object_condition(struct call *c, struct store_view *v);
 
-/* Source of a copy, opened under its own permit. */
+/* ---- copy.c, copy_far.c, copy_source.c ------------------------------------------------------------- */
+
+/* Source of a copy: one version, pinned, under its own permit; or, elsewhere, on its way from its home. */
 struct copy_source {
   struct call *c;
+  struct subject_who who; /* whose it is */
   struct store_place place;
   struct call_permit permit;
-  struct store_found *found;
-  struct buf classes; /* what the copy inherits */
+  struct store_found *found; /* when it lives here */
+  struct buf meta;           /* as stored */
+  struct buf classes;        /* what the copy inherits: names, comma-separated, each once */
 };
-enum s3_error copy_source_open(struct call *c, struct copy_source *s);
+/* What becomes of it. */
+struct copy_target {
+  /* Called once, when meta and classes are known and before the first byte: asks for the permit and begins
+   * the spool. */
+  enum s3_error (*ready)(void *arg, const struct copy_source *s);
+  void *arg;
+  struct spool *spool;
+  struct store_object *object;
+};
+/* Brings (a range of) the source into the spool and seals it, from wherever it lives: spool and object are
+ * then as after spool_request. `s` is zero but for its call. *out_done: its home said no, and the client has
+ * that answer. Waits for at most one other region, in one of forward_max places. */
+enum s3_error copy_source_take(struct copy_source *s, const struct copy_target *t, bool *out_done);
+/* The same for a source whose home is elsewhere. S3_ERR_SUBJECT_ELSEWHERE: it is this region by now. */
+enum s3_error copy_far_take(struct copy_source *s, const struct copy_target *t, bool *out_done);
 void copy_source_done(struct copy_source *s);
-/* Reads (a range of) the source into the spool and seals it. */
-enum s3_error copy_source_spool(struct copy_source *s, const struct s3_range *range, struct spool *to,
-                                struct store_object *o);
+/* The object in the view, under s->permit, judged by the head's conditions; fills meta and classes. */
+enum s3_error copy_source_find(struct call *c, struct store_view *v, struct copy_source *s);
+/* The bytes of the found object that the head asks for: all, or UploadPartCopy's range. */
+enum s3_error copy_source_range(const struct copy_source *s, uint64_t *out_first, uint64_t *out_count);
+/* At least one byte of it. */
+enum s3_error copy_source_read(struct copy_source *s, uint64_t at, void *out, size_t want, size_t *out_len);
+/* The source's own class, where the target's is another, and those it inherited. */
+enum s3_error copy_inherit(struct call *c, struct slice inherited, struct buf *out);
+/* Adds the names that *to does not have yet; whether there were any. */
+bool copy_classes_add(struct buf *to, struct slice names);
+/* Answers a peer that stores a copy whose source lives here. */
+enum s3_error copy_source_answer(struct call *c);
 
 /* 32 hex digits. False for anything else. */
 bool upload_id_parse(struct slice text, uint8_t out[STORE_UPLOAD_ID_SIZE]);
-typedef enum dom_code (*upload_step)(void *arg, struct store_tx *tx, const struct store_place *place,
-                                     struct dom_err *err);
+/* One step on an upload: what it finds in the view, it changes in the tx. */
+typedef enum dom_code (*upload_step)(void *arg, struct store_view *v, struct store_tx *tx,
+                                     const struct store_place *place, struct dom_err *err);
 enum s3_error upload_commit(struct call *c, upload_step step, void *arg);
 enum s3_error upload_create(struct call *c);
 enum s3_error upload_part(struct call *c);
@@ -290,6 +327,38 @@ void call_headers(struct call *c, const struct s3_headers *headers);
 /* Streams part of an object out, after the reply has begun. */
 enum s3_error object_send(struct call *c, struct store_found *f, uint64_t first, uint64_t count);
 
+/* ---- reach.c: a client's head to the home of a subject ------------------------------------------------ */
+
+struct reach {
+  struct call *c;
+  const struct subject_who *who; /* whose home is sought; ELSEWHERE */
+  struct slice copy_gateway;     /* the source of a copy is asked for: see SERVE_COPY_FIELD; else empty */
+  uint64_t body_length;          /* of what pull gives; WIRE_CLIENT_CHUNKED: unknown */
+  bool once;                     /* a mutation */
+  uint32_t stall_ms;             /* 0: the client's default */
+  wire_pull_fn pull;             /* NULL without a body */
+  wire_answer_fn answer;         /* of a home that takes it on itself; at most once */
+  wire_sink_fn sink;
+  void *arg; /* of these three */
+  /* What came of it. */
+  bool client_failed; /* its body did not come: no failure of the peer */
+  bool misdirected;   /* the peer is no home: `home`, `epoch`, `statement` say who is */
+  uint16_t asked;     /* the region whose answer it is */
+  uint16_t home;
+  uint64_t epoch;
+  struct buf statement;
+  char proof[400];                         /* of the home that is asked, base64; "" */
+  uint8_t nonce[WIRE_ENVELOPE_NONCE_SIZE]; /* of the envelope that was answered */
+};
+/* Asks one home after the other, in one of forward_max places.
+ * Returns: DOM_OK one answered, whole; DOM_ELSEWHERE it is this region, and may serve; DOM_BUSY no place;
+ * DOM_UNAVAILABLE none took it; DOM_TIMEOUT, DOM_CANCELLED; what a callback returned. */
+enum dom_code reach_home(struct reach *r, struct dom_err *err);
+void reach_done(struct reach *r);
+#define REACH_AUTO __attribute__((cleanup(reach_done))) struct reach
+/* The first field of that name in an answer; data NULL: none. */
+struct slice reach_field(const struct wire_field *fields, size_t count, struct slice name);
+
 /* ---- forward.c ---------------------------------------------------------------------------------------- */
 
 /* Sends the client's request, its body streaming, to c->who.home and its answer back. Always answers the
@@ -299,5 +368,10 @@ enum s3_error object_send(struct call *c, struct store_found *f, uint64_t first,
 enum s3_error call_forward(struct call *c, const struct slice *body);
 /* Tells the peer that forwarded this that the subject lives elsewhere. */
 enum s3_error call_misdirected(struct call *c);
+/* Begins to pass another region's answer on to the client. Returns: DOM_UNAVAILABLE it makes no sense. */
+enum dom_code forward_answer_begin(struct call *c, unsigned status, const struct wire_field *fields,
+                                   size_t count);
+/* Ends it by what came of it; `begun`: an answer is on its way to the client. */
+enum s3_error forward_finish(struct call *c, bool begun, enum dom_code code, const struct dom_err *err);
 
 #endif

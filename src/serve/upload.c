@@ -22,7 +22,7 @@ enum s3_error upload_commit(struct call *c, upload_step step, void *arg) {
     enum s3_error error = call_view_to_write(c, &v);
     if (error) return error;
     enum dom_code code = store_tx_begin(c->r->store, v, &tx, &err);
-    if (!code) code = step(arg, tx, &place, &err);
+    if (!code) code = step(arg, v, tx, &place, &err);
     if (code == DOM_NOT_FOUND) return S3_ERR_NO_SUCH_UPLOAD;
     if (code) return call_error_of(c, code, &err);
     struct store_tx *taken = tx;
@@ -40,9 +40,10 @@ struct create {
   struct store_upload upload;
 };
 
-static enum dom_code create_step(void *arg, struct store_tx *tx, const struct store_place *place,
-                                 struct dom_err *err) {
+static enum dom_code create_step(void *arg, struct store_view *v, struct store_tx *tx,
+                                 const struct store_place *place, struct dom_err *err) {
   struct create *u = arg;
+  (void)v;
   return store_tx_upload_create(tx, u->permit, place, &u->upload, err);
 }
 
@@ -76,13 +77,30 @@ struct part {
   struct call *c;
   const struct permit *permit;
   uint8_t id[STORE_UPLOAD_ID_SIZE];
+  struct slice classes; /* that the part's source brings along */
   struct store_part part;
 };
 
-static enum dom_code part_step(void *arg, struct store_tx *tx, const struct store_place *place,
-                               struct dom_err *err) {
+/* The upload inherits what the sources of its parts are, and so does the object to come. */
+static enum dom_code upload_inherit(struct part *p, struct store_view *v, struct store_tx *tx,
+                                    const struct store_place *place, struct dom_err *err) {
+  struct store_upload upload;
+  BUF_AUTO classes = BUF_INIT;
+  assert(p->classes.len > 0);
+  enum dom_code code = store_upload_get(v, place, p->c->q.key, p->id, &upload, err);
+  if (code) return code;
+  buf_append_slice(&classes, upload.classes);
+  if (!copy_classes_add(&classes, p->classes)) return DOM_OK;
+  upload.classes = buf_slice(&classes);
+  code = buf_check(&classes, err);
+  return code ? code : store_tx_upload_create(tx, p->permit, place, &upload, err);
+}
+
+static enum dom_code part_step(void *arg, struct store_view *v, struct store_tx *tx,
+                               const struct store_place *place, struct dom_err *err) {
   struct part *p = arg;
-  return store_tx_part(tx, p->permit, place, p->c->q.key, p->id, &p->part, err);
+  enum dom_code code = p->classes.len ? upload_inherit(p, v, tx, place, err) : DOM_OK;
+  return code ? code : store_tx_part(tx, p->permit, place, p->c->q.key, p->id, &p->part, err);
 }
 
 /* The upload must be there before its part's body is read. */
@@ -143,35 +161,54 @@ enum s3_error upload_part(struct call *c) {
   return S3_OK;
 }
 
-enum s3_error upload_part_copy(struct call *c) {
-  struct part p;
+struct part_copy {
+  struct part part;
   struct call_permit permit;
-  struct copy_source source = {0};
-  bool done = false;
-  enum s3_error error = part_begin(c, &p, &permit, &done);
-  if (!error && !done) error = copy_source_open(c, &source);
-  if (error || done) {
-    copy_source_done(&source);
-    return error;
-  }
-  SPOOL_AUTO s;
-  spool_begin(&s, c, PERMIT_STORE, permit.permit, true);
+  struct spool spool;
+};
+
+static enum s3_error part_ready(void *arg, const struct copy_source *s) {
+  struct part_copy *k = arg;
+  struct part *p = &k->part;
+  p->classes = buf_slice(&s->classes);
+  enum s3_error error =
+      call_permit(p->c, PERMIT_STORE, p->c->q.key, p->classes, CHARTER_DESTROYS_NOTHING, &k->permit);
+  p->permit = k->permit.permit;
+  if (!error) spool_begin(&k->spool, p->c, PERMIT_STORE, p->permit, true);
+  return error;
+}
+
+static enum s3_error part_copy(struct part_copy *k, struct copy_source *source) {
   struct store_object o = {0};
-  error = copy_source_spool(&source, &c->q.copy.range, &s, &o);
-  copy_source_done(&source);
-  memcpy(p.part.md5, o.etag_md5, MD5_SIZE);
-  if (!error) error = part_commit(&p, &s, &o);
+  struct copy_target t = {.ready = part_ready, .arg = k, .spool = &k->spool, .object = &o};
+  bool done = false;
+  enum s3_error error = copy_source_take(source, &t, &done);
+  if (error || done) return error;
+  memcpy(k->part.part.md5, o.etag_md5, MD5_SIZE);
+  error = part_commit(&k->part, &k->spool, &o);
   if (error) return error;
   BUF_AUTO xml = BUF_INIT;
-  s3_result_copy(true, p.part.md5, 0, p.part.mtime_ms, &xml);
-  return call_reply_xml(c, 200, &xml);
+  s3_result_copy(true, k->part.part.md5, 0, k->part.part.mtime_ms, &xml);
+  return call_reply_xml(k->part.c, 200, &xml);
+}
+
+enum s3_error upload_part_copy(struct call *c) {
+  struct part_copy k = {.part = {.c = c}};
+  struct copy_source source = {.c = c};
+  bool done = false;
+  enum s3_error error = part_begin(c, &k.part, &k.permit, &done);
+  if (!error && !done) error = part_copy(&k, &source);
+  spool_done(&k.spool);
+  copy_source_done(&source);
+  return error;
 }
 
 /* ---- AbortMultipartUpload ---------------------------------------------------------------------------- */
 
-static enum dom_code abort_step(void *arg, struct store_tx *tx, const struct store_place *place,
-                                struct dom_err *err) {
+static enum dom_code abort_step(void *arg, struct store_view *v, struct store_tx *tx,
+                                const struct store_place *place, struct dom_err *err) {
   struct part *p = arg;
+  (void)v;
   return store_tx_upload_abort(tx, p->permit, place, p->c->q.key, p->id, err);
 }
 

@@ -256,3 +256,40 @@ enum dom_code wire_envelope_check_head(struct wire_envelope *e, const struct wir
   memcpy(out->body_sha256, c.body_sha256, sizeof out->body_sha256);
   return DOM_OK;
 }
+
+/* ---- answers that stream ---- */
+
+/* A message's answer in all but its end: neither code nor text, for its head is gone when they are known. */
+static enum dom_code stream_bytes(uint16_t from, uint16_t to, const uint8_t *nonce, unsigned status,
+                                  const uint8_t *body_sha256, struct buf *out) {
+  struct seal_answer a = {.from = from, .to = to, .status = status, .code = SLICE_LIT("stream")};
+  assert(from != 0 && to != 0 && from != to);
+  memcpy(a.nonce, nonce, sizeof a.nonce);
+  memcpy(a.body_sha256, body_sha256, sizeof a.body_sha256);
+  seal_answer_bytes(&a, out);
+  return buf_check(out, NULL);
+}
+
+enum dom_code wire_envelope_sign_stream(struct wire_envelope *e, const struct wire_envelope_proof *proof,
+                                        unsigned status, const uint8_t body_sha256[SHA256_SIZE],
+                                        uint8_t out_signature[ED25519_SIG_SIZE]) {
+  assert(e != NULL && proof != NULL && out_signature != NULL);
+  BUF_AUTO bytes = BUF_INIT;
+  enum dom_code code = stream_bytes(e->number, proof->from, proof->nonce, status, body_sha256, &bytes);
+  if (code == DOM_OK) ed25519_sign(e->seed, buf_slice(&bytes), out_signature);
+  return code;
+}
+
+enum dom_code wire_envelope_check_stream(struct wire_envelope *e, uint16_t from,
+                                         const uint8_t nonce[WIRE_ENVELOPE_NONCE_SIZE], unsigned status,
+                                         const uint8_t body_sha256[SHA256_SIZE],
+                                         const uint8_t signature[ED25519_SIG_SIZE], struct dom_err *err) {
+  assert(e != NULL && signature != NULL);
+  struct wire_peer peer;
+  BUF_AUTO bytes = BUF_INIT;
+  enum dom_code code = envelope_peer(e, from, &peer, err);
+  if (code == DOM_OK) code = stream_bytes(from, e->number, nonce, status, body_sha256, &bytes);
+  if (code != DOM_OK || ed25519_verify(peer.public_key, buf_slice(&bytes), signature)) return code;
+  return dom_fail(err, DOM_DENIED, "wire/envelope: stream", "the signature of region %u does not hold",
+                  (unsigned)from);
+}

@@ -98,6 +98,19 @@ struct wire_envelope_proof {
 enum dom_code wire_envelope_check_head(struct wire_envelope *e, const struct wire_head *h,
                                        struct wire_envelope_proof *out, struct dom_err *err);
 
+/* For an answer that streams: its signature follows the body, over the answer's status and the SHA-256 of all
+ * that came before it, bound to the nonce of the head it answers. `proof`: of that head.
+ * Returns: DOM_NO_MEMORY. Threads: any. */
+enum dom_code wire_envelope_sign_stream(struct wire_envelope *e, const struct wire_envelope_proof *proof,
+                                        unsigned status, const uint8_t body_sha256[SHA256_SIZE],
+                                        uint8_t out_signature[ED25519_SIG_SIZE]);
+/* Checks such a signature of region `from`; `nonce` is of the seal that was sent to it.
+ * Returns: DOM_DENIED it does not hold, or the region is not known here; DOM_NO_MEMORY. Threads: any. */
+enum dom_code wire_envelope_check_stream(struct wire_envelope *e, uint16_t from,
+                                         const uint8_t nonce[WIRE_ENVELOPE_NONCE_SIZE], unsigned status,
+                                         const uint8_t body_sha256[SHA256_SIZE],
+                                         const uint8_t signature[ED25519_SIG_SIZE], struct dom_err *err);
+
 /* True for fields that only a peer may set: those of the envelope and of its reply, and Via. */
 bool wire_field_is_internal(struct slice name);
 /* Takes such fields off the head of an exchange that did not come with a valid envelope. */
