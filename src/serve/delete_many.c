@@ -48,8 +48,9 @@ static enum s3_error one_home(struct call *c, struct homes *h, bool *out_same, e
   return S3_OK;
 }
 
-/* The home that was known was no longer it, and only the first person's new one was learnt on the way. Asked
- * now for the others, so that their next request finds them together. */
+/* The home that was known was no longer it, and only the first person's new one was learnt on the way (the
+ * client comes again, as no body is sent twice). Asked now for the others, so that they are found together.
+ */
 static void learn_others(struct call *c, const struct homes *h) {
   uint8_t last[TOKEN_SIZE], token[TOKEN_SIZE];
   memcpy(last, h->first.token, TOKEN_SIZE);
@@ -81,7 +82,7 @@ static enum s3_error send_whole(struct call *c, const struct s3_delete_list *lis
   c->q.key = list->keys[0].key;
   if (c->is_forwarded) return call_misdirected(c);
   error = refused ? refused : call_forward(c, &raw);
-  if (!error && h.several && has_moved_on(c, &h)) learn_others(c, &h);
+  if (h.several && has_moved_on(c, &h)) learn_others(c, &h);
   if (error != S3_ERR_SUBJECT_ELSEWHERE) return error;
   *out_done = false; /* it came home */
   return S3_OK;

@@ -183,9 +183,11 @@ static enum dom_code try_homes(struct reach *r, struct dom_err *err) {
     enum dom_code code = send_once(r, home, &outcome, err);
     if (code && !outcome.connected && find_later_home(r, &home)) continue;
     if (code || !r->misdirected) return code;
-    if (outcome.pulled > 0 || r->home == home) return DOM_UNAVAILABLE;
-    if (r->home == r->c->r->number) return come_home(r);
-    note_home(r);
+    if (r->home == home) return DOM_UNAVAILABLE;
+    bool here = r->home == r->c->r->number;
+    if (!here) note_home(r);
+    if (outcome.pulled > 0) return DOM_UNAVAILABLE; /* no body is sent twice; the next request goes there */
+    if (here) return come_home(r);
     home = r->home;
   }
   return DOM_UNAVAILABLE;

@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 HOP = {"connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "expect",
        "content-length"}
@@ -31,9 +31,18 @@ class Message:
         return self.head + self.body
 
 
+class Cut(Exception):
+    """The connection ends behind these bytes."""
+
+    def __init__(self, data):
+        super().__init__()
+        self.data = data
+
+
 class Tap:
     """A TCP proxy in front of one region. `seen`: requests; `answers`: what came back, as bytes.
-    While `hold` accepts a message it is kept back until `release`."""
+    While `hold` accepts a message it is kept back until `release`. `bend` may change what is answered on a
+    connection: called with the next bytes, it gives what is passed on, or raises Cut."""
 
     def __init__(self, port):
         self.target = port
@@ -41,7 +50,7 @@ class Tap:
         self.port = self.listener.getsockname()[1]
         self.seen, self.answers = [], []
         self.hold, self.held, self.released = None, threading.Event(), threading.Event()
-        self.kept = None
+        self.kept = self.bend = None
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self):
@@ -80,12 +89,13 @@ class Tap:
                 except OSError:
                     pass
 
-    @staticmethod
-    def _back(server, client, record):
+    def _back(self, server, client, record):
         try:
             while data := server.recv(1 << 16):
                 record += data
-                client.sendall(data)
+                client.sendall(self.bend(data) if self.bend else data)
+        except Cut as cut:
+            client.sendall(cut.data)
         except OSError:
             pass
         try:
@@ -161,21 +171,40 @@ def _b32(data):
     return len(data).to_bytes(4, "big") + data
 
 
-def envelope(seed, sender, receiver, path, body, host, now_ms=None, extra=()):
-    """A whole signed POST, as region `sender` would send it."""
+def sealed(seed, sender, receiver, method, target, fields, digest, length, now_ms=None):
+    """The head with an envelope around it, as region `sender` would send it. `digest` b"": the body streams."""
     now_ms = int(time.time() * 1000) if now_ms is None else now_ms
     nonce = os.urandom(16)
-    digest = hashlib.sha256(body).digest()
-    target = "/-/peer/" + path
-    fields = [("Host", host), ("Content-Length", str(len(body))), ("x-domicile-from", str(sender)),
-              ("x-domicile-to", str(receiver)), ("x-domicile-time", str(now_ms)), ("x-domicile-nonce", nonce.hex()),
-              ("x-domicile-body-sha256", digest.hex()), *extra]
-    signed = sorted((n.lower(), v) for n, v in fields if n.lower() not in HOP)
-    text = (_b16(b"domicile-envelope-v1") + _b16(b"POST") + _b32(target.encode()) + sender.to_bytes(2, "big")
-            + receiver.to_bytes(2, "big") + now_ms.to_bytes(8, "big") + nonce + b"\0" + digest
-            + len(body).to_bytes(8, "big") + len(signed).to_bytes(2, "big")
+    fields = [*fields, ("x-domicile-from", str(sender)), ("x-domicile-to", str(receiver)),
+              ("x-domicile-time", str(now_ms)), ("x-domicile-nonce", nonce.hex()),
+              ("x-domicile-body-sha256", digest.hex() or "streamed")]
+    signed = sorted(((n.lower(), v) for n, v in fields if n.lower() not in HOP), key=lambda field: field[0])
+    text = (_b16(b"domicile-envelope-v1") + _b16(method.encode()) + _b32(target.encode()) + sender.to_bytes(2, "big")
+            + receiver.to_bytes(2, "big") + now_ms.to_bytes(8, "big") + nonce + (b"\0" + digest if digest else b"\1" + bytes(32))
+            + length.to_bytes(8, "big") + len(signed).to_bytes(2, "big")
             + b"".join(_b16(n.encode()) + _b32(v.encode()) for n, v in signed))
     signature = Ed25519PrivateKey.from_private_bytes(seed).sign(text)
     fields.append(("x-domicile-signature", base64.b64encode(signature).decode()))
-    head = f"POST {target} HTTP/1.1\r\n" + "".join(f"{n}: {v}\r\n" for n, v in fields) + "\r\n"
-    return head.encode() + body
+    return (f"{method} {target} HTTP/1.1\r\n" + "".join(f"{n}: {v}\r\n" for n, v in fields) + "\r\n").encode(), nonce
+
+
+def envelope(seed, sender, receiver, path, body, host, now_ms=None, extra=()):
+    """A whole signed POST, as region `sender` would send it."""
+    fields = [("Host", host), ("Content-Length", str(len(body))), *extra]
+    digest = hashlib.sha256(body).digest()
+    head, _ = sealed(seed, sender, receiver, "POST", "/-/peer/" + path, fields, digest, len(body), now_ms)
+    return head + body
+
+
+def copy_source(body, public_key, sender, receiver, nonce):
+    """What the source's home streamed for a copy, from docs/formats/copy.md: (metadata, classes, bytes). Fails
+    unless the signature at its end holds."""
+    assert body[:5] == b"DOMC\x01"
+    count, meta, classes = (int.from_bytes(body[a:b], "big") for a, b in ((5, 13), (13, 17), (17, 19)))
+    at = 19 + meta + classes
+    assert len(body) == at + count + 64
+    digest = hashlib.sha256(body[:-64]).digest()
+    Ed25519PublicKey.from_public_bytes(public_key).verify(
+        body[-64:], _b16(b"domicile-answer-v1") + sender.to_bytes(2, "big") + receiver.to_bytes(2, "big") + nonce
+        + (200).to_bytes(2, "big") + _b16(b"stream") + _b16(b"") + digest)
+    return body[19:19 + meta], body[19 + meta:at].decode(), body[at:-64]

@@ -93,6 +93,36 @@ static void test_sealed_head(void **state) {
   wire_envelope_free(b);
 }
 
+/* An answer whose signature follows its body: for this question, from this region, of these bytes. */
+static void test_signed_stream(void **state) {
+  (void)state;
+  struct wire_envelope *a = envelope_of(1, NULL), *b = envelope_of(2, NULL), *c = envelope_of(3, NULL);
+  struct wire_request r = forwarded();
+  struct wire_envelope_seal seal, later;
+  struct wire_envelope_proof proof = {.from = 1};
+  struct dom_err err = {0};
+  uint8_t sha[SHA256_SIZE] = {1}, other[SHA256_SIZE] = {2}, sig[ED25519_SIG_SIZE];
+  assert_int_equal(wire_envelope_sign_head(a, 2, &r, NULL, &seal, &err), DOM_OK);
+  assert_int_equal(wire_envelope_sign_head(a, 2, &r, NULL, &later, &err), DOM_OK);
+  memcpy(proof.nonce, seal.nonce, sizeof proof.nonce);
+  assert_int_equal(wire_envelope_sign_stream(b, &proof, 200, sha, sig), DOM_OK);
+  assert_int_equal(wire_envelope_check_stream(a, 2, seal.nonce, 200, sha, sig, &err), DOM_OK);
+  assert_int_equal(wire_envelope_check_stream(a, 2, seal.nonce, 200, other, sig, &err), DOM_DENIED);
+  assert_int_equal(wire_envelope_check_stream(a, 2, seal.nonce, 206, sha, sig, &err), DOM_DENIED);
+  assert_int_equal(wire_envelope_check_stream(a, 2, later.nonce, 200, sha, sig, &err), DOM_DENIED);
+  assert_int_equal(wire_envelope_check_stream(a, 3, seal.nonce, 200, sha, sig, &err), DOM_DENIED);
+  assert_int_equal(wire_envelope_check_stream(a, 9, seal.nonce, 200, sha, sig, &err), DOM_DENIED);
+  assert_int_equal(wire_envelope_check_stream(c, 2, seal.nonce, 200, sha, sig, &err), DOM_DENIED);
+  for (size_t bit = 0; bit < 8 * sizeof sig; bit++) {
+    sig[bit / 8] ^= (uint8_t)(1 << bit % 8);
+    assert_int_equal(wire_envelope_check_stream(a, 2, seal.nonce, 200, sha, sig, &err), DOM_DENIED);
+    sig[bit / 8] ^= (uint8_t)(1 << bit % 8);
+  }
+  wire_envelope_free(a);
+  wire_envelope_free(b);
+  wire_envelope_free(c);
+}
+
 static void test_no_envelope(void **state) {
   (void)state;
   struct wire_envelope *b = envelope_of(2, NULL);
@@ -593,13 +623,18 @@ static void test_internal_fields(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest heads[] = {
-      cmocka_unit_test(test_sealed_head),    cmocka_unit_test(test_no_envelope),
-      cmocka_unit_test(test_wrong_regions),  cmocka_unit_test(test_times),
-      cmocka_unit_test(test_restart),        cmocka_unit_test(test_clock_set_back),
-      cmocka_unit_test(test_every_bit),      cmocka_unit_test(test_added_and_dropped_fields),
-      cmocka_unit_test(test_not_signable),   cmocka_unit_test(test_golden_bytes),
-      cmocka_unit_test(test_internal_fields)};
+  const struct CMUnitTest heads[] = {cmocka_unit_test(test_sealed_head),
+                                     cmocka_unit_test(test_signed_stream),
+                                     cmocka_unit_test(test_no_envelope),
+                                     cmocka_unit_test(test_wrong_regions),
+                                     cmocka_unit_test(test_times),
+                                     cmocka_unit_test(test_restart),
+                                     cmocka_unit_test(test_clock_set_back),
+                                     cmocka_unit_test(test_every_bit),
+                                     cmocka_unit_test(test_added_and_dropped_fields),
+                                     cmocka_unit_test(test_not_signable),
+                                     cmocka_unit_test(test_golden_bytes),
+                                     cmocka_unit_test(test_internal_fields)};
   const struct CMUnitTest messages[] = {cmocka_unit_test(test_call),
                                         cmocka_unit_test(test_call_large),
                                         cmocka_unit_test(test_call_fails),
