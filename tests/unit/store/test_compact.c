@@ -1,4 +1,5 @@
 /* Compaction: the log stays small, nothing needed goes, nothing deleted returns. */
+#include "../../lib/alone.h"
 #include "harness.h"
 
 enum { SMALL = 64 << 10 };
@@ -53,15 +54,9 @@ static void expect_absent(struct region *r, uint32_t key) {
   assert_int_equal(get_bytes(r, &p, slice_str(name), &got, &err), DOM_NOT_FOUND);
 }
 
-/* 50,000 overwrites of 500 keys would be 200 MiB of log. Under ThreadSanitizer, which slows this one thread
- * some thirty times, 5,000 still turn the segments over several times. */
-#ifdef __SANITIZE_THREAD__
-enum { ROUNDS_SMALL = 10 };
-#else
-enum { ROUNDS_SMALL = 100 };
-#endif
+/* 50,000 overwrites of 500 keys would be 200 MiB of log; a tenth still turns the segments over. */
 static void stays_small(void **state) {
-  enum { KEYS = 500, ROUNDS = ROUNDS_SMALL, EVERY = 64 };
+  enum { KEYS = 500, ROUNDS = ROUNDS_ALONE(100), EVERY = 64 };
   struct region r;
   struct dom_err err = {0};
   struct store_stats stats;

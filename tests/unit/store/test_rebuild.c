@@ -1,8 +1,9 @@
 /* Rebuild: random histories with compaction in between; then the index is deleted, built from the
  * log again, and everything that can be asked for must be as it was. Few keys, so that they collide. */
+#include "../../lib/alone.h"
 #include "harness.h"
 
-enum { SEEDS = 40, STEPS = 400, KEYS = 6, UPLOADS = 3, PARTS = 3, ROWS = 5, SMALL = 64 << 10 };
+enum { SEEDS = ROUNDS_ALONE(40), STEPS = 400, KEYS = 6, UPLOADS = 3, PARTS = 3, ROWS = 5, SMALL = 64 << 10 };
 
 struct history {
   struct region r;

@@ -6,9 +6,10 @@
 
 #include <cmocka.h>
 
+#include "../../lib/alone.h"
 #include "vault_testing.h"
 
-enum { SEEDS = 24, PERSONS = 24, STEPS = 30 };
+enum { SEEDS = ROUNDS_ALONE(24), PERSONS = 24, STEPS = 30 };
 
 enum fate { ABSENT, THERE, EITHER };
 
