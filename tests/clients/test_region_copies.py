@@ -209,6 +209,9 @@ def test_refused_by_clause_and_by_whom(world):
     # Where both places may hold it, the gateway may not see it.
     assert refused(world.copy("us", f"{ASHA}/innocent", f"{BEN}/card"), "rules.IN.restricted.transit", by="cn")
     assert world.copy("cn", f"{ASHA}/innocent", f"{BEN}/card").status == 200
+    assert world.read(f"{BEN}/card") == b"restricted"
+    answer = world.ask("us", "GET", f"{BEN}/card")  # what only the source's home knew is known here now
+    assert answer.status == 451 and "rules.IN.restricted.read" in answer.xml().findtext("Message")
 
 
 @pytest.mark.parametrize("source", [ASHA, BEN])
@@ -456,6 +459,10 @@ def test_question_that_the_client_did_not_sign(world):
     assert (answer.status, answer.code) == (403, "SignatureDoesNotMatch")
     head, _ = asking(world, f"{ASHA}/asked", f"{UMA}/asked", change=tampered[0])
     assert say(world, "cn", head).code == "SignatureDoesNotMatch"
+    stranger = daemon.Key(*regions.STRANGER.split(":"), "")  # a good signature of who may not read there
+    head, _ = asking(world, f"{ASHA}/asked", f"{UMA}/asked", signer=stranger)
+    answer = say(world, "cn", head)
+    assert (answer.status, answer.code) == (403, "AccessDenied")
 
 
 def test_question_is_judged_by_who_asks(world):

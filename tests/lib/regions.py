@@ -186,6 +186,7 @@ def curl(key, *arguments, ok=("200", "204")):
 NUMBERS = {"cn": 1, "sg": 2, "us": 3, "in": 4}
 DOMAIN, DEPLOYMENT = "regions.test", "t"
 TENANT, ACCESS = "phones-inc", "WORLDKEY:world-secret-0123456789"
+STRANGER = "STRANGERKEY:stranger-secret-0123456789"  # of another account
 OPERATOR = "WORLDOPER:operator-secret-0123456789"
 
 RULES_OPEN = """  "*":
@@ -235,7 +236,7 @@ class World:
             self.vkey[name] = told.split()[-1]
         self.command("key", "generate", self.key("route.key"))
         self.command("charter", "keygen", self.key("charter"))
-        self._secret(f"{ACCESS}:{TENANT}", "accounts")
+        self._secret(f"{ACCESS}:{TENANT}\n{STRANGER}:stranger-inc", "accounts")
         self._secret(OPERATOR, "operators")
 
     def charter(self, version, rules):
