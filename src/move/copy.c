@@ -19,6 +19,7 @@ static enum dom_code send(struct copy *c, const char *path, struct slice body, s
   bool fenced = c->h->state == HANDOFF_FENCED;
   if (!pace_wait(c->pace, c->m, body.len, fenced))
     return dom_fail(err, DOM_CANCELLED, "move/copy: send", "the job or the region is stopping");
+  c->bytes += body.len;
   BUF_AUTO reply = BUF_INIT;
   return net_call(c->m->o.net, c->h->peer, path, body, MOVE_MESSAGE_TIMEOUT_MS, &reply, err);
 }

@@ -14,11 +14,16 @@ enum {
   MOVE_MESSAGE_FILL = 4 << 20, /* items are gathered up to this before they are sent: half of NET_MESSAGE_MAX,
                                   so that one more item of any inline size still fits */
   MOVE_BODY_CHUNK = 1 << 20,   /* of a body's transfer in one message */
-  MOVE_ROUNDS_MAX = 8,         /* journal rounds before the fence goes up whatever the rest is */
-  MOVE_FENCE_ENTRIES = 64,     /* journal entries left below which the fence goes up: some milliseconds */
-  MOVE_JOURNAL_BATCH = 256,    /* journal entries of one scan */
-  MOVE_GATE_DRAIN_MS = 1500,   /* how long writers inside may take once the gate is closed; below the 2 s that
-                                  a held request waits */
+  MOVE_ROUNDS_MAX = 8,         /* journal rounds before the subject's writers are slowed */
+  MOVE_SLOW_ROUNDS_MAX =
+      6,             /* … and rounds with slowed writers before the fence goes up whatever the rest is */
+  MOVE_SLOW_MS = 10, /* the first delay of a writer; doubles each round up to 320 ms, below what a
+                        client takes for an outage */
+  MOVE_FENCE_ENTRIES = 64,    /* journal entries left below which the fence goes up: some milliseconds … */
+  MOVE_FENCE_BYTES = 8 << 20, /* … and bytes: 0.1 s at 80 MB/s */
+  MOVE_JOURNAL_BATCH = 256,   /* journal entries of one scan */
+  MOVE_GATE_DRAIN_MS = 1500,  /* how long writers inside may take once the gate is closed; below the 2 s that
+                                 a held request waits */
   MOVE_MESSAGE_TIMEOUT_MS = 20000, /* an 8 MiB message to a busy region on a slow disk */
   MOVE_ASK_AFTER_MS = 10000,       /* a staged epoch without a message this long asks its source */
   MOVE_RETRIES_MAX = 64,           /* guards of one commit */
@@ -115,6 +120,7 @@ struct copy {
   struct pace *pace;           /* may be NULL */
   struct buf batch;            /* items gathered so far */
   uint32_t batch_items;
+  uint64_t bytes; /* sent since copy_begin */
 };
 enum dom_code copy_begin(struct copy *c, struct mover *m, const struct handoff *h,
                          const struct permit *permit, struct pace *pace, struct dom_err *err);

@@ -199,14 +199,28 @@ static enum dom_code fenced(struct source *s, struct copy *c, uint64_t *journal,
   return code;
 }
 
-/* Rounds until the journal is nearly empty, then the gate and the fence. */
+/* Rounds until one was small; writers that outrun them are slowed. */
+static enum dom_code catch_up(struct source *s, struct copy *c, uint64_t *journal, struct dom_err *err) {
+  for (int i = 0; i < MOVE_ROUNDS_MAX + MOVE_SLOW_ROUNDS_MAX; i++) {
+    uint64_t before = c->bytes;
+    uint32_t sent = 0;
+    int slow = i - MOVE_ROUNDS_MAX;
+    if (slow >= 0) subject_gate_slow(s->m->o.subjects, s->h.token, (uint32_t)MOVE_SLOW_MS << slow);
+    enum dom_code code = copy_journal(c, journal, &sent, err);
+    if (code) return code;
+    mover_fault(s->m, "+round");
+    if (sent <= MOVE_FENCE_ENTRIES && c->bytes - before <= MOVE_FENCE_BYTES) break;
+  }
+  return DOM_OK;
+}
+
+/* The copy, then the gate and the fence. */
 static enum dom_code converge(struct source *s, struct copy *c, struct dom_err *err) {
   struct mover *m = s->m;
   uint64_t journal = 0;
-  uint32_t sent = MOVE_FENCE_ENTRIES + 1;
+  uint32_t sent = 0;
   enum dom_code code = copy_snapshot(c, err);
-  for (int i = 0; !code && i < MOVE_ROUNDS_MAX && sent > MOVE_FENCE_ENTRIES; i++)
-    code = copy_journal(c, &journal, &sent, err);
+  if (!code) code = catch_up(s, c, &journal, err);
   if (code) return code;
   /* A body still open lets the fence wait, some rounds long; then the guards refuse its commit. */
   uint64_t closed = clock_mono_ns(m->o.clock);

@@ -12,6 +12,7 @@ struct gate_entry {
   uint8_t token[TOKEN_SIZE];
   uint32_t inside;  /* writers that have entered and not left */
   uint32_t waiting; /* writers held outside */
+  uint32_t slow_ms; /* each writer waits so long before it comes in; 0: none does */
   bool closed;
   struct gate_entry *next;
 };
@@ -81,7 +82,7 @@ static struct gate_entry *entry_make(struct gate_shard *sh, const uint8_t token[
 static void entry_drop_if_idle(struct gate_shard *sh, const uint8_t token[TOKEN_SIZE]) {
   struct gate_entry **link = entry_link(sh, token);
   struct gate_entry *e = *link;
-  if (!e || e->closed || e->inside || e->waiting) return;
+  if (!e || e->closed || e->slow_ms || e->inside || e->waiting) return;
   *link = e->next;
   dom_free(e);
 }
@@ -99,6 +100,17 @@ static struct timespec deadline_after(uint32_t ms) {
   return t;
 }
 
+/* A slow gate delays its writers, and never so long that they would be turned away. */
+static void wait_slowly(struct gate_shard *sh, struct gate_entry *e, uint32_t hold_ms) {
+  if (e->slow_ms == 0 || e->closed) return;
+  struct timespec until = deadline_after(e->slow_ms < hold_ms ? e->slow_ms : hold_ms);
+  e->waiting++;
+  int rc = 0;
+  while (rc != ETIMEDOUT && e->slow_ms && !e->closed)
+    rc = pthread_cond_timedwait(&sh->changed, &sh->lock, &until);
+  e->waiting--;
+}
+
 enum subject_gate subject_gate_enter(struct subjects *s, const uint8_t token[TOKEN_SIZE], uint32_t hold_ms) {
   assert(s && s->gate);
   struct gate_shard *sh = shard_of(s->gate, token);
@@ -107,6 +119,7 @@ enum subject_gate subject_gate_enter(struct subjects *s, const uint8_t token[TOK
   pthread_mutex_lock(&sh->lock);
   struct gate_entry *e = entry_make(sh, token);
   if (!e) result = SUBJECT_GATE_TIMEOUT; /* no memory: the client may come again */
+  if (e) wait_slowly(sh, e, hold_ms);
   while (e && e->closed && result != SUBJECT_GATE_TIMEOUT) {
     e->waiting++;
     int rc = pthread_cond_timedwait(&sh->changed, &sh->lock, &until);
@@ -132,6 +145,15 @@ void subject_gate_leave(struct subjects *s, const uint8_t token[TOKEN_SIZE]) {
   pthread_mutex_unlock(&sh->lock);
 }
 
+void subject_gate_slow(struct subjects *s, const uint8_t token[TOKEN_SIZE], uint32_t delay_ms) {
+  struct gate_shard *sh = shard_of(s->gate, token);
+  assert(delay_ms > 0);
+  pthread_mutex_lock(&sh->lock);
+  struct gate_entry *e = entry_make(sh, token); /* without memory nobody is slowed: the fence comes anyway */
+  if (e) e->slow_ms = delay_ms;
+  pthread_mutex_unlock(&sh->lock);
+}
+
 bool subject_gate_close(struct subjects *s, const uint8_t token[TOKEN_SIZE], uint32_t drain_ms) {
   struct gate_shard *sh = shard_of(s->gate, token);
   struct timespec until = deadline_after(drain_ms);
@@ -154,6 +176,7 @@ void subject_gate_open(struct subjects *s, const uint8_t token[TOKEN_SIZE]) {
   struct gate_entry *e = *entry_link(sh, token);
   if (e) {
     e->closed = false;
+    e->slow_ms = 0;
     pthread_cond_broadcast(&sh->changed);
     entry_drop_if_idle(sh, token);
   }

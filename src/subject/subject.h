@@ -268,10 +268,13 @@ enum subject_gate { SUBJECT_GATE_OPEN, SUBJECT_GATE_WAITED, SUBJECT_GATE_TIMEOUT
  * one gate at a time. Correctness does not rest on gates but on the guards of commits. */
 enum subject_gate subject_gate_enter(struct subjects *s, const uint8_t token[TOKEN_SIZE], uint32_t hold_ms);
 void subject_gate_leave(struct subjects *s, const uint8_t token[TOKEN_SIZE]);
+/* Writers that outrun the mover's copying wait delay_ms each before they come in, though never beyond their
+ * hold_ms; until the gate is opened. The gate may be closed meanwhile. */
+void subject_gate_slow(struct subjects *s, const uint8_t token[TOKEN_SIZE], uint32_t delay_ms);
 /* The mover closes the gate: new writers wait. Then waits up to drain_ms until those inside have left;
  * false: they have not (the gate stays closed; open it, or go on and let the guards refuse them). */
 bool subject_gate_close(struct subjects *s, const uint8_t token[TOKEN_SIZE], uint32_t drain_ms);
-/* New writers come in again, and those that wait go on. An open gate stays open. */
+/* New writers come in again, at their own speed, and those that wait go on. An open gate stays open. */
 void subject_gate_open(struct subjects *s, const uint8_t token[TOKEN_SIZE]);
 
 /* ---- ledger entries ----------------------------------------------------------------------------------- */

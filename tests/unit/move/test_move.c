@@ -2,6 +2,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -19,6 +20,7 @@ struct world {
   bool new_charter; /* instead of dying: a new charter comes into force and the link breaks */
   uint16_t victim;
   bool died;
+  int rounds; /* of the journal, as a hook counted them */
 };
 
 static void fault(void *arg, const char *step) {
@@ -501,6 +503,62 @@ static void write_before_fence(void *arg, const char *step) {
   assert_int_equal(region_put_large(&w->t, CN, "asha", "large", 2u << 20, 7), DOM_OK);
 }
 
+static void write_hastily(struct world *w) {
+  for (int i = 0; i <= MOVE_FENCE_ENTRIES; i++) {
+    char name[32];
+    snprintf(name, sizeof name, "hasty/%d-%d", w->rounds, i);
+    assert_int_equal(region_put(&w->t, CN, "asha", name, "note"), DOM_OK);
+  }
+}
+
+/* A writer that writes more in each round than one may leave: it is slowed ever more, then fenced. */
+static void outrun(void *arg, const char *step) {
+  struct world *w = arg;
+  struct timespec began, now;
+  if (strcmp(step, "+copying") == 0) write_hastily(w);
+  if (strcmp(step, "+round") != 0) return;
+  clock_gettime(CLOCK_MONOTONIC, &began);
+  assert_int_equal(subject_gate_enter(w->t.region[CN].subjects, w->token, 1000), SUBJECT_GATE_OPEN);
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  subject_gate_leave(w->t.region[CN].subjects, w->token);
+  int64_t waited_ms = (now.tv_sec - began.tv_sec) * 1000 + (now.tv_nsec - began.tv_nsec) / 1000000;
+  if (++w->rounds > MOVE_ROUNDS_MAX)
+    assert_true(waited_ms >= MOVE_SLOW_MS << (w->rounds - MOVE_ROUNDS_MAX - 1));
+  write_hastily(w);
+}
+
+static void test_outrun(void **state) {
+  (void)state;
+  struct world *w = world_new(31);
+  hook_source(w, outrun, w);
+  assert_int_equal(mover_move_subject(w->t.region[CN].mover, w->token, SG, NULL), DOM_OK);
+  assert_int_equal(w->rounds, MOVE_ROUNDS_MAX + MOVE_SLOW_ROUNDS_MAX);
+  assert_all_at(w, SG);
+  for (int r = 0; r <= w->rounds; r++) {
+    char name[32];
+    snprintf(name, sizeof name, "hasty/%d-%d", r, MOVE_FENCE_ENTRIES);
+    assert_value(w, SG, name, "note");
+  }
+  world_free(w);
+}
+
+/* Few entries, but many bytes: they too are copied before the fence goes up. */
+static void write_large(void *arg, const char *step) {
+  struct world *w = arg;
+  if (strcmp(step, "+round") == 0) w->rounds++;
+  if (w->rounds > 2 || (strcmp(step, "+round") != 0 && strcmp(step, "+copying") != 0)) return;
+  assert_int_equal(region_put_large(&w->t, CN, "asha", "film", MOVE_FENCE_BYTES + 1, 7), DOM_OK);
+}
+
+static void test_large_rest(void **state) {
+  (void)state;
+  struct world *w = world_new(32);
+  hook_source(w, write_large, w);
+  assert_int_equal(mover_move_subject(w->t.region[CN].mover, w->token, SG, NULL), DOM_OK);
+  assert_int_equal(w->rounds, 4);
+  world_free(w);
+}
+
 static const struct move_spec ALL_TO_SG = {.country = "IN", .share = {{SG, 100}}, .share_count = 1};
 
 static void test_rate_spares_fence(void **state) {
@@ -743,17 +801,30 @@ static void test_stages(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_there_and_on),        cmocka_unit_test(test_refused),
-      cmocka_unit_test(test_writes_meanwhile),    cmocka_unit_test(test_source_crashes),
-      cmocka_unit_test(test_target_crashes),      cmocka_unit_test(test_lost_abort),
-      cmocka_unit_test(test_stale_thread),        cmocka_unit_test(test_bad_messages),
-      cmocka_unit_test(test_rough_net),           cmocka_unit_test(test_job),
-      cmocka_unit_test(test_body_sent_twice),     cmocka_unit_test(test_move_after_crash),
-      cmocka_unit_test(test_rate_spares_fence),   cmocka_unit_test(test_cancel_survives),
-      cmocka_unit_test(test_too_many_jobs),       cmocka_unit_test(test_unconfirmed_job),
-      cmocka_unit_test(test_dead_peer),           cmocka_unit_test(test_discard_crashes),
-      cmocka_unit_test(test_register_after_move), cmocka_unit_test(test_items_decode),
-      cmocka_unit_test(test_charter_underway),    cmocka_unit_test(test_stages),
+      cmocka_unit_test(test_there_and_on),
+      cmocka_unit_test(test_refused),
+      cmocka_unit_test(test_writes_meanwhile),
+      cmocka_unit_test(test_source_crashes),
+      cmocka_unit_test(test_target_crashes),
+      cmocka_unit_test(test_lost_abort),
+      cmocka_unit_test(test_stale_thread),
+      cmocka_unit_test(test_bad_messages),
+      cmocka_unit_test(test_rough_net),
+      cmocka_unit_test(test_job),
+      cmocka_unit_test(test_body_sent_twice),
+      cmocka_unit_test(test_move_after_crash),
+      cmocka_unit_test(test_rate_spares_fence),
+      cmocka_unit_test(test_cancel_survives),
+      cmocka_unit_test(test_too_many_jobs),
+      cmocka_unit_test(test_unconfirmed_job),
+      cmocka_unit_test(test_dead_peer),
+      cmocka_unit_test(test_discard_crashes),
+      cmocka_unit_test(test_register_after_move),
+      cmocka_unit_test(test_items_decode),
+      cmocka_unit_test(test_charter_underway),
+      cmocka_unit_test(test_stages),
+      cmocka_unit_test(test_outrun),
+      cmocka_unit_test(test_large_rest),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -265,6 +265,14 @@ static void test_gate(void **state) {
   subject_gate_open(s, token);
   assert_int_equal(subject_gate_enter(s, token, 1), SUBJECT_GATE_OPEN);
   subject_gate_leave(s, token);
+  subject_gate_slow(s, token, UINT32_MAX); /* slowed, not turned away */
+  assert_int_equal(subject_gate_enter(s, token, 1), SUBJECT_GATE_OPEN);
+  subject_gate_leave(s, token);
+  assert_true(subject_gate_close(s, token, 1));
+  assert_int_equal(subject_gate_enter(s, token, 1), SUBJECT_GATE_TIMEOUT);
+  subject_gate_open(s, token);
+  assert_int_equal(subject_gate_enter(s, token, UINT32_MAX), SUBJECT_GATE_OPEN); /* at its own speed */
+  subject_gate_leave(s, token);
   finish(t);
 }
 
