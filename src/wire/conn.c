@@ -1,6 +1,7 @@
 #include "wire/conn.h"
 
 #include <assert.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -57,10 +58,22 @@ static bool watch_first(struct wire_server *s, struct wire_conn *c) {
   return epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, c->io.fd, &e) == 0;
 }
 
+static bool init_io(struct wire_server *s, const struct wire_listener *l, struct wire_io *io, int fd) {
+  assert(fd >= 0 && (l->tcp || !l->tls));
+  if (!wire_io_init_socket(io, fd, l->tcp)) return false;
+  if (!l->tls) return true;
+  pthread_mutex_lock(&s->lock);
+  struct wire_tls *tls = wire_tls_hold(s->tls);
+  pthread_mutex_unlock(&s->lock);
+  if (wire_io_init_tls(io, tls)) return true;
+  wire_tls_release(tls);
+  return false;
+}
+
 bool conn_accept(struct wire_server *s, unsigned listener, int fd, const struct sockaddr_storage *from) {
   assert(listener < s->listener_count && fd >= 0);
   struct wire_conn *c = dom_calloc(1, sizeof *c);
-  if (c == NULL || !wire_io_init_socket(&c->io, fd, s->listeners[listener].tcp)) {
+  if (c == NULL || !init_io(s, &s->listeners[listener], &c->io, fd)) {
     dom_free(c);
     close(fd);
     return false;
@@ -71,13 +84,14 @@ bool conn_accept(struct wire_server *s, unsigned listener, int fd, const struct 
   bool admitted = admit(s, c);
   uint64_t patience_ms = c->refused ? s->options.linger_ms : s->options.head_timeout_ms;
   atomic_store(&c->deadline_ns, conn_now(s) + patience_ms * 1000000);
+  if (s->listeners[listener].tls) c->head_deadline_ns = atomic_load(&c->deadline_ns);
   atomic_store(&c->idle, true);
   atomic_store(&c->state, CONN_PARKED);
   pthread_mutex_unlock(&s->lock);
   atomic_fetch_add(&s->accepted, 1);
   if (!admitted || c->refused) atomic_fetch_add(&s->refused_full, 1);
   if (!admitted) {
-    close(fd);
+    c->io.ops->close(&c->io, false);
     dom_free(c);
     return false;
   }
@@ -103,7 +117,9 @@ void conn_close(struct wire_server *s, struct wire_conn *c, bool reset) {
 
 void conn_park(struct wire_server *s, struct wire_conn *c, bool idle, uint64_t deadline_ns) {
   assert(atomic_load(&c->state) == CONN_ACTIVE);
-  struct epoll_event e = {.events = EPOLLIN | EPOLLRDHUP | EPOLLONESHOT, .data.ptr = c};
+  /* A handshake that waits to write must not be woken by what it cannot read yet. */
+  uint32_t direction = c->io.wants == POLLOUT ? EPOLLOUT : EPOLLIN | EPOLLRDHUP;
+  struct epoll_event e = {.events = direction | EPOLLONESHOT, .data.ptr = c};
   int fd = c->io.fd;
   atomic_store(&c->deadline_ns, deadline_ns);
   atomic_store(&c->idle, idle);

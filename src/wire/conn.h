@@ -16,6 +16,7 @@
 #include "wire/crew.h"
 #include "wire/io.h"
 #include "wire/server.h"
+#include "wire/tls_io.h"
 
 enum {
   /* A worker's input buffer: the largest head, and as much again so that a small body comes with
@@ -50,7 +51,7 @@ struct wire_conn {
   bool doomed;    /* serve what is there, then close */
   bool lingering; /* the last reply is sent, its end too; throw away what comes */
   size_t lingered;
-  uint64_t head_deadline_ns; /* of the head that is arriving; 0 for none */
+  uint64_t head_deadline_ns; /* of the head that is arriving, with the handshake before it; 0 for none */
   size_t scanned;            /* of the partial head */
   uint8_t *partial;          /* bytes of it, while parked */
   size_t partial_len;
@@ -59,6 +60,7 @@ struct wire_conn {
 struct wire_listener {
   int fd;
   bool tcp;
+  bool tls;
   unsigned port;
   char *path; /* of a unix socket, owned */
 };
@@ -83,6 +85,7 @@ struct wire_server {
   pthread_mutex_t park_locks[CONN_PARK_LOCKS]; /* by descriptor; see conn_park */
   pthread_mutex_t lock;                        /* guards what follows */
   pthread_cond_t empty;                        /* conn_count fell to 0 */
+  struct wire_tls *tls;                        /* of new connections; NULL without TLS listeners */
   struct wire_conn *conns;
   unsigned conn_count;    /* all in the list */
   unsigned refused_count; /* of them, those over a cap that wait for their 503 */

@@ -29,6 +29,16 @@ const char *wire_exchange_peer(struct wire_exchange *x) {
   return x->peer;
 }
 
+bool wire_exchange_certified(const struct wire_exchange *x, const char *host) {
+  assert(x->conn != NULL);
+  return wire_io_certified(&x->conn->io, host);
+}
+
+void wire_exchange_certified_name(const struct wire_exchange *x, char out[WIRE_TLS_NAME_SIZE]) {
+  assert(x->conn != NULL);
+  wire_io_certified_name(&x->conn->io, out);
+}
+
 struct arena *wire_exchange_arena(struct wire_exchange *x) {
   assert(x->worker != NULL);
   return x->worker->arena;

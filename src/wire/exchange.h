@@ -14,6 +14,7 @@
 
 #include "base/arena.h"
 #include "wire/head.h"
+#include "wire/tls.h"
 
 enum {
   /* Room for "[ipv6%scope]:port" with its NUL. */
@@ -38,6 +39,11 @@ void wire_exchange_drop(struct wire_exchange *x, bool (*drop)(struct slice name)
 unsigned wire_exchange_listener(const struct wire_exchange *x);
 /* The client's address without port ("192.0.2.7", "2001:db8::1", "unix"). Lives as the exchange. */
 const char *wire_exchange_peer(struct wire_exchange *x);
+/* The client showed a TLS certificate that an authority of ours signed and that names `host`, a DNS name or
+ * an address without brackets; NULL: any name. */
+bool wire_exchange_certified(const struct wire_exchange *x, const char *host);
+/* What may be logged of that certificate: hex of the SHA-256 of its subject name (DER); "" without one. */
+void wire_exchange_certified_name(const struct wire_exchange *x, char out[WIRE_TLS_NAME_SIZE]);
 /* Request memory, freed at once after the reply; capped by the server's option. */
 struct arena *wire_exchange_arena(struct wire_exchange *x);
 /* The client has closed its side. A client that half-closes after its request looks the same.

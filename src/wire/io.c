@@ -57,7 +57,7 @@ bool wire_io_init_socket(struct wire_io *io, int fd, bool tcp) {
 
 int wire_io_wait(const struct wire_io *io, short events, uint64_t timeout_ms) {
   assert(io->fd >= 0);
-  struct pollfd p = {.fd = io->fd, .events = events};
+  struct pollfd p = {.fd = io->fd, .events = io->wants != 0 ? io->wants : events};
   int n = poll(&p, 1, timeout_ms > INT32_MAX ? INT32_MAX : (int)timeout_ms);
   return n == 0 ? 0 : 1; /* an interrupted poll counts as ready: the caller tries and comes back */
 }

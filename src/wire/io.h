@@ -1,5 +1,5 @@
-/* Io: one connected byte stream, as a table of functions. Plain sockets today; TLS fits behind
- * the same four calls. Inside wire only. */
+/* Io: one connected byte stream, as a table of functions: plain sockets here, TLS in tls_io.h.
+ * Inside wire only. */
 #ifndef DOMICILE_WIRE_IO_H
 #define DOMICILE_WIRE_IO_H
 
@@ -11,7 +11,7 @@
 
 struct wire_io;
 struct wire_io_ops {
-  /* As recv: bytes read, 0 at the end, -1 with errno. EAGAIN: nothing there now. */
+  /* As recv: bytes read, 0 at the end, -1 with errno. EAGAIN: nothing there now, nor held back. */
   ssize_t (*read)(struct wire_io *io, void *out, size_t cap);
   /* As writev without SIGPIPE; -1 with EAGAIN when the peer does not take more now. */
   ssize_t (*write)(struct wire_io *io, const struct iovec *parts, size_t count);
@@ -24,7 +24,9 @@ struct wire_io_ops {
 struct wire_io {
   const struct wire_io_ops *ops;
   int fd;      /* what poll and epoll watch */
-  void *state; /* of a TLS implementation */
+  short wants; /* after EAGAIN: what to wait for, POLLIN or POLLOUT; 0: what the call suggests */
+  bool begun;  /* bytes have come that no read has returned yet: part of a record, of a handshake */
+  void *state; /* of TLS */
 };
 
 enum {
@@ -35,7 +37,8 @@ enum {
 /* Takes over the connected socket `fd`, sets its options. Returns: false when it is dead. */
 bool wire_io_init_socket(struct wire_io *io, int fd, bool tcp);
 
-/* Waits until the socket is ready for `events` (POLLIN, POLLOUT) or timeout_ms pass.
+/* Waits until the socket is ready for `events` (POLLIN, POLLOUT; io->wants instead, where set) or
+ * timeout_ms pass.
  * Returns: 1 ready (or broken: the next call tells), 0 time is up. */
 int wire_io_wait(const struct wire_io *io, short events, uint64_t timeout_ms);
 

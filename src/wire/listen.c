@@ -172,6 +172,20 @@ enum dom_code wire_server_listen_unix(struct wire_server *s, const char *path, u
   return DOM_OK;
 }
 
+void wire_server_listener_tls(struct wire_server *s, unsigned listener) {
+  assert(!s->started && listener < s->listener_count && s->listeners[listener].tcp);
+  s->listeners[listener].tls = true;
+}
+
+void wire_server_tls_put(struct wire_server *s, struct wire_tls *tls_take) {
+  assert(s != NULL && tls_take != NULL);
+  pthread_mutex_lock(&s->lock);
+  struct wire_tls *before = s->tls;
+  s->tls = tls_take;
+  pthread_mutex_unlock(&s->lock);
+  wire_tls_release(before);
+}
+
 unsigned wire_server_port(const struct wire_server *s, unsigned listener) {
   assert(s != NULL && listener < s->listener_count);
   return s->listeners[listener].port;

@@ -195,6 +195,7 @@ static bool start_workers(struct wire_server *s, const pthread_attr_t *attr) {
 
 enum dom_code wire_server_start(struct wire_server *s, struct dom_err *err) {
   assert(s != NULL && !s->started);
+  for (unsigned i = 0; i < s->listener_count; i++) assert(!s->listeners[i].tls || s->tls != NULL);
   s->workers = dom_calloc(s->options.workers, sizeof *s->workers);
   if (s->workers == NULL) return dom_fail(err, DOM_NO_MEMORY, "wire/server: start", "no memory");
   sigset_t all, before;
@@ -275,6 +276,7 @@ void wire_server_close(struct wire_server *s) {
   while (s->conns != NULL) conn_close(s, s->conns, true);
   assert(s->conn_count == 0);
   close_listeners(s);
+  wire_tls_release(s->tls);
   caps_done(&s->caps);
   crew_done(&s->crew);
   dom_free(s->workers);

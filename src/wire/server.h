@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "wire/exchange.h"
+#include "wire/tls.h"
 
 enum {
   /* Workers: enough that handlers blocked on disk syncs overlap (group commit needs many waiting
@@ -93,6 +94,11 @@ enum dom_code wire_server_listen_tcp(struct wire_server *s, const char *address,
  * too long or something else than a socket, DOM_IO. */
 enum dom_code wire_server_listen_unix(struct wire_server *s, const char *path, unsigned *out_listener,
                                       struct dom_err *err);
+/* The TCP listener speaks TLS, and nothing else, with what wire_server_tls_put gives. Before start. */
+void wire_server_listener_tls(struct wire_server *s, unsigned listener);
+/* New connections of all TLS listeners use `tls` from now on; those that are open keep what they began with.
+ * Needed before start where a listener speaks TLS; may be called again at any time. Threads: any. */
+void wire_server_tls_put(struct wire_server *s, struct wire_tls *tls_take);
 /* The TCP port that a listener really has; 0 for a unix socket. */
 unsigned wire_server_port(const struct wire_server *s, unsigned listener);
 /* True when all addresses that "ADDR:PORT" resolves to are loopback. False also when it does not

@@ -6,6 +6,7 @@
  *   exchange   one request and its reply, as a handler sees them             wire/exchange.h
  *   server     listeners, parked connections, workers                       wire/server.h
  *   client     outbound requests, streaming both ways                        wire/client.h
+ *   tls        certificates a server shows, authorities it believes             wire/tls.h
  *   envelope   a region's signature over what it sends to another region     wire/envelope.h
  *   peer       another region, known by number, key and endpoint
  *   field      one header line
@@ -20,5 +21,6 @@
 #include "wire/exchange.h"
 #include "wire/head.h"
 #include "wire/server.h"
+#include "wire/tls.h"
 
 #endif

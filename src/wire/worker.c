@@ -54,7 +54,8 @@ static void park(struct wire_worker *w, struct wire_conn *c) {
   size_t len = w->in_len - w->in_pos;
   assert(c->partial == NULL && len < WIRE_HEAD_BYTES_MAX);
   if (len == 0) {
-    conn_park(s, c, true, conn_now(s) + 1000000ull * s->options.idle_timeout_ms);
+    uint64_t idle_ns = conn_now(s) + 1000000ull * s->options.idle_timeout_ms;
+    conn_park(s, c, true, c->head_deadline_ns != 0 ? c->head_deadline_ns : idle_ns);
     return;
   }
   c->partial = dom_alloc(len);
@@ -113,6 +114,13 @@ static enum collect give_up(const struct wire_worker *w, const struct wire_conn 
   return half && c->doomed ? COLLECT_REFUSE : COLLECT_GONE;
 }
 
+/* A head of which only part of a TLS record has come: its time runs from here, drop by drop. */
+static void note_begun(struct wire_worker *w, struct wire_conn *c) {
+  assert(w->in_len >= w->in_pos);
+  if (c->io.begun && c->head_deadline_ns == 0)
+    c->head_deadline_ns = conn_now(w->server) + 1000000ull * w->server->options.head_timeout_ms;
+}
+
 /* Brings a whole head into the input buffer, as far as it has arrived. */
 static enum collect collect(struct wire_worker *w, struct wire_conn *c, size_t *out_len,
                             unsigned *out_status) {
@@ -128,6 +136,7 @@ static enum collect collect(struct wire_worker *w, struct wire_conn *c, size_t *
     }
     if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK) return COLLECT_GONE;
     if (n == 0 || c->doomed) return give_up(w, c, out_status);
+    note_begun(w, c);
     return empty && atomic_load(&w->server->draining) ? COLLECT_GONE : COLLECT_PARK;
   }
 }
