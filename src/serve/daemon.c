@@ -197,7 +197,8 @@ static enum dom_code start_threads(struct daemon *d, struct dom_err *err) {
   struct region *r = &d->region;
   r->has_ledger_thread = pthread_create(&r->ledger_thread, NULL, ledger_feed_main, r) == 0;
   r->has_upkeep_thread = pthread_create(&r->upkeep_thread, NULL, upkeep_main, r) == 0;
-  if (!r->has_ledger_thread || !r->has_upkeep_thread)
+  r->has_config_thread = pthread_create(&r->config_thread, NULL, config_upkeep_main, r) == 0;
+  if (!r->has_ledger_thread || !r->has_upkeep_thread || !r->has_config_thread)
     return dom_fail(err, DOM_NO_MEMORY, where, "cannot start threads");
   return wire_server_start(r->server, err);
 }
@@ -220,7 +221,9 @@ enum dom_code daemon_open(struct daemon *d, const struct serve_config *c, struct
   if (!code) code = open_mover(d, err);
   if (!code) code = open_auth(d, err);
   if (!code) code = open_admin(d, err);
-  return code ? code : start_threads(d, err);
+  if (code) return code;
+  config_upkeep_first(&d->region);
+  return start_threads(d, err);
 }
 
 void daemon_close(struct daemon *d) {
@@ -228,6 +231,7 @@ void daemon_close(struct daemon *d) {
   atomic_store(&r->stopping, true);
   wire_server_close(r->server);
   if (r->has_upkeep_thread) pthread_join(r->upkeep_thread, NULL);
+  if (r->has_config_thread) pthread_join(r->config_thread, NULL);
   mover_close(r->mover);
   atomic_store(&r->ledger_stopping, true);
   if (r->has_ledger_thread) pthread_join(r->ledger_thread, NULL);

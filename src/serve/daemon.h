@@ -7,6 +7,7 @@
 
 enum {
   DAEMON_UPKEEP_MS = 200,                /* how soon a lost message of a handoff is asked for again */
+  DAEMON_CONFIG_MS = 1000,               /* how soon a configuration that is not everywhere is told again */
   DAEMON_OUTBOX_WAIT_MS = 500,           /* how soon the ledger thread notices that it is to end */
   DAEMON_LOG_QUIET_MS = 10000,           /* the same upkeep failure is logged this often at most */
   DAEMON_CHARTER_BYTES_MAX = 300 * 1024, /* a charter file and what JSON adds to it */
@@ -56,6 +57,10 @@ enum dom_code keys_load(const struct serve_config *c, struct auth_keys *keys, st
 enum dom_code ledger_feed_step(struct region *r, bool *out_did, struct dom_err *err);
 void *ledger_feed_main(void *region);
 void *upkeep_main(void *region);
+/* What this region missed of buckets' configurations, and what it, as registrar, owes others: before it
+ * serves and, in a thread that may wait for other regions, from then on. */
+void config_upkeep_first(struct region *r);
+void *config_upkeep_main(void *region);
 
 /* ---- dispatch.c: one handler for all listeners --------------------------------------------------------- */
 

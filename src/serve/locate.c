@@ -18,18 +18,35 @@ enum s3_error call_bucket(struct call *c, struct slice name) {
   return S3_ERR_SLOW_DOWN;
 }
 
+/* The configuration changed while the body came in: the bucket is looked up, and judged, anew. */
+static enum s3_error look_again(struct call *c) {
+  uint8_t id[STORE_BUCKET_ID_SIZE];
+  char name[SUBJECT_BUCKET_NAME_MAX + 1];
+  memcpy(id, c->bucket.id, sizeof id);
+  memcpy(name, c->bucket.name, sizeof name);
+  enum s3_error error = call_bucket(c, slice_str(name));
+  if (!error && memcmp(id, c->bucket.id, sizeof id) != 0) return S3_ERR_NO_SUCH_BUCKET;
+  return error;
+}
+
 enum s3_error call_view_to_write(struct call *c, struct store_view **v) {
-  struct dom_err err = {0};
-  struct store_view *view = NULL;
   assert(c->in_gate);
-  enum dom_code code = store_view_open(c->r->store, &view, &err);
-  if (!code) code = subject_bucket_check(view, &c->bucket, &err);
-  if (!code) {
-    *v = view;
-    return S3_OK;
+  for (int i = 0; i < SERVE_RETRIES_MAX; i++) {
+    struct dom_err err = {0};
+    struct store_view *view = NULL;
+    enum dom_code code = store_view_open(c->r->store, &view, &err);
+    if (!code) code = subject_bucket_check(view, &c->bucket, &err);
+    if (!code) {
+      *v = view;
+      return S3_OK;
+    }
+    store_view_close(view);
+    if (code == DOM_NOT_FOUND) return S3_ERR_NO_SUCH_BUCKET;
+    if (code != DOM_RETRY) return call_error_of(c, code, &err);
+    enum s3_error error = look_again(c);
+    if (error) return error;
   }
-  store_view_close(view);
-  return code == DOM_NOT_FOUND ? S3_ERR_NO_SUCH_BUCKET : call_error_of(c, code, &err);
+  return S3_ERR_SLOW_DOWN;
 }
 
 enum s3_error call_resolve(struct call *c, const struct subject_bucket *bucket, struct slice key,

@@ -94,8 +94,8 @@ struct region {
   atomic_bool draining;        /* takes nothing new; what is in flight goes on */
   atomic_bool stopping;        /* whatever waits for others gives up */
   atomic_bool ledger_stopping; /* after the last commit */
-  pthread_t ledger_thread, upkeep_thread;
-  bool has_ledger_thread, has_upkeep_thread;
+  pthread_t ledger_thread, upkeep_thread, config_thread;
+  bool has_ledger_thread, has_upkeep_thread, has_config_thread;
 };
 
 /* One client request. Lives on the worker's stack; memory is the exchange's arena. */
@@ -143,8 +143,9 @@ enum s3_error call_reply_xml(struct call *c, unsigned status, const struct buf *
 
 /* c->bucket by name, owned by the caller's account. Retries until a view has the row. */
 enum s3_error call_bucket(struct call *c, struct slice name);
-/* Opens a view to commit through, in which c->bucket is still there: since call_bucket a body may have come
- * in at its own pace, and the bucket may have been deleted. */
+/* Opens a view to commit through, in which c->bucket is still there and configured as it was: since
+ * call_bucket a body may have come in at its own pace, the bucket may have been deleted, or configured anew;
+ * then it goes through call_bucket again, and c->bucket is the new one. */
 enum s3_error call_view_to_write(struct call *c, struct store_view **v);
 /* Opens a view in *v and resolves key there into *who. */
 enum s3_error call_resolve(struct call *c, const struct subject_bucket *bucket, struct slice key,

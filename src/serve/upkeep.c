@@ -1,5 +1,5 @@
-/* The timer of a region: goes on with handoffs and deletions of buckets whose messages or whose process were
- * lost. */
+/* The timers of a region: one goes on with handoffs and deletions of buckets whose messages or whose process
+ * were lost, one with configurations of buckets that are not everywhere yet. */
 #include "serve/daemon.h"
 #include <assert.h>
 
@@ -36,5 +36,35 @@ void *upkeep_main(void *region) {
     if (!did || code) clock_sleep_ms(r->clock, DAEMON_UPKEEP_MS);
   }
   refusals_record(r, NULL);
+  return NULL;
+}
+
+/* A region that waits for the registrar takes in no fence and no handoff meanwhile: so this is a thread of
+ * its own. Regions that do not answer are no news each time. */
+static void config_step(struct region *r, uint64_t *quiet_until) {
+  struct dom_err err = {0};
+  enum dom_code code = subject_config_upkeep(r->subjects, &err);
+  if (!code || mono_ms(r) < *quiet_until) return;
+  log_event(LOG_WARN, "serve", "", "configurations of buckets wait",
+            LOG_FIELDS({.name = "code", .text = dom_code_name(code)}, {.name = "detail", .text = err.text}));
+  *quiet_until = mono_ms(r) + DAEMON_LOG_QUIET_MS;
+}
+
+void config_upkeep_first(struct region *r) {
+  uint64_t quiet_until = 0;
+  config_step(r, &quiet_until);
+}
+
+void *config_upkeep_main(void *region) {
+  struct region *r = region;
+  uint64_t quiet_until = mono_ms(r) + DAEMON_LOG_QUIET_MS, at = mono_ms(r) + DAEMON_CONFIG_MS;
+  assert(r->subjects);
+  while (!atomic_load(&r->stopping)) {
+    if (mono_ms(r) >= at) {
+      config_step(r, &quiet_until);
+      at = mono_ms(r) + DAEMON_CONFIG_MS;
+    }
+    clock_sleep_ms(r->clock, DAEMON_UPKEEP_MS); /* short, so that a stop is not waited for */
+  }
   return NULL;
 }

@@ -139,7 +139,10 @@ enum store_table {                            /* numbers are on disk; never reus
                    STORE_TABLE_JOB = 5,       /* job id → move job */
                    STORE_TABLE_CHARTER = 6,   /* version → charter text and signature */
                    STORE_TABLE_META = 7,      /* small named facts of the region */
-                   STORE_TABLE_REGISTRY = 8   /* registrar's own table of buckets */
+                   STORE_TABLE_REGISTRY = 8,  /* registrar's own table of buckets */
+                   STORE_TABLE_CONFIG = 9,    /* bucket id → its configuration */
+                   STORE_TABLE_REGISTRY_CONFIG = 10, /* the same, registrar's own */
+                   STORE_TABLE_CONFIG_OWED = 11 /* bucket name → version not yet everywhere (registrar) */
 };
 /* Appends the value to *out. DOM_NOT_FOUND. */
 enum dom_code store_row_get(struct store_view *v, enum store_table table, struct slice key, struct buf *out,

@@ -4,7 +4,8 @@
 
 #include "subject/subject_internal.h"
 
-enum { BUCKET_ROW_VERSION = 1 };
+/* 1 had no configuration; such rows are still read. */
+enum { BUCKET_ROW_VERSION_1 = 1, BUCKET_ROW_VERSION = 2 };
 
 void subject_bucket_copy(struct subject_bucket *to, const struct subject_bucket *from) {
   *to = *from;
@@ -25,6 +26,19 @@ void bucket_encode(struct buf *b, const struct subject_bucket *k) {
   put_u8(b, (uint8_t)k->state);
   put_u64be(b, k->version);
   put_u64be(b, k->created_ms);
+  put_u64be(b, k->config_version);
+  put_u8(b, (uint8_t)k->versioning);
+  put_u32be(b, k->config_parts);
+}
+
+static bool config_fields_get(struct reader *r, struct subject_bucket *k) {
+  k->config_version = get_u64be(r);
+  uint8_t versioning = get_u8(r);
+  k->config_parts = get_u32be(r);
+  if (versioning > VERSIONING_SUSPENDED || k->config_parts >> SUBJECT_PART_LIMIT != 0) return false;
+  k->versioning = (enum subject_versioning)versioning;
+  return k->config_version <= k->version &&
+         (k->config_version > 0 || (k->versioning == VERSIONING_NEVER && k->config_parts == 0));
 }
 
 static bool get_text(struct reader *r, char *out, size_t max) {
@@ -38,7 +52,8 @@ static bool get_text(struct reader *r, char *out, size_t max) {
 enum dom_code bucket_decode(struct slice bytes, struct subject_bucket *out, struct dom_err *err) {
   struct reader r = reader_of(bytes);
   struct subject_bucket k = {0};
-  bool good = get_u8(&r) == BUCKET_ROW_VERSION;
+  uint8_t form = get_u8(&r);
+  bool good = form == BUCKET_ROW_VERSION || form == BUCKET_ROW_VERSION_1;
   get_copy(&r, k.id, STORE_BUCKET_ID_SIZE);
   good = good && get_text(&r, k.name, SUBJECT_BUCKET_NAME_MAX) &&
          get_text(&r, k.owner, SUBJECT_ACCOUNT_MAX) && get_text(&r, k.layout_text, SUBJECT_LAYOUT_TEXT_MAX);
@@ -47,6 +62,7 @@ enum dom_code bucket_decode(struct slice bytes, struct subject_bucket *out, stru
   k.state = (enum subject_bucket_state)get_u8(&r);
   k.version = get_u64be(&r);
   k.created_ms = get_u64be(&r);
+  if (form == BUCKET_ROW_VERSION) good = config_fields_get(&r, &k) && good;
   good = good && reader_end(&r) && (k.state == BUCKET_ACTIVE || k.state == BUCKET_DELETING) &&
          subject_layout_parse(slice_str(k.layout_text), &k.layout, NULL) == DOM_OK;
   if (!good) return dom_fail(err, DOM_CORRUPT, "subject/bucket: decode", "a bucket row does not decode");
@@ -63,50 +79,90 @@ static enum dom_code row_by_name(struct store_view *v, struct slice name, struct
   return bucket_decode(buf_slice(&value), out, err);
 }
 
+void bucket_state_encode(struct buf *b, const struct subject_bucket *k, struct slice document) {
+  BUF_AUTO row = BUF_INIT;
+  assert((k->config_version == 0) == (document.len == 0));
+  bucket_encode(&row, k);
+  put_bytes32be(b, buf_slice(&row));
+  put_bytes32be(b, document);
+  if (row.failed) b->failed = true;
+}
+
+enum dom_code bucket_state_decode(struct slice bytes, struct bucket_state *out, struct dom_err *err) {
+  struct reader r = reader_of(bytes);
+  struct slice row = get_bytes32be(&r), document = get_bytes32be(&r);
+  if (!reader_end(&r)) return dom_fail(err, DOM_CORRUPT, "subject/bucket: state", "does not decode");
+  struct subject_bucket k;
+  struct config_document d = {0};
+  enum dom_code code = bucket_decode(row, &k, err);
+  if (!code && document.len) code = config_decode(document, &d, err);
+  if (code) return code;
+  if (d.version != k.config_version || config_parts(&d) != k.config_parts)
+    return dom_fail(err, DOM_CORRUPT, "subject/bucket: state", "row and configuration are of two versions");
+  subject_bucket_copy(&out->bucket, &k);
+  out->document = document;
+  return DOM_OK;
+}
+
 struct apply {
-  const struct subject_bucket *bucket;
+  const struct bucket_state *state;
   bool drop;
 };
+
+static enum dom_code rows_delete(struct store_tx *tx, const uint8_t id[STORE_BUCKET_ID_SIZE],
+                                 struct dom_err *err) {
+  struct slice key = slice_of(id, STORE_BUCKET_ID_SIZE);
+  enum dom_code code = store_tx_row_delete(tx, STORE_TABLE_BUCKET_ID, key, err);
+  return code ? code : store_tx_row_delete(tx, STORE_TABLE_CONFIG, key, err);
+}
+
+static enum dom_code rows_put(struct store_tx *tx, const struct bucket_state *k, struct dom_err *err) {
+  struct slice id = slice_of(k->bucket.id, STORE_BUCKET_ID_SIZE);
+  BUF_AUTO value = BUF_INIT;
+  bucket_encode(&value, &k->bucket);
+  enum dom_code code = buf_check(&value, err);
+  if (!code)
+    code = store_tx_row_put(tx, STORE_TABLE_BUCKET, slice_str(k->bucket.name), buf_slice(&value), err);
+  if (!code) code = store_tx_row_put(tx, STORE_TABLE_BUCKET_ID, id, buf_slice(&value), err);
+  if (!code && k->document.len) code = store_tx_row_put(tx, STORE_TABLE_CONFIG, id, k->document, err);
+  return code;
+}
 
 static enum dom_code apply_step(void *arg, struct subjects *s, struct store_view *v, struct store_tx *tx,
                                 struct dom_err *err) {
   const struct apply *a = arg;
-  const struct subject_bucket *k = a->bucket;
+  const struct subject_bucket *k = &a->state->bucket;
   (void)s;
-  struct slice name = slice_str(k->name), id = slice_of(k->id, STORE_BUCKET_ID_SIZE);
+  struct slice name = slice_str(k->name);
   struct subject_bucket have;
   enum dom_code code = row_by_name(v, name, &have, err);
   if (code && code != DOM_NOT_FOUND) return code;
   bool known = code == DOM_OK, same = known && memcmp(have.id, k->id, STORE_BUCKET_ID_SIZE) == 0;
   if (a->drop && !same) return DOM_EXISTS;
   if (same && !a->drop && have.version >= k->version) return DOM_EXISTS;
+  assert(!same || a->drop || k->config_version >= have.config_version); /* a configuration never goes back */
   if (known && !same) { /* the name was given out anew; what it named before is gone for everybody */
-    code = store_tx_row_delete(tx, STORE_TABLE_BUCKET_ID, slice_of(have.id, STORE_BUCKET_ID_SIZE), err);
+    code = rows_delete(tx, have.id, err);
     if (code) return code;
   }
-  if (a->drop) {
-    code = store_tx_row_delete(tx, STORE_TABLE_BUCKET, name, err);
-    return code ? code : store_tx_row_delete(tx, STORE_TABLE_BUCKET_ID, id, err);
-  }
-  BUF_AUTO value = BUF_INIT;
-  bucket_encode(&value, k);
-  code = buf_check(&value, err);
-  if (!code) code = store_tx_row_put(tx, STORE_TABLE_BUCKET, name, buf_slice(&value), err);
-  return code ? code : store_tx_row_put(tx, STORE_TABLE_BUCKET_ID, id, buf_slice(&value), err);
+  if (!a->drop) return rows_put(tx, a->state, err);
+  code = store_tx_row_delete(tx, STORE_TABLE_BUCKET, name, err);
+  return code ? code : rows_delete(tx, k->id, err);
 }
 
-enum dom_code bucket_apply(struct subjects *s, const struct subject_bucket *k, bool drop,
-                           struct dom_err *err) {
+enum dom_code bucket_apply(struct subjects *s, const struct bucket_state *k, bool drop, struct dom_err *err) {
   return subject_change(s, apply_step, &(struct apply){k, drop}, err);
 }
 
-/* Asks the registrar for the bucket's present configuration and keeps it here. */
-static enum dom_code fetch(struct subjects *s, struct slice name, struct subject_bucket *out,
+enum dom_code bucket_fetch(struct subjects *s, struct slice name, struct subject_bucket *out,
                            struct dom_err *err) {
   BUF_AUTO reply = BUF_INIT;
+  struct bucket_state state;
   enum dom_code code = registrar_ask(s, "registry/find", name, &reply, err);
-  if (!code) code = bucket_decode(buf_slice(&reply), out, err);
-  return code ? code : bucket_apply(s, out, false, err);
+  if (!code) code = bucket_state_decode(buf_slice(&reply), &state, err);
+  if (!code) code = bucket_apply(s, &state, false, err);
+  if (!code) subject_bucket_copy(out, &state.bucket);
+  return code;
 }
 
 enum dom_code subject_bucket_get(struct subjects *s, struct store_view *v, struct slice name,
@@ -116,7 +172,7 @@ enum dom_code subject_bucket_get(struct subjects *s, struct store_view *v, struc
   struct subject_bucket k;
   enum dom_code code = row_by_name(v, name, &k, err);
   bool fetched = code == DOM_NOT_FOUND || (code == DOM_OK && k.state == BUCKET_DELETING);
-  if (fetched) code = fetch(s, name, &k, err);
+  if (fetched) code = bucket_fetch(s, name, &k, err);
   if (code) return code;
   if (k.state == BUCKET_DELETING)
     return dom_fail(err, DOM_BUSY, "subject/bucket: get", "the bucket is being deleted; try again");
@@ -136,8 +192,10 @@ enum dom_code subject_bucket_check(struct store_view *v, const struct subject_bu
   if (code) return dom_fail(err, code, "subject/bucket: check", "cannot be read");
   code = bucket_decode(buf_slice(&value), &now, err);
   assert(code || memcmp(now.id, seen->id, sizeof now.id) == 0);
-  if (code || now.state == BUCKET_ACTIVE) return code;
-  return dom_fail(err, DOM_BUSY, "subject/bucket: check", "the bucket is being deleted; try again");
+  if (code) return code;
+  if (now.state != BUCKET_ACTIVE)
+    return dom_fail(err, DOM_BUSY, "subject/bucket: check", "the bucket is being deleted; try again");
+  return now.config_version == seen->config_version ? DOM_OK : DOM_RETRY;
 }
 
 enum dom_code subject_bucket_create(struct subjects *s, const struct subject_bucket *want,
@@ -150,18 +208,21 @@ enum dom_code subject_bucket_create(struct subjects *s, const struct subject_buc
   random_bytes(k.id, sizeof k.id);
   k.state = BUCKET_ACTIVE;
   k.version = 1;
+  k.config_version = 0;
+  k.versioning = VERSIONING_NEVER;
+  k.config_parts = 0;
   k.created_ms = clock_wall_ms(s->o.clock);
   BUF_AUTO body = BUF_INIT;
   BUF_AUTO reply = BUF_INIT;
   bucket_encode(&body, &k);
   code = buf_check(&body, err);
   if (!code) code = registrar_ask(s, "registry/create", buf_slice(&body), &reply, err);
-  struct subject_bucket have;
-  if (!code) code = bucket_decode(buf_slice(&reply), &have, err);
+  struct bucket_state have;
+  if (!code) code = bucket_state_decode(buf_slice(&reply), &have, err);
   if (!code) code = bucket_apply(s, &have, false, err);
   if (code) return code;
-  subject_bucket_copy(out, &have);
-  return memcmp(have.id, k.id, sizeof k.id) == 0 ? DOM_OK : DOM_EXISTS;
+  subject_bucket_copy(out, &have.bucket);
+  return memcmp(have.bucket.id, k.id, sizeof k.id) == 0 ? DOM_OK : DOM_EXISTS;
 }
 
 enum dom_code subject_bucket_delete(struct subjects *s, struct slice name, struct dom_err *err) {
@@ -209,7 +270,7 @@ enum dom_code bucket_message(struct subjects *s, uint16_t from, const char *path
   bool drop = slice_equal(p, SLICE_LIT("bucket/drop"));
   if (!drop && !slice_equal(p, SLICE_LIT("bucket/set")))
     return dom_fail(err, DOM_NOT_FOUND, "subject/bucket: message", "no such message");
-  struct subject_bucket k;
-  enum dom_code code = bucket_decode(body, &k, err);
+  struct bucket_state k;
+  enum dom_code code = bucket_state_decode(body, &k, err);
   return code ? code : bucket_apply(s, &k, drop, err);
 }

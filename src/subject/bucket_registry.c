@@ -8,8 +8,8 @@
 
 #include "subject/subject_internal.h"
 
-static enum dom_code registry_get(struct store_view *v, struct slice name, struct subject_bucket *out,
-                                  struct dom_err *err) {
+enum dom_code registry_get(struct store_view *v, struct slice name, struct subject_bucket *out,
+                           struct dom_err *err) {
   BUF_AUTO value = BUF_INIT;
   enum dom_code code = store_row_get(v, STORE_TABLE_REGISTRY, name, &value, NULL);
   if (code == DOM_NOT_FOUND) return code;
@@ -17,7 +17,7 @@ static enum dom_code registry_get(struct store_view *v, struct slice name, struc
   return bucket_decode(buf_slice(&value), out, err);
 }
 
-static enum dom_code registry_put(struct store_tx *tx, const struct subject_bucket *k, struct dom_err *err) {
+enum dom_code registry_put(struct store_tx *tx, const struct subject_bucket *k, struct dom_err *err) {
   BUF_AUTO value = BUF_INIT;
   bucket_encode(&value, k);
   enum dom_code code = buf_check(&value, err);
@@ -37,31 +37,65 @@ static enum dom_code create_step(void *arg, struct subjects *s, struct store_vie
   return code == DOM_NOT_FOUND ? registry_put(tx, k, err) : code;
 }
 
-/* One message to one region of the charter, this one included. */
-static enum dom_code tell(struct subjects *s, uint16_t region, const char *path, struct slice body,
-                          struct buf *reply, struct dom_err *err) {
-  if (region == s->o.region) return subject_message(s, region, path, body, reply, err);
-  if (!s->o.net) return dom_fail(err, DOM_UNAVAILABLE, "subject/registry: tell", "this region has no peers");
-  return net_call(s->o.net, region, path, body, SUBJECT_ASK_TIMEOUT_MS, reply, err);
+enum dom_code registry_state(struct store_view *v, struct slice name, struct subject_bucket *out,
+                             struct buf *bytes, struct dom_err *err) {
+  BUF_AUTO document = BUF_INIT;
+  struct subject_bucket k;
+  enum dom_code code = registry_get(v, name, &k, err);
+  if (code) return code;
+  if (k.config_version)
+    code = store_row_get(v, STORE_TABLE_REGISTRY_CONFIG, slice_of(k.id, sizeof k.id), &document, NULL);
+  if (code) return dom_fail(err, DOM_CORRUPT, "subject/registry: state", "the configuration cannot be read");
+  if (bytes) bucket_state_encode(bytes, &k, buf_slice(&document));
+  if (out) subject_bucket_copy(out, &k);
+  return bytes ? buf_check(bytes, err) : DOM_OK;
 }
 
-/* The bucket's row to every region. Those that do not answer are counted and the first one named. */
-static enum dom_code tell_all(struct subjects *s, const char *path, const struct subject_bucket *k,
-                              struct dom_err *err) {
+enum dom_code registry_tell(struct subjects *s, uint16_t region, const char *path, struct slice body,
+                            uint32_t timeout_ms, struct buf *reply, struct dom_err *err) {
+  if (region == s->o.region) return subject_message(s, region, path, body, reply, err);
+  if (!s->o.net) return dom_fail(err, DOM_UNAVAILABLE, "subject/registry: tell", "this region has no peers");
+  return net_call(s->o.net, region, path, body, timeout_ms, reply, err);
+}
+
+/* One message to every region. Of those that do not answer the first one is named. */
+static enum dom_code tell_all(struct subjects *s, const char *path, struct slice body, struct dom_err *err) {
   struct charter *c = subject_charter(s);
   assert(c);
-  BUF_AUTO body = BUF_INIT;
-  bucket_encode(&body, k);
-  enum dom_code code = buf_check(&body, err);
-  for (unsigned i = 0; !body.failed && i < charter_region_count(c); i++) {
+  enum dom_code code = DOM_OK;
+  for (unsigned i = 0; i < charter_region_count(c); i++) {
     const struct charter_region *region = charter_region_at(c, i);
     BUF_AUTO reply = BUF_INIT;
-    if (tell(s, region->number, path, buf_slice(&body), &reply, NULL))
+    if (registry_tell(s, region->number, path, body, SUBJECT_ASK_TIMEOUT_MS, &reply, NULL))
       code = dom_fail(err, DOM_UNAVAILABLE, "subject/registry: tell", "region %s did not acknowledge",
                       region->name);
   }
   charter_release(c);
   return code;
+}
+
+/* The bucket as it is now, which may be later than what the caller did. */
+static enum dom_code tell_set(struct subjects *s, const struct subject_bucket *k, struct dom_err *err) {
+  STORE_VIEW_AUTO *v = NULL;
+  BUF_AUTO body = BUF_INIT;
+  enum dom_code code = store_view_open(s->o.store, &v, err);
+  if (!code) code = registry_state(v, slice_str(k->name), NULL, &body, err);
+  if (code) return code;
+  store_view_close(v); /* what follows waits for other regions */
+  v = NULL;
+  return tell_all(s, "bucket/set", buf_slice(&body), err);
+}
+
+/* It is gone here: its name may be another bucket's already, so only what is known of it is told. */
+static void tell_drop(struct subjects *s, const struct subject_bucket *k) {
+  BUF_AUTO body = BUF_INIT;
+  struct subject_bucket last;
+  subject_bucket_copy(&last, k);
+  last.config_version = 0;
+  last.versioning = VERSIONING_NEVER;
+  last.config_parts = 0;
+  bucket_state_encode(&body, &last, SLICE_LIT(""));
+  if (!body.failed) tell_all(s, "bucket/drop", buf_slice(&body), NULL);
 }
 
 static enum dom_code all_empty(struct subjects *s, const struct subject_bucket *k, bool *out,
@@ -72,8 +106,8 @@ static enum dom_code all_empty(struct subjects *s, const struct subject_bucket *
   bool empty = true;
   for (unsigned i = 0; !code && empty && i < charter_region_count(c); i++) {
     BUF_AUTO reply = BUF_INIT;
-    code = tell(s, charter_region_at(c, i)->number, "bucket/used", slice_of(k->id, STORE_BUCKET_ID_SIZE),
-                &reply, err);
+    code = registry_tell(s, charter_region_at(c, i)->number, "bucket/used",
+                         slice_of(k->id, STORE_BUCKET_ID_SIZE), SUBJECT_ASK_TIMEOUT_MS, &reply, err);
     if (!code && reply.len != 1)
       code = dom_fail(err, DOM_UNAVAILABLE, "subject/registry: empty", "bad answer");
     if (!code) empty = reply.data[0] == 0;
@@ -110,7 +144,9 @@ static enum dom_code drop_step(void *arg, struct subjects *s, struct store_view 
   struct subject_bucket have;
   enum dom_code code = registry_get(v, slice_str(k->name), &have, err);
   if (code == DOM_NOT_FOUND || (!code && memcmp(have.id, k->id, sizeof k->id) != 0)) return DOM_EXISTS;
-  return code ? code : store_tx_row_delete(tx, STORE_TABLE_REGISTRY, slice_str(k->name), err);
+  if (!code) code = store_tx_row_delete(tx, STORE_TABLE_REGISTRY, slice_str(k->name), err);
+  if (!code) code = store_tx_row_delete(tx, STORE_TABLE_REGISTRY_CONFIG, slice_of(k->id, sizeof k->id), err);
+  return code ? code : store_tx_row_delete(tx, STORE_TABLE_CONFIG_OWED, slice_str(k->name), err);
 }
 
 static enum dom_code delete_bucket(struct subjects *s, struct slice name, struct dom_err *err) {
@@ -127,17 +163,17 @@ static enum dom_code delete_bucket(struct subjects *s, struct slice name, struct
   code = set_state(s, &k, BUCKET_DELETING, err);
   if (code) return code;
   bool empty = false;
-  code = tell_all(s, "bucket/set", &k, err);
+  code = tell_set(s, &k, err);
   if (!code) code = all_empty(s, &k, &empty, err);
   if (code || !empty) {
     assert(k.state == BUCKET_DELETING);
     enum dom_code rolled = set_state(s, &k, BUCKET_ACTIVE, err);
-    if (!rolled) tell_all(s, "bucket/set", &k, NULL); /* who misses it asks when it is next used */
+    if (!rolled) tell_set(s, &k, NULL); /* who misses it asks when it is next used */
     return code ? code : dom_fail(err, DOM_BUSY, "subject/registry: delete", "the bucket is not empty");
   }
   code = subject_change(s, drop_step, &k, err);
   /* The name is free from here on; a region that misses the drop holds DELETING and asks. */
-  if (!code) tell_all(s, "bucket/drop", &k, NULL);
+  if (!code) tell_drop(s, &k);
   return code;
 }
 
@@ -167,28 +203,24 @@ static enum dom_code list_buckets(struct subjects *s, struct slice owner, struct
   return code ? code : l.code;
 }
 
+static enum dom_code find_bucket(struct subjects *s, struct slice name, struct buf *reply,
+                                 struct dom_err *err) {
+  STORE_VIEW_AUTO *v = NULL;
+  enum dom_code code = store_view_open(s->o.store, &v, err);
+  return code ? code : registry_state(v, name, NULL, reply, err);
+}
+
 static enum dom_code create_bucket(struct subjects *s, struct slice body, struct buf *reply,
                                    struct dom_err *err) {
   struct subject_bucket k;
   enum dom_code code = bucket_decode(body, &k, err);
   if (code) return code;
-  if (!k.name[0] || !k.owner[0] || k.state != BUCKET_ACTIVE || k.version != 1)
+  if (!k.name[0] || !k.owner[0] || k.state != BUCKET_ACTIVE || k.version != 1 || k.config_version != 0)
     return dom_fail(err, DOM_INVALID, "subject/registry: create", "not a new bucket");
   code = subject_change(s, create_step, &k, err);
   if (code) return code;
-  tell_all(s, "bucket/set", &k, NULL); /* creation does not wait: a region that does not know it asks */
-  bucket_encode(reply, &k);
-  return buf_check(reply, err);
-}
-
-static enum dom_code find_bucket(struct subjects *s, struct slice name, struct buf *reply,
-                                 struct dom_err *err) {
-  STORE_VIEW_AUTO *v = NULL;
-  struct subject_bucket k;
-  enum dom_code code = store_view_open(s->o.store, &v, err);
-  if (!code) code = registry_get(v, name, &k, err);
-  if (!code) bucket_encode(reply, &k);
-  return code;
+  tell_set(s, &k, NULL); /* creation does not wait: a region that does not know it asks */
+  return find_bucket(s, slice_str(k.name), reply, err);
 }
 
 enum dom_code registry_message(struct subjects *s, const char *path, struct slice body, struct buf *reply,
@@ -199,6 +231,8 @@ enum dom_code registry_message(struct subjects *s, const char *path, struct slic
   bool named = body.len > 0 && body.len <= SUBJECT_BUCKET_NAME_MAX;
   if (slice_equal(p, SLICE_LIT("registry/create"))) return create_bucket(s, body, reply, err);
   if (slice_equal(p, SLICE_LIT("registry/list"))) return list_buckets(s, body, reply, err);
+  if (slice_equal(p, SLICE_LIT("registry/config"))) return config_registry_change(s, body, err);
+  if (slice_equal(p, SLICE_LIT("registry/behind"))) return config_registry_behind(s, body, reply, err);
   if (!named) return dom_fail(err, DOM_INVALID, "subject/registry: message", "no bucket name");
   if (slice_equal(p, SLICE_LIT("registry/find"))) return find_bucket(s, body, reply, err);
   if (slice_equal(p, SLICE_LIT("registry/delete"))) {
@@ -236,7 +270,7 @@ static enum dom_code roll_back_one(struct subjects *s, bool *out_found, struct d
   struct subject_bucket k;
   subject_bucket_copy(&k, &u.bucket);
   code = set_state(s, &k, BUCKET_ACTIVE, err);
-  if (!code) tell_all(s, "bucket/set", &k, NULL); /* who misses it asks when it is next used */
+  if (!code) tell_set(s, &k, NULL); /* who misses it asks when it is next used */
   return code;
 }
 

@@ -164,6 +164,7 @@ enum dom_code subject_charter_put(struct subjects *s, struct slice yaml, struct 
   pthread_mutex_lock(&s->charter_change);
   code = put_checked(s, &u, err);
   pthread_mutex_unlock(&s->charter_change);
+  if (!code) atomic_store(&s->spread.ask_at_ms, 0); /* who was in no charter for a while was told nothing */
   charter_release(u.next);
   return code;
 }

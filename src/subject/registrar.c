@@ -14,6 +14,11 @@ enum dom_code registrar_is_here(struct subjects *s, struct dom_err *err) {
 
 enum dom_code registrar_ask(struct subjects *s, const char *path, struct slice body, struct buf *reply,
                             struct dom_err *err) {
+  return registrar_ask_within(s, path, body, SUBJECT_ASK_TIMEOUT_MS, reply, err);
+}
+
+enum dom_code registrar_ask_within(struct subjects *s, const char *path, struct slice body,
+                                   uint32_t timeout_ms, struct buf *reply, struct dom_err *err) {
   struct charter *c = subject_charter(s);
   if (!c)
     return dom_fail(err, DOM_UNAVAILABLE, "subject/registrar: ask", "no charter is in force in this region");
@@ -21,7 +26,7 @@ enum dom_code registrar_ask(struct subjects *s, const char *path, struct slice b
   charter_release(c);
   if (registrar == s->o.region) return subject_message(s, s->o.region, path, body, reply, err);
   if (!s->o.net) return dom_fail(err, DOM_UNAVAILABLE, "subject/registrar: ask", "this region has no peers");
-  return net_call(s->o.net, registrar, path, body, SUBJECT_ASK_TIMEOUT_MS, reply, err);
+  return net_call(s->o.net, registrar, path, body, timeout_ms, reply, err);
 }
 
 static enum dom_code table_get(struct store_view *v, const uint8_t *token, struct home_answer *out,

@@ -95,6 +95,8 @@ enum dom_code subject_charter_text(struct subjects *s, struct buf *out, uint64_t
 
 enum { SUBJECT_BUCKET_NAME_MAX = 63, SUBJECT_ACCOUNT_MAX = 64 };
 enum subject_bucket_state { BUCKET_ACTIVE = 1, BUCKET_DELETING = 2 };
+/* S3's versioning of a bucket. Once it was enabled it is never NEVER again. */
+enum subject_versioning { VERSIONING_NEVER = 0, VERSIONING_ENABLED = 1, VERSIONING_SUSPENDED = 2 };
 struct subject_bucket {
   uint8_t id[STORE_BUCKET_ID_SIZE];
   char name[SUBJECT_BUCKET_NAME_MAX + 1];
@@ -104,7 +106,10 @@ struct subject_bucket {
   uint16_t region;              /* where keys that match no template live */
   bool keep_unmatched;          /* false: such keys are refused */
   enum subject_bucket_state state;
-  uint64_t version; /* of this configuration */
+  uint64_t version;        /* of this row; grows with each change of state or configuration */
+  uint64_t config_version; /* the row's version when the configuration last changed; 0: never */
+  enum subject_versioning versioning;
+  uint32_t config_parts; /* bit n: the configuration has enum subject_part n */
   uint64_t created_ms;
 };
 /* A copied struct's layout slices must be re-pointed: use this. */
@@ -115,9 +120,10 @@ void subject_bucket_copy(struct subject_bucket *to, const struct subject_bucket 
  * being deleted; DOM_UNAVAILABLE, DOM_TIMEOUT the registrar is needed and does not answer. */
 enum dom_code subject_bucket_get(struct subjects *s, struct store_view *v, struct slice name,
                                  struct subject_bucket *out, struct dom_err *err);
-/* Whether the view still shows a bucket that was looked up earlier, as one that may be written to: a
- * commit through this view is guarded by that row, one through a later view than the lookup's is not.
- * DOM_NOT_FOUND when it is gone, DOM_BUSY while it is being deleted. */
+/* Whether the view still shows a bucket that was looked up earlier, as one that may be written to and under
+ * the same configuration: a commit through this view is guarded by that row, one through a later view than
+ * the lookup's is not. DOM_NOT_FOUND when it is gone, DOM_BUSY while it is being deleted, DOM_RETRY when its
+ * configuration changed: look it up anew, and decide anew. */
 enum dom_code subject_bucket_check(struct store_view *v, const struct subject_bucket *seen,
                                    struct dom_err *err);
 /* Creates at the registrar, then everywhere. `want`: name, owner, layout_text, region, keep_unmatched.
@@ -136,6 +142,68 @@ enum dom_code subject_bucket_delete(struct subjects *s, struct slice name, struc
 typedef bool (*subject_bucket_fn)(void *arg, const struct subject_bucket *b);
 enum dom_code subject_bucket_each(struct subjects *s, struct slice owner, subject_bucket_fn fn, void *arg,
                                   struct dom_err *err);
+
+/* ---- configuration of buckets -------------------------------------------------------------------- */
+
+/* One versioned document a bucket: its versioning (in struct subject_bucket) and parts that this room does
+ * not look into. The registrar gives out the versions and brings each into force in every region of the
+ * charter before it answers. A region's rows of bucket and document change in one commit, and every commit to
+ * the bucket is guarded by the bucket's row: a commit whose view shows an older configuration is DOM_RETRY.
+ */
+
+enum subject_part { /* numbers are on disk; never reuse one */
+                    SUBJECT_PART_POLICY = 1,
+                    SUBJECT_PART_CORS = 2,
+                    SUBJECT_PART_LIFECYCLE = 3,
+                    SUBJECT_PART_TAGGING = 4,
+                    SUBJECT_PART_ACL = 5,
+                    SUBJECT_PART_ENCRYPTION = 6,
+                    SUBJECT_PART_PUBLIC_ACCESS = 7,
+                    SUBJECT_PART_OWNERSHIP = 8,
+                    SUBJECT_PART_OBJECT_LOCK = 9,
+                    SUBJECT_PART_LIMIT = 10 /* one past the highest */
+};
+/* Largest value of a part in bytes: S3's limits, see bucket_config.c. */
+size_t subject_part_max(enum subject_part part);
+static inline bool subject_bucket_has(const struct subject_bucket *b, enum subject_part part) {
+  return (b->config_parts >> part & 1u) != 0;
+}
+
+/* A configuration as it was at one version; immutable, shared by whoever holds it. */
+struct subject_config;
+/* The configuration that `b`, looked up in this view, names. Cached by version: no index read while nothing
+ * changes, nor for a bucket that was never configured. Release with subject_config_release.
+ * Returns: DOM_RETRY the view shows another one: look the bucket up anew; DOM_CORRUPT, DOM_NO_MEMORY. */
+enum dom_code subject_config_get(struct subjects *s, struct store_view *v, const struct subject_bucket *b,
+                                 struct subject_config **out, struct dom_err *err);
+void subject_config_release(struct subject_config *c); /* NULL is allowed */
+/* The part's value, borrowed from c; data NULL when the bucket has none. */
+struct slice subject_config_part(const struct subject_config *c, enum subject_part part);
+
+/* One change of one thing. */
+struct subject_config_change {
+  enum subject_part part; /* 0: versioning */
+  enum subject_versioning versioning;
+  bool remove;        /* the part goes; `value` is empty */
+  struct slice value; /* 1..subject_part_max(part) bytes */
+  bool only_if;       /* only on top of config_version `if_version` */
+  uint64_t if_version;
+};
+/* Changes the configuration of `b` everywhere. A change that is there already and in force everywhere is
+ * DOM_OK at once. Who may do so is the caller's question.
+ * Durable: at DOM_OK in every region of the charter in force.
+ * Returns: DOM_UNAVAILABLE, DOM_TIMEOUT not everywhere yet, the text says what to do: the change is in force
+ * where it arrived, the registrar goes on with it, and the same call again tells when it is done; DOM_BUSY
+ * another change came first (only_if), the bucket is being deleted, or too many changes at once; DOM_INVALID
+ * not a legal change from what is there, with why; DOM_TOO_LARGE; DOM_NOT_FOUND the bucket is gone. */
+enum dom_code subject_configure(struct subjects *s, const struct subject_bucket *b,
+                                const struct subject_config_change *change, struct dom_err *err);
+/* To be called every second or so, by a thread that may wait for other regions: asks the registrar what this
+ * region missed (after a start, a new charter, a failure, and now and then), and in the registrar goes on
+ * with changes that are not everywhere yet. The first call is made before the region serves, so that it asks
+ * before it answers; it waits at most SUBJECT_CONFIG_ASK_MS for the registrar.
+ * Returns: DOM_UNAVAILABLE, DOM_TIMEOUT somebody does not answer: call again; codes as the store's. */
+enum dom_code subject_config_upkeep(struct subjects *s, struct dom_err *err);
 
 /* ---- who and where ------------------------------------------------------------------------------ */
 

@@ -110,7 +110,8 @@ enum dom_code subjects_open(const struct subjects_options *o, struct subjects **
   pthread_mutex_init(&s->registry_lock, NULL);
   s->cache = home_cache_new();
   s->gate = gate_table_new();
-  enum dom_code code = s->cache && s->gate ? load_charter(s, err) : DOM_NO_MEMORY;
+  s->configs = config_cache_new();
+  enum dom_code code = s->cache && s->gate && s->configs ? load_charter(s, err) : DOM_NO_MEMORY;
   if (!code) code = check_route_key(s, err);
   if (code) {
     subjects_close(s);
@@ -125,6 +126,7 @@ void subjects_close(struct subjects *s) {
   charter_release(s->charter);
   home_cache_free(s->cache);
   gate_table_free(s->gate);
+  config_cache_free(s->configs);
   pthread_mutex_destroy(&s->charter_lock);
   pthread_mutex_destroy(&s->charter_change);
   pthread_mutex_destroy(&s->registry_lock);
