@@ -1,0 +1,122 @@
+/* Grants in and out, and who may set them. */
+#include "policy_testing.h"
+
+static void test_headers(void **state) {
+  (void)state;
+  struct policy_acl acl = {.owner = SLICE_LIT("owner")};
+  assert_int_equal(policy_acl_header(SLICE_LIT("id=\"a\", id=b ,uri=\"http://acs.amazonaws.com/groups/global/"
+                                               "AllUsers\""),
+                                     POLICY_READ, &acl, NULL),
+                   DOM_OK);
+  assert_int_equal(policy_acl_header(SLICE_LIT("id=a"), POLICY_WRITE, &acl, NULL), DOM_OK);
+  assert_int_equal(acl.count, 3);
+  assert_int_equal(acl.grant[0].rights, POLICY_READ | POLICY_WRITE);
+  assert_int_equal(acl.grant[2].to, POLICY_TO_EVERYBODY);
+  assert_true(policy_acl_is_public(&acl));
+  static const char *const bad[] = {"",      "a",         "id=",         "id=\"\"",
+                                    "id=a,", "uri=\"x\"", "email=a@b.c", "emailAddress=\"a@b.c\""};
+  for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+    assert_int_equal(policy_acl_header(slice_str(bad[i]), POLICY_READ, &acl, NULL), DOM_INVALID);
+}
+
+static void test_grants_are_bounded(void **state) {
+  (void)state;
+  struct policy_acl acl = {.owner = SLICE_LIT("owner")};
+  static char names[POLICY_GRANTS_MAX + 1][8];
+  for (int i = 0; i <= POLICY_GRANTS_MAX; i++) {
+    snprintf(names[i], sizeof names[i], "a%d", i);
+    struct policy_grant g = {.rights = POLICY_READ, .account = slice_str(names[i])};
+    assert_int_equal(policy_acl_add(&acl, &g), i < POLICY_GRANTS_MAX);
+  }
+  assert_int_equal(policy_acl_header(SLICE_LIT("id=new"), POLICY_READ, &acl, NULL), DOM_TOO_LARGE);
+}
+
+static void test_stored_form(void **state) {
+  (void)state;
+  static const char *const canned[] = {"private",           "public-read",
+                                       "public-read-write", "authenticated-read",
+                                       "bucket-owner-read", "bucket-owner-full-control",
+                                       "log-delivery-write"};
+  for (size_t i = 0; i < sizeof canned / sizeof canned[0]; i++) {
+    struct policy_acl acl, back;
+    BUF_AUTO text = BUF_INIT;
+    assert_true(policy_acl_canned(slice_str(canned[i]), SLICE_LIT("writer"), SLICE_LIT("owner"), &acl));
+    policy_acl_print(&acl, &text);
+    assert_int_equal(policy_acl_parse(buf_slice(&text), &back, NULL), DOM_OK);
+    assert_true(slice_equal(back.owner, SLICE_LIT("writer")));
+    assert_int_equal(back.count, acl.count);
+    for (size_t k = 0; k < acl.count; k++) {
+      assert_int_equal(back.grant[k].to, acl.grant[k].to);
+      assert_int_equal(back.grant[k].rights, acl.grant[k].rights);
+      assert_true(slice_equal(back.grant[k].account, acl.grant[k].account));
+    }
+    for (size_t cut = 0; cut < text.len; cut++) /* never taken for another ACL than a shorter one */
+      if (policy_acl_parse(slice_of(text.data, cut), &back, NULL) == DOM_OK)
+        assert_true(back.count < acl.count);
+  }
+  struct policy_acl acl;
+  assert_false(policy_acl_canned(SLICE_LIT("Public-Read"), SLICE_LIT("o"), SLICE_LIT("o"), &acl));
+  static const char *const bad[] = {"",
+                                    "owner \n",
+                                    "owner a",
+                                    "owner a\n16 everybody\n",
+                                    "owner a\n0 everybody\n",
+                                    "owner a\n1 nobody\n",
+                                    "owner a\n1 account \n"};
+  for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+    assert_int_equal(policy_acl_parse(slice_str(bad[i]), &acl, NULL), DOM_INVALID);
+}
+
+static void test_groups(void **state) {
+  (void)state;
+  for (unsigned to = POLICY_TO_EVERYBODY; to <= POLICY_TO_LOG_DELIVERY; to++) {
+    enum policy_grantee back = POLICY_TO_ACCOUNT;
+    assert_true(policy_group_of_uri(slice_str(policy_group_uri((enum policy_grantee)to)), &back));
+    assert_int_equal(back, to);
+  }
+  enum policy_grantee unused;
+  assert_false(policy_group_of_uri(SLICE_LIT(""), &unused));
+  for (unsigned i = POLICY_OWNER_ENFORCED; i <= POLICY_OBJECT_WRITER; i++) {
+    enum policy_ownership back = POLICY_OWNER_ENFORCED;
+    assert_true(policy_ownership_of_name(slice_str(policy_ownership_name((enum policy_ownership)i)), &back));
+    assert_int_equal(back, i);
+  }
+  enum policy_ownership ownership;
+  assert_false(policy_ownership_of_name(SLICE_LIT("bucketownerenforced"), &ownership));
+}
+
+/* With ACLs off only what says nothing may be set; with the block on, nothing public. */
+static void test_may_set(void **state) {
+  (void)state;
+  static const struct {
+    const char *name;
+    enum policy_set enforced, blocked;
+  } rows[] = {
+      {"private", POLICY_SET_OK, POLICY_SET_OK},
+      {"bucket-owner-full-control", POLICY_SET_OK, POLICY_SET_OK},
+      {"bucket-owner-read", POLICY_SET_UNSUPPORTED, POLICY_SET_OK},
+      {"log-delivery-write", POLICY_SET_UNSUPPORTED, POLICY_SET_OK},
+      {"public-read", POLICY_SET_UNSUPPORTED, POLICY_SET_BLOCKED},
+      {"public-read-write", POLICY_SET_UNSUPPORTED, POLICY_SET_BLOCKED},
+      {"authenticated-read", POLICY_SET_UNSUPPORTED, POLICY_SET_BLOCKED},
+  };
+  struct policy_block off = {0}, on = {.block_public_acls = true};
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    struct policy_acl acl;
+    assert_true(policy_acl_canned(slice_str(rows[i].name), SLICE_LIT("guest"), SLICE_LIT("owner"), &acl));
+    assert_int_equal(policy_acl_may_set(&acl, SLICE_LIT("owner"), POLICY_OWNER_ENFORCED, &off),
+                     rows[i].enforced);
+    assert_int_equal(policy_acl_may_set(&acl, SLICE_LIT("owner"), POLICY_OBJECT_WRITER, &on),
+                     rows[i].blocked);
+    assert_int_equal(policy_acl_may_set(&acl, SLICE_LIT("owner"), POLICY_OBJECT_WRITER, &off), POLICY_SET_OK);
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_headers),     cmocka_unit_test(test_grants_are_bounded),
+      cmocka_unit_test(test_stored_form), cmocka_unit_test(test_groups),
+      cmocka_unit_test(test_may_set),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
