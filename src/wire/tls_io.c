@@ -27,6 +27,7 @@ struct tls_link {
   int fd;
   uint8_t hello[TLS_HELLO_PREFIX];
   size_t hello_len, hello_given; /* read by us; passed on to OpenSSL */
+  bool came;                     /* bytes have that no read has returned yet */
   bool eof;                      /* the socket's input has ended */
   bool broken;                   /* OpenSSL must not be asked any more (SSL_get_error(3)) */
   bool finishing, finished;      /* our end is to be said; it is */
@@ -54,6 +55,7 @@ static int bio_read(BIO *b, char *out, int cap) {
   ssize_t n = recv(l->fd, out, (size_t)cap, MSG_DONTWAIT);
   if (n < 0) return fail_bio(b);
   if (n == 0) l->eof = true;
+  if (n > 0) l->came = true;
   return (int)n;
 }
 
@@ -124,7 +126,7 @@ static ssize_t begin(struct wire_io *io, struct tls_link *l) {
   if (l->ssl != NULL) return 1;
   ssize_t n = recv(l->fd, l->hello + l->hello_len, TLS_HELLO_PREFIX - l->hello_len, MSG_DONTWAIT);
   if (n <= 0) return n;
-  io->begun = true;
+  io->begun = l->came = true;
   l->hello_len += (size_t)n;
   assert(l->hello_len <= TLS_HELLO_PREFIX);
   if (l->hello_len < TLS_HELLO_PREFIX) {
@@ -156,6 +158,7 @@ static ssize_t outcome(struct wire_io *io, struct tls_link *l) {
     ERR_clear_error();
     return 0;
   }
+  io->begun = l->came;
   errno = EAGAIN;
   return -1;
 }
@@ -198,7 +201,7 @@ static ssize_t tls_read(struct wire_io *io, void *out, size_t cap) {
   if (begun <= 0) return begun;
   ERR_clear_error();
   if (SSL_read_ex(l->ssl, out, cap, &n) == 1) {
-    io->begun = false;
+    io->begun = l->came = SSL_has_pending(l->ssl) == 1; /* part of the next record came with this one */
     return (ssize_t)n;
   }
   return outcome(io, l);

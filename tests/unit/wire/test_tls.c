@@ -161,6 +161,21 @@ static void test_no_renegotiation(void **state) {
 
 /* ---- records and requests ---- */
 
+/* `times` records and `more` raw bytes with one send. */
+static void tell_with(struct talk *t, const char *text, int times, const char *more) {
+  BIO *memory = BIO_new(BIO_s_mem()), *socket_bio = SSL_get_wbio(t->ssl);
+  char *data;
+  BUF_AUTO all = BUF_INIT;
+  BIO_up_ref(socket_bio);
+  SSL_set0_wbio(t->ssl, memory);
+  for (int i = 0; i < times; i++) tell(t, text);
+  long n = BIO_get_mem_data(memory, &data);
+  buf_append(&all, data, (size_t)n);
+  buf_append_str(&all, more);
+  say_bytes(t->fd, all.data, all.len);
+  SSL_set0_wbio(t->ssl, socket_bio);
+}
+
 /* Several requests in one record, and in several records of one packet: none may stay behind in OpenSSL while
  * the server waits for the socket. */
 static void test_pipelined_in_records(void **state) {
@@ -172,14 +187,7 @@ static void test_pipelined_in_records(void **state) {
   tell(&t, GET("/", "") GET("/", "") GET("/", ""));
   assert_true(listen_for(&t, &h, "hello.", 3));
   /* Now all records of five requests with one send. */
-  BIO *memory = BIO_new(BIO_s_mem()), *socket_bio = SSL_get_wbio(t.ssl);
-  char *data;
-  BIO_up_ref(socket_bio);
-  SSL_set0_wbio(t.ssl, memory);
-  for (int i = 0; i < 5; i++) tell(&t, GET("/", ""));
-  long n = BIO_get_mem_data(memory, &data);
-  say_bytes(t.fd, data, (size_t)n);
-  SSL_set0_wbio(t.ssl, socket_bio);
+  tell_with(&t, GET("/", ""), 5, "");
   assert_true(listen_for(&t, &h, "hello.", 8));
   heard_done(&h);
   rig_close(&r);
@@ -336,20 +344,31 @@ static void test_half_open(void **state) {
   rig_close(&r);
 }
 
-/* Part of a record on a kept connection runs on the head's deadline, not on the idle one. */
+/* Part of a record on a kept connection runs on the head's deadline, not on the idle one; also when it came
+ * in one packet with the request before it. */
 static void test_half_record(void **state) {
   (void)state;
   const struct issued *one[] = {&first};
   struct rig r = rig_tls(&(struct wire_server_options){.workers = 1, .head_timeout_ms = 200},
                          tls_of(one, 1, NULL, false, NULL));
-  struct heard h;
-  TALK_AUTO t = call(&r, &(struct caller){.trusts = &ca});
-  heard_init(&h);
-  tell(&t, GET("/", ""));
-  assert_true(listen_for(&t, &h, "hello.", 1));
-  say_bytes(t.fd, "\x17\x03\x03\x40", 4);
-  assert_false(listen_for(&t, &h, "never", 1));
-  heard_done(&h);
+  const char *const parts[] = {"\x17", "\x17\x03\x03\x40", "\x17\x03\x03\x01\x01",
+                               "\x17\x03\x03\x01\x01more"};
+  for (size_t i = 0; i < 8; i++) {
+    struct heard h;
+    TALK_AUTO t = call(&r, &(struct caller){.trusts = &ca});
+    const char *part = parts[i % 4];
+    heard_init(&h);
+    if (i < 4) {
+      tell(&t, GET("/", ""));
+      assert_true(listen_for(&t, &h, "hello.", 1));
+      say_bytes(t.fd, part, strlen(part));
+    } else {
+      tell_with(&t, GET("/", ""), 1, part);
+      assert_true(listen_for(&t, &h, "hello.", 1));
+    }
+    assert_false(listen_for(&t, &h, "never", 1));
+    heard_done(&h);
+  }
   rig_close(&r);
 }
 
