@@ -4,6 +4,7 @@ import base64
 import hashlib
 import os
 import pathlib
+import signal
 import threading
 import time
 
@@ -372,6 +373,68 @@ def test_two_regions_that_copy_to_each_other_under_load(world):
     assert found.count(200) >= WORKERS, found
     for person, gateway in ((ASHA, "cn"), (BEN, "sg")):
         assert world.ask(gateway, "GET", f"{person}/contacts/card").status == 200
+
+
+class Crowd:
+    """Copies at the same time; their answers in the order in which they come."""
+
+    def __init__(self, world, count, source, key):
+        self.answers, self.changed = [], threading.Condition()
+        self.threads = [threading.Thread(target=self._one, args=(world, source, f"{key}-{i}"), daemon=True)
+                        for i in range(count)]
+        for each in self.threads:
+            each.start()
+
+    def _one(self, world, source, key):
+        answer = world.copy("us", source, key)
+        with self.changed:
+            self.answers.append((answer.status, answer.code if answer.status == 503 else None))
+            self.changed.notify_all()
+
+    def first(self, count):
+        """The first answers, when there are so many."""
+        with self.changed:
+            assert self.changed.wait_for(lambda: len(self.answers) >= count, 30), self.answers
+            return self.answers[:count]
+
+    def rest(self, after):
+        for each in self.threads:
+            each.join(60)
+        return self.answers[after:]
+
+
+def test_half_of_the_workers_wait_for_others(world):
+    """The source's home hangs. Half of the workers wait for it; who comes on top is told so at once."""
+    world.put(f"{ASHA}/hung", b"x")
+    crowd, places = 2 * WORKERS, WORKERS // 2
+    world.world.region["cn"].process.send_signal(signal.SIGSTOP)
+    try:
+        at_once = Crowd(world, crowd, f"{ASHA}/hung", f"{UMA}/hung")
+        assert at_once.first(crowd - places) == [(503, "SlowDown")] * (crowd - places)
+        assert world.ask("us", "PUT", f"{UMA}/local", body=b"x").status == 200
+    finally:
+        world.world.region["cn"].process.send_signal(signal.SIGCONT)
+    # cn answers those that were waiting: with the source, or that it has no more places for that.
+    assert (200, None) in at_once.rest(crowd - places)
+
+
+def test_quarter_of_the_workers_hand_out(world, stream):
+    """The target's home takes nothing more. A quarter of the source's workers stand still with it."""
+    world.put(f"{ASHA}/slow", os.urandom(24 << 20))
+    places, crowd, going = WORKERS // 4, WORKERS // 2, threading.Event()
+
+    def bend(data):
+        if b"DOMC" in data:
+            going.wait(60)
+        return data
+    stream.bend = bend
+    try:
+        at_once = Crowd(world, crowd, f"{ASHA}/slow", f"{UMA}/slow")
+        assert at_once.first(crowd - places) == [(503, "SlowDown")] * (crowd - places)
+        assert world.ask("cn", "PUT", f"{ASHA}/local", body=b"x").status == 200
+    finally:
+        going.set()
+    assert at_once.rest(crowd - places) == [(200, None)] * places
 
 
 # ---- what regions say to each other ------------------------------------------------------------------------
