@@ -64,16 +64,18 @@ int cli_dispatch(const char *group, const struct cli_command *commands, int argc
 /* ---- link.c: the way to the daemon -------------------------------------------------------------- */
 
 /* How the daemon is found: --data, --config or DOMICILE_CONFIG name its folder and so its socket;
- * --endpoint with an operator key goes over HTTP. */
+ * --endpoint with an operator key goes over HTTP, or over TLS to one whose authority the system or --ca-file
+ * (or DOMICILE_CA_FILE) believes. */
 struct cli_common {
-  const char *data, *config, *endpoint, *key;
+  const char *data, *config, *endpoint, *key, *ca_file;
   bool json;
 };
 #define CLI_COMMON_OPTIONS(C)                                                                                \
   {"data", CLI_TEXT, &(C).data, "DIR", "the region's data folder; its DIR/admin.sock is used"},              \
       {"config", CLI_TEXT, &(C).config, "FILE", "the daemon's config, which names the folder"},              \
       {"endpoint", CLI_TEXT, &(C).endpoint, "URL", "a daemon elsewhere, with --key"},                        \
-      {"key", CLI_TEXT, &(C).key, "ACCESS:SECRET", "operator key (or DOMICILE_OPERATOR_KEY)"}, {             \
+      {"key", CLI_TEXT, &(C).key, "ACCESS:SECRET", "operator key (or DOMICILE_OPERATOR_KEY)"},               \
+      {"ca-file", CLI_TEXT, &(C).ca_file, "FILE", "authorities (PEM) of an https:// endpoint"}, {            \
     "json", CLI_FLAG, &(C).json, NULL, "answer as JSON"                                                      \
   }
 struct cli_link;

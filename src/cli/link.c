@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "cli/cli.h"
+#include "cli/file.h"
 #include "serve/serve.h"
 #include "wire/wire.h"
 
@@ -17,6 +18,7 @@ enum {
   ANSWER_BYTES_MAX = 64 << 20, /* 1,000 receipts of 2 KiB are far below */
   ARENA_BYTES = 1 << 20,       /* of one signature */
   STALL_MS = 24 * 3600 * 1000, /* a rotation or a big move answers when it is done */
+  CA_BYTES_MAX = 4 << 20,      /* the system's bundle has 250 KiB */
   FIELDS = 4                   /* Host and those of the signature */
 };
 
@@ -94,6 +96,19 @@ static int find_endpoint(const struct cli_common *c, struct cli_link *l) {
   return CLI_CONTINUE;
 }
 
+/* Whom to believe that the endpoint is what it says. */
+static int trust(const struct cli_common *c, struct cli_link *l) {
+  const char *path = c->ca_file ? c->ca_file : getenv("DOMICILE_CA_FILE");
+  struct dom_err err = {0};
+  BUF_AUTO text = BUF_INIT;
+  if (!l->client || !path || !*path) return CLI_CONTINUE;
+  if (!cli_file_read(path, CA_BYTES_MAX, &text)) return CLI_USAGE;
+  struct wire_client_tls tls = {.authorities = buf_slice(&text)};
+  if (wire_client_tls_put(l->client, &tls, &err) == DOM_OK) return CLI_CONTINUE;
+  cli_complain("%s", err.text);
+  return CLI_FAILED;
+}
+
 int cli_link_open(const struct cli_common *c, struct cli_link **out) {
   assert(c && out);
   struct cli_link *l = dom_calloc(1, sizeof *l);
@@ -111,6 +126,7 @@ int cli_link_open(const struct cli_common *c, struct cli_link **out) {
     cli_complain("no memory");
     status = CLI_FAILED;
   }
+  if (status == CLI_CONTINUE) status = trust(c, l);
   if (status == CLI_CONTINUE)
     *out = l;
   else

@@ -9,7 +9,7 @@
 
 struct flags {
   const char *config, *data, *region, *keys, *workers, *log, *fault_point;
-  struct cli_many listen, key, domain;
+  struct cli_many listen, key, domain, tls_cert, tls_key;
   bool check, dev, insecure;
 };
 
@@ -46,11 +46,26 @@ static enum dom_code apply(const struct flags *f, struct serve_config *c, struct
   return code;
 }
 
+/* The n-th --tls-cert goes with the n-th --tls-key. */
+static enum dom_code apply_tls(const struct flags *f, struct serve_config *c, struct dom_err *err) {
+  size_t count = f->tls_cert.count;
+  if (count != f->tls_key.count)
+    return dom_fail(err, DOM_INVALID, "cli/serve", "each --tls-cert needs a --tls-key");
+  if (count > SERVE_CERTIFICATES_MAX)
+    return dom_fail(err, DOM_INVALID, "cli/serve", "--tls-cert more than %d times", SERVE_CERTIFICATES_MAX);
+  for (size_t i = 0; i < count; i++)
+    c->tls.certificate[i] =
+        (struct serve_certificate){.chain_file = f->tls_cert.at[i], .key_file = f->tls_key.at[i]};
+  if (count) c->tls.count = count;
+  return DOM_OK;
+}
+
 static enum dom_code gather(const struct flags *f, struct serve_config *c, struct dom_err *err) {
   enum dom_code code = serve_config_init(c, err);
   if (!code && f->config) code = serve_config_load(c, f->config, err);
   if (!code) code = serve_config_environment(c, err);
   if (!code) code = apply(f, c, err);
+  if (!code) code = apply_tls(f, c, err);
   return code;
 }
 
@@ -98,6 +113,9 @@ int cli_serve(int argc, char **argv) {
       {"check-config", CLI_FLAG, &f.check, NULL, "say whether they are good, and end"},
       {"data", CLI_TEXT, &f.data, "DIR", "data folder; made when absent"},
       {"listen", CLI_MANY, &f.listen, "ADDR:PORT", "address to listen on; may be repeated; port 0: any"},
+      {"tls-cert", CLI_MANY, &f.tls_cert, "FILE",
+       "certificate chain in PEM: listeners speak TLS; may be repeated"},
+      {"tls-key", CLI_MANY, &f.tls_key, "FILE", "its key in PEM, mode 0600"},
       {"workers", CLI_TEXT, &f.workers, "N", "requests served at once"},
       {"log", CLI_TEXT, &f.log, "LEVEL", "debug, info, warn or error"},
       {"domain", CLI_MANY, &f.domain, "NAME", "BUCKET.NAME addresses a bucket; may be repeated"},
@@ -110,7 +128,8 @@ int cli_serve(int argc, char **argv) {
   const struct cli_usage usage = {
       .line = "serve (--config FILE | --dev --data DIR --key ACCESS:SECRET[:ACCOUNT])",
       .summary = "Serves one region until SIGTERM or Ctrl-C (a second one ends it at once); SIGHUP reloads\n"
-                 "charter and keys. Flags win over DOMICILE_DATA, DOMICILE_LISTEN, DOMICILE_WORKERS and\n"
+                 "charter, keys and certificates. Flags win over DOMICILE_DATA, DOMICILE_LISTEN, "
+                 "DOMICILE_WORKERS and\n"
                  "DOMICILE_LOG, and those over the file. Logs are JSON lines on stderr.\n",
       .options = options,
       .option_count = sizeof options / sizeof options[0]};

@@ -2,6 +2,7 @@
 #include <assert.h>
 #include <curl/curl.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/alloc.h"
 #include "base/bytes.h"
@@ -85,6 +86,11 @@ static bool set_options(struct remote *r) {
   bool good = curl_easy_setopt(r->curl, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK;
   good = good && curl_easy_setopt(r->curl, CURLOPT_NOPROXY, "localhost,127.0.0.1,::1") == CURLE_OK;
   good = good && curl_easy_setopt(r->curl, CURLOPT_NOSIGNAL, 1L) == CURLE_OK;
+  const char *authorities = getenv("DOMICILE_CA_FILE"); /* of an https:// ledger; else the system's */
+  if (authorities && *authorities) {
+    good = good && curl_easy_setopt(r->curl, CURLOPT_CAINFO, authorities) == CURLE_OK;
+    good = good && curl_easy_setopt(r->curl, CURLOPT_CAPATH, NULL) == CURLE_OK;
+  }
   good = good && curl_easy_setopt(r->curl, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS_MAX) == CURLE_OK;
   good = good && curl_easy_setopt(r->curl, CURLOPT_TIMEOUT_MS, (long)TRANSFER_MS_MAX) == CURLE_OK;
   good = good && curl_easy_setopt(r->curl, CURLOPT_ACCEPT_ENCODING, "") == CURLE_OK;

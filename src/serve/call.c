@@ -160,9 +160,8 @@ static bool take_peer(struct call *c) {
 
 /* Whether a peer sent this on. False: refused and answered. */
 static bool check_peer(struct call *c) {
-  const struct wire_head *head = wire_exchange_head(c->x);
   enum dom_code code =
-      c->r->envelope ? wire_envelope_check_head(c->r->envelope, head, &c->peer, NULL) : DOM_NOT_FOUND;
+      c->r->envelope ? wire_envelope_check(c->r->envelope, c->x, &c->peer, NULL) : DOM_NOT_FOUND;
   c->gateway = c->r->number;
   if (code == DOM_NOT_FOUND) {
     wire_exchange_drop(c->x, between_regions);

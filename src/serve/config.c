@@ -19,7 +19,7 @@ static const char *const LEVELS[] = {"debug", "info", "warn", "error", NULL};
 
 /* The maps of the file, read one after the other. */
 struct maps {
-  const struct yaml_node *region, *charter, *s3;
+  const struct yaml_node *region, *charter, *s3, *tls, *certificates;
   const struct yaml_node *listen, *host_names;
   uint64_t drain_s;
 };
@@ -45,6 +45,7 @@ static const struct yaml_field TOP[] = {
     NODE("region", YAML_AS_MAP, m.region),
     NODE("charter", YAML_AS_MAP, m.charter),
     NODE("s3", YAML_AS_MAP, m.s3),
+    NODE("tls", YAML_AS_MAP, m.tls),
     NODE("listen", YAML_AS_LIST, m.listen),
     {.key = "workers",
      .type = YAML_AS_U64,
@@ -82,6 +83,22 @@ static const struct yaml_field S3[] = {
      .min = 0,
      .max = 1024},
 };
+static const char *const CLIENTS[] = {"optional", "require", NULL}; /* as enum serve_clients */
+static const struct yaml_field TLS[] = {
+    NODE("certificates", YAML_AS_LIST, m.certificates),
+    TEXT("client_ca_file", top, c.tls.client_ca_file, PATH_BYTES_MAX),
+    TEXT("peer_ca_file", top, c.tls.peer_ca_file, PATH_BYTES_MAX),
+    {.key = "client_certificates",
+     .type = YAML_AS_CHOICE,
+     .offset = offsetof(struct top, c.tls.client_certificates),
+     .choices = CLIENTS},
+};
+#define CERTIFICATE_FILE(KEY)                                                                                \
+  {                                                                                                          \
+    .key = #KEY, .type = YAML_AS_STRING, .required = true,                                                   \
+    .offset = offsetof(struct serve_certificate, KEY), .min = 1, .max = PATH_BYTES_MAX                       \
+  }
+static const struct yaml_field CERTIFICATE[] = {CERTIFICATE_FILE(chain_file), CERTIFICATE_FILE(key_file)};
 #define COUNT(A) (sizeof(A) / sizeof(A)[0])
 
 enum dom_code serve_config_init(struct serve_config *c, struct dom_err *err) {
@@ -110,6 +127,20 @@ static enum dom_code read_list(const struct yaml_doc *doc, const struct yaml_nod
   return DOM_OK;
 }
 
+static enum dom_code read_certificates(const struct yaml_doc *doc, const struct yaml_node *list,
+                                       struct serve_tls *t, struct dom_err *err) {
+  if (!list) return DOM_OK;
+  if (list->count > SERVE_CERTIFICATES_MAX)
+    return yaml_fail(doc, list, err, "more than %d certificates", SERVE_CERTIFICATES_MAX);
+  for (const struct yaml_node *at = list->first; at; at = at->next) {
+    enum dom_code code =
+        yaml_read_map(doc, at, CERTIFICATE, COUNT(CERTIFICATE), &t->certificate[t->count], err);
+    if (code) return code;
+    t->count++;
+  }
+  return DOM_OK;
+}
+
 static enum dom_code read_maps(const struct yaml_doc *doc, struct top *top, struct dom_err *err) {
   enum dom_code code = yaml_read_map(doc, yaml_root(doc), TOP, COUNT(TOP), top, err);
   if (!code && top->m.region) code = yaml_read_map(doc, top->m.region, REGION, COUNT(REGION), top, err);
@@ -118,6 +149,8 @@ static enum dom_code read_maps(const struct yaml_doc *doc, struct top *top, stru
   if (!code) code = read_list(doc, top->m.listen, top->c.listen, SERVE_LISTEN_MAX, &top->c.listen_count, err);
   if (!code)
     code = read_list(doc, top->m.host_names, top->c.host_names, SERVE_DOMAINS_MAX, &top->c.host_count, err);
+  if (!code && top->m.tls) code = yaml_read_map(doc, top->m.tls, TLS, COUNT(TLS), top, err);
+  if (!code) code = read_certificates(doc, top->m.certificates, &top->c.tls, err);
   if (!code && top->m.drain_s) top->c.drain_ms = top->m.drain_s * 1000;
   return code;
 }
@@ -144,9 +177,15 @@ static enum dom_code place_all(struct serve_config *c, const char *file, struct 
                           &c->charter_signature_file,
                           &c->charter_public_key_file,
                           &c->accounts_file,
-                          &c->operators_file};
+                          &c->operators_file,
+                          &c->tls.client_ca_file,
+                          &c->tls.peer_ca_file};
   enum dom_code code = DOM_OK;
   for (size_t i = 0; i < COUNT(paths) && !code; i++) code = place(c->memory, file, paths[i], err);
+  for (size_t i = 0; i < c->tls.count && !code; i++) {
+    code = place(c->memory, file, &c->tls.certificate[i].chain_file, err);
+    if (!code) code = place(c->memory, file, &c->tls.certificate[i].key_file, err);
+  }
   return code;
 }
 
@@ -168,6 +207,20 @@ enum dom_code serve_config_load(struct serve_config *c, const char *path, struct
   *c = top.c;
   c->doc = doc;
   return DOM_OK;
+}
+
+const char *serve_listen_address(const struct serve_config *c, size_t listener, bool *out_tls) {
+  static const char *const schemes[] = {"http://", "https://"};
+  assert(listener < c->listen_count && out_tls);
+  const char *text = c->listen[listener];
+  for (size_t i = 0; i < COUNT(schemes); i++) {
+    size_t len = strlen(schemes[i]);
+    if (strncmp(text, schemes[i], len) != 0) continue;
+    *out_tls = i == 1;
+    return text + len;
+  }
+  *out_tls = c->tls.count > 0;
+  return text;
 }
 
 enum dom_code serve_config_log(struct serve_config *c, const char *level, struct dom_err *err) {

@@ -46,6 +46,11 @@ enum dom_code config_check_apart(const struct serve_config *c, struct dom_err *e
                  {c->route_key_file, "route_key_file"},
                  {c->accounts_file, "accounts_file"},
                  {c->operators_file, "operators_file"}};
+  for (size_t i = 0; i < c->tls.count; i++)
+    if (is_below(c->tls.certificate[i].key_file, c->data))
+      return dom_fail(err, DOM_INVALID, where,
+                      "%s lies below the data folder; put the key of a certificate elsewhere",
+                      c->tls.certificate[i].key_file);
   for (size_t i = 0; i < sizeof secrets / sizeof secrets[0]; i++)
     if (secrets[i].path && is_below(secrets[i].path, c->data))
       return dom_fail(err, DOM_INVALID, where,
@@ -102,13 +107,32 @@ static enum dom_code check_names(const struct serve_config *c, struct dom_err *e
 }
 
 static enum dom_code check_listen(const struct serve_config *c, struct dom_err *err) {
-  for (size_t i = 0; i < c->listen_count; i++)
-    if (!c->insecure && !wire_address_is_loopback(c->listen[i]))
+  for (size_t i = 0; i < c->listen_count; i++) {
+    bool tls = false;
+    const char *address = serve_listen_address(c, i, &tls);
+    if (tls && c->tls.count == 0)
       return dom_fail(err, DOM_INVALID, where,
-                      "listen address %s is no loopback address (or does not resolve): without TLS clients' "
-                      "data would be readable on the way; put a TLS proxy in front, or say --insecure",
-                      c->listen[i]);
+                      "%s needs a certificate: tls.certificates (or --tls-cert and --tls-key)", c->listen[i]);
+    if (!tls && !c->insecure && !wire_address_is_loopback(address))
+      return dom_fail(
+          err, DOM_INVALID, where,
+          "listen address %s is no loopback address (or does not resolve): without TLS clients' "
+          "data would be readable on the way; name a certificate, put a TLS proxy in front, or say "
+          "--insecure",
+          address);
+  }
   return DOM_OK;
+}
+
+static enum dom_code check_tls(const struct serve_config *c, struct dom_err *err) {
+  const struct serve_tls *t = &c->tls;
+  if (t->client_certificates == SERVE_CLIENTS_REQUIRE && !t->client_ca_file)
+    return dom_fail(
+        err, DOM_INVALID, where,
+        "tls.client_certificates: require needs tls.client_ca_file, which says whose are believed");
+  if (t->client_ca_file && t->count == 0)
+    return dom_fail(err, DOM_INVALID, where, "tls.client_ca_file needs tls.certificates");
+  return tls_files_check(c, false, err);
 }
 
 static enum dom_code check_secrets(const struct serve_config *c, struct dom_err *err) {
@@ -131,6 +155,7 @@ enum dom_code serve_config_check(const struct serve_config *c, struct dom_err *e
   if (!code) code = config_check_apart(c, err);
   if (!code) code = check_listen(c, err);
   if (!code) code = check_secrets(c, err);
+  if (!code) code = check_tls(c, err);
   return code ? code : charter_file_check(c, err);
 }
 

@@ -170,6 +170,7 @@ static void set_names(struct daemon *d) {
   for (size_t i = 0; i < c->host_count; i++) r->domain_names[i] = slice_str(c->host_names[i]);
   r->domains = (struct s3_domains){.names = r->domain_names, .count = c->host_count};
   r->default_layout = slice_str(c->default_layout);
+  r->peers_certified = c->tls.peer_ca_file && c->tls.count; /* without: a proxy ends TLS before us */
   unsigned workers = c->workers ? (unsigned)c->workers : WIRE_WORKERS_DEFAULT;
   r->forward_max = workers > 1 ? workers / 2 : 1; /* a dead region never takes all workers */
   r->copy_out_max = workers > SERVE_COPY_OUT_SHARE ? workers / SERVE_COPY_OUT_SHARE : 1;
@@ -182,8 +183,12 @@ static enum dom_code open_listeners(struct daemon *d, struct dom_err *err) {
       .workers = (unsigned)c->workers, .connections_max = d->connections_max, .clock = d->region.clock};
   enum dom_code code = wire_server_new(&o, dispatch, d, &d->region.server, err);
   unsigned index = 0;
-  for (size_t i = 0; i < c->listen_count && !code; i++)
-    code = wire_server_listen_tcp(d->region.server, c->listen[i], &index, err);
+  for (size_t i = 0; i < c->listen_count && !code; i++) {
+    bool tls = false;
+    const char *address = serve_listen_address(c, i, &tls);
+    code = wire_server_listen_tcp(d->region.server, address, &index, err);
+    if (!code && tls) wire_server_listener_tls(d->region.server, index);
+  }
   return code;
 }
 
@@ -215,6 +220,7 @@ enum dom_code daemon_open(struct daemon *d, const struct serve_config *c, struct
   if (!code) code = open_store(d, err);
   if (!code) code = open_ledger(d, seed, err);
   if (!code) code = open_net(d, seed, err);
+  if (!code) code = tls_files_put(d, err);
   if (!code) code = open_subjects(d, seed, err);
   secret_free(seed, ED25519_KEY_SIZE);
   if (!code) code = open_charter(d, err);

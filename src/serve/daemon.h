@@ -50,6 +50,15 @@ enum dom_code charter_dev_put(struct daemon *d, struct dom_err *err);
 /* Accounts' and operators' keys from their files, or those of --key. All of them or no change. */
 enum dom_code keys_load(const struct serve_config *c, struct auth_keys *keys, struct dom_err *err);
 
+/* ---- tls_file.c ------------------------------------------------------------------------------------- */
+
+/* Whether the files hold certificates with their keys, and authorities; `fresh`: and none has expired. DOM_OK
+ * also without any. */
+enum dom_code tls_files_check(const struct serve_config *c, bool fresh, struct dom_err *err);
+/* Reads them, and puts them in force for new connections, those to other regions as well; says so in the log
+ * when one has expired. On failure the old ones stay. */
+enum dom_code tls_files_put(struct daemon *d, struct dom_err *err);
+
 /* ---- ledger_feed.c, upkeep.c ----------------------------------------------------------------------------
  */
 

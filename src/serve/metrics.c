@@ -53,6 +53,10 @@ static void put_requests(struct region *r, struct buf *out) {
       {"http_refused_full_total", "counter", "Connections refused at a cap", w.refused_full},
       {"http_slow_aborts_total", "counter", "Clients cut for being too slow", w.slow_aborts}};
   PUT_ALL(figures, out);
+  const struct figure tls[] = {{"tls_certificate_ends_seconds", "gauge",
+                                "When the first TLS certificate expires, seconds since 1970",
+                                atomic_load(&r->tls_ends_s)}};
+  if (tls[0].value) PUT_ALL(tls, out);
 }
 
 static void put_storage(struct region *r, struct buf *out) {

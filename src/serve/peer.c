@@ -12,6 +12,7 @@ enum dom_code peer_find(void *region, uint16_t number, struct wire_peer *out) {
   if (peer) {
     memcpy(out->public_key, peer->public_key, sizeof out->public_key);
     snprintf(out->endpoint, sizeof out->endpoint, "%s", peer->endpoint);
+    out->certified = r->peers_certified;
   }
   charter_release(c);
   return peer ? DOM_OK : DOM_NOT_FOUND;

@@ -78,7 +78,9 @@ struct region {
   struct wire_envelope *envelope; /* NULL for a region alone */
   struct net *net;                /* NULL for a region alone */
   struct wire_server *server;
-  unsigned admin_listener; /* the unix socket's index */
+  unsigned admin_listener;     /* the unix socket's index */
+  _Atomic uint64_t tls_ends_s; /* when the first certificate expires; 0 without TLS */
+  bool peers_certified;        /* messages of regions need a certificate */
   uint16_t number;
   char name[CHARTER_NAME_BYTES_MAX + 1];
   struct slice domain_names[8];

@@ -79,20 +79,23 @@ static void signals_close(struct signals *s) {
 
 /* ---- reload -------------------------------------------------------------------------------- */
 
-/* Keys are read and checked before the charter changes, and put in force after it: all or nothing. */
+/* Keys and certificates are read and checked before the charter changes, and put in force after it: all or
+ * nothing. */
 static void reload(struct daemon *d) {
   struct dom_err err = {0};
   struct auth_keys *trial = auth_keys_new();
   enum dom_code code = trial ? keys_load(d->config, trial, &err) : DOM_NO_MEMORY;
   auth_keys_free(trial);
+  if (!code) code = tls_files_check(d->config, true, &err);
   if (!code && !d->config->dev) code = charter_file_put(d, &err);
   if (!code) code = keys_load(d->config, d->region.keys, &err);
+  if (!code) code = tls_files_put(d, &err);
   if (code)
     log_event(
-        LOG_ERROR, "serve", "", "reload refused: the old charter and keys stay",
+        LOG_ERROR, "serve", "", "reload refused: the old charter, keys and certificates stay",
         LOG_FIELDS({.name = "code", .text = dom_code_name(code)}, {.name = "detail", .text = err.text}));
   else
-    log_event(LOG_INFO, "serve", "", "reloaded charter and keys", NULL);
+    log_event(LOG_INFO, "serve", "", "reloaded charter, keys and certificates", NULL);
 }
 
 /* ---- the run --------------------------------------------------------------------------------- */
@@ -100,9 +103,11 @@ static void reload(struct daemon *d) {
 static void announce(struct daemon *d) {
   const struct serve_config *c = d->config;
   for (unsigned i = 0; i < c->listen_count; i++) {
-    const char *colon = strrchr(c->listen[i], ':');
-    int host = colon ? (int)(colon - c->listen[i]) : (int)strlen(c->listen[i]);
-    printf("listening on http://%.*s:%u\n", host, c->listen[i], wire_server_port(d->region.server, i));
+    bool tls = false;
+    const char *address = serve_listen_address(c, i, &tls), *colon = strrchr(address, ':');
+    int host = colon ? (int)(colon - address) : (int)strlen(address);
+    printf("listening on %s://%.*s:%u\n", tls ? "https" : "http", host, address,
+           wire_server_port(d->region.server, i));
   }
   fflush(stdout);
   log_event(

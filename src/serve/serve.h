@@ -22,9 +22,26 @@
 enum {
   SERVE_LISTEN_MAX = 8,                /* IPv4 and IPv6 of a few networks; wire takes 16 with the socket */
   SERVE_DOMAINS_MAX = 8,               /* names one endpoint is known by */
+  SERVE_CERTIFICATES_MAX = 8,          /* names of one endpoint, two key types of each */
   SERVE_DEV_KEYS_MAX = 64,             /* --key on one command line */
   SERVE_DRAIN_MS_DEFAULT = 20000,      /* below the 30 s after which supervisors kill */
   SERVE_CONFIG_MEMORY_MAX = 256 * 1024 /* paths made from the file's texts */
+};
+
+/* What clients have to show. */
+enum serve_clients { SERVE_CLIENTS_OPTIONAL, SERVE_CLIENTS_REQUIRE };
+
+/* TLS: files by name; what they hold is read at start and on SIGHUP. */
+struct serve_tls {
+  struct serve_certificate {
+    const char *chain_file, *key_file;
+  } certificate[SERVE_CERTIFICATES_MAX];
+  size_t count;                 /* 0: no listener speaks TLS */
+  const char *client_ca_file;   /* authorities of clients' certificates; NULL: clients are asked for none */
+  unsigned client_certificates; /* enum serve_clients */
+  /* Authorities of the regions' certificates. Given: a region's messages are taken only over TLS with one
+   * that names its endpoint, and ours is shown to other regions. NULL: the signed envelope alone. */
+  const char *peer_ca_file;
 };
 
 /* What one daemon is told. Texts belong to `memory`, `doc` or the caller's argv. */
@@ -39,8 +56,9 @@ struct serve_config {
   const char *charter_file, *charter_signature_file, *charter_public_key_file;
   const char *accounts_file, *operators_file;
   const char *deployment, *domain;
-  const char *listen[SERVE_LISTEN_MAX];
+  const char *listen[SERVE_LISTEN_MAX]; /* see serve_listen_address */
   size_t listen_count;
+  struct serve_tls tls;
   const char *host_names[SERVE_DOMAINS_MAX]; /* BUCKET.NAME addresses a bucket */
   size_t host_count;
   const char *default_layout; /* of buckets created without one */
@@ -62,6 +80,9 @@ void serve_config_done(struct serve_config *c);
 enum dom_code serve_config_load(struct serve_config *c, const char *path, struct dom_err *err);
 /* DOMICILE_DATA, DOMICILE_LISTEN (comma-separated), DOMICILE_WORKERS, DOMICILE_LOG over it. */
 enum dom_code serve_config_environment(struct serve_config *c, struct dom_err *err);
+/* The address of a listener, "ADDR:PORT", of its text "[https://|http://]ADDR:PORT". *out_tls: it speaks TLS;
+ * without a scheme it does where there is a certificate. */
+const char *serve_listen_address(const struct serve_config *c, size_t listener, bool *out_tls);
 /* One level name. DOM_INVALID names the known ones. */
 enum dom_code serve_config_log(struct serve_config *c, const char *level, struct dom_err *err);
 /* Whether all of it makes sense together: complete, no secret below the data folder, no plain HTTP
@@ -93,9 +114,9 @@ void serve_admin_path(const char *data, struct buf *out);
 
 /* ---- the daemon ----------------------------------------------------------------------------- */
 
-/* Serves until a signal: opens the region, prints "listening on http://…" on stdout for each TCP
- * listener when ready, logs on stderr. SIGTERM and SIGINT drain, a second one ends the process at once;
- * SIGHUP reloads charter and keys, or keeps all of the old.
+/* Serves until a signal: opens the region, prints "listening on http://…" or "https://…" on stdout for each
+ * TCP listener when ready, logs on stderr. SIGTERM and SIGINT drain, a second one ends the process at once;
+ * SIGHUP reloads charter, keys and certificates, or keeps all of the old.
  *   out_signal  the signal that ended it
  * Returns: DOM_OK after an orderly end; DOM_BUSY a port or the folder is taken; DOM_INCOMPATIBLE
  * another region's folder; DOM_INVALID, DOM_DENIED a setting; DOM_IO, DOM_NO_SPACE, DOM_CORRUPT.

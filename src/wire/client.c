@@ -20,6 +20,8 @@ struct call {
   const struct wire_request *request;
   struct wire_outcome *outcome;
   struct client_handle *handle;
+  struct client_tls *tls;    /* held; NULL: none was put */
+  char why[CURL_ERROR_SIZE]; /* curl's words of a failure */
   struct curl_slist *fields;
   struct buf answer;    /* raw field lines of the answer that is arriving */
   unsigned prepared;    /* how often curl was about to write the head */
@@ -32,6 +34,7 @@ struct call {
 static void call_done(struct call *k) {
   assert(k != NULL);
   curl_slist_free_all(k->fields);
+  client_tls_release(k->tls);
   buf_done(&k->answer);
 }
 
@@ -219,12 +222,40 @@ static CURLcode set_request(struct call *k, const char *method, const char *targ
   return rc;
 }
 
+/* libcurl copies what it keeps with a connection, and uses a connection again only for the very same texts.
+ */
+static struct curl_blob blob_of(const struct buf *b) {
+  assert(b->len > 0);
+  return (struct curl_blob){.data = b->data, .len = b->len, .flags = CURL_BLOB_NOCOPY};
+}
+
+static CURLcode set_tls(struct call *k) {
+  CURL *e = k->handle->easy;
+  CURLcode rc = CURLE_OK;
+  assert(e != NULL);
+  SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+  SET(CURLOPT_SSL_VERIFYPEER, 1L);
+  SET(CURLOPT_SSL_VERIFYHOST, 2L);
+  if (k->tls != NULL && k->tls->authorities.len > 0) {
+    struct curl_blob ca = blob_of(&k->tls->authorities);
+    SET(CURLOPT_CAINFO_BLOB, &ca);
+    SET(CURLOPT_CAPATH, NULL); /* or the system's would be believed as well */
+  }
+  if (k->tls != NULL && k->tls->chain.len > 0) {
+    struct curl_blob chain = blob_of(&k->tls->chain), key = blob_of(&k->tls->key);
+    SET(CURLOPT_SSLCERT_BLOB, &chain);
+    SET(CURLOPT_SSLKEY_BLOB, &key);
+  }
+  return rc;
+}
+
 static CURLcode set_habits(struct call *k) {
   CURL *e = k->handle->easy;
   CURLcode rc = CURLE_OK;
   uint32_t connect_ms = k->request->connect_ms != 0 ? k->request->connect_ms : WIRE_CLIENT_CONNECT_MS_DEFAULT;
   assert(connect_ms > 0);
   SET(CURLOPT_NOSIGNAL, 1L);
+  SET(CURLOPT_ERRORBUFFER, k->why);
   SET(CURLOPT_PROXY, "");
   SET(CURLOPT_NOPROXY, "*");
   SET(CURLOPT_PROTOCOLS_STR, "http,https");
@@ -258,6 +289,7 @@ static enum dom_code prepare(struct call *k) {
     return dom_fail(k->err, DOM_NO_MEMORY, "wire/client: prepare", "no memory");
   CURLcode rc = set_request(k, m, t);
   if (rc == CURLE_OK) rc = set_habits(k);
+  if (rc == CURLE_OK) rc = set_tls(k);
   if (rc == CURLE_OK) return DOM_OK;
   return dom_fail(k->err, rc == CURLE_OUT_OF_MEMORY ? DOM_NO_MEMORY : DOM_INVALID, "wire/client: prepare",
                   "%s", curl_easy_strerror(rc));
@@ -317,7 +349,8 @@ static enum dom_code explain(struct call *k, CURLcode rc) {
                                                    : DOM_UNAVAILABLE;
   /* Not connecting in time is no doubt about what the peer did. */
   if (c == DOM_TIMEOUT && !k->outcome->connected) c = DOM_UNAVAILABLE;
-  return dom_fail(k->err, c, "wire/client: send", "%s: %s", k->request->origin, curl_easy_strerror(rc));
+  return dom_fail(k->err, c, "wire/client: send", "%s: %s", k->request->origin,
+                  k->why[0] != '\0' ? k->why : curl_easy_strerror(rc));
 }
 
 static enum dom_code perform(struct call *k) {
@@ -340,6 +373,7 @@ enum dom_code wire_client_send(struct wire_client *c, const struct wire_request 
   *out_outcome = (struct wire_outcome){0};
   __attribute__((cleanup(call_done))) struct call k = {.request = r, .outcome = out_outcome, .err = err};
   k.handle = client_pool_take(c, r->unix_path != NULL ? r->unix_path : r->origin);
+  k.tls = client_tls_hold(c);
   if (k.handle == NULL) return dom_fail(err, DOM_NO_MEMORY, "wire/client: send", "no memory");
   enum dom_code code = perform(&k);
   client_pool_give(c, k.handle, code == DOM_NO_MEMORY);

@@ -71,10 +71,22 @@ struct wire_outcome {
 
 struct wire_client;
 
+/* What https:// origins must show, and what we show them. PEM texts. */
+struct wire_client_tls {
+  struct slice authorities; /* only these are believed; empty: those of the system */
+  struct slice chain, key;  /* our own certificate; both empty: none */
+};
+
 /* Returns: NULL without memory. Threads: call from the main thread before others start requests. */
 struct wire_client *wire_client_new(unsigned handles_max);
 /* Closes all kept connections. No request may be under way. NULL is allowed. */
 void wire_client_free(struct wire_client *c);
+
+/* Of connections made from now on; those that stand are not used again. The texts are copied, the key into
+ * memory that is wiped. Certificate and name of an https:// origin are always checked; this says by whose
+ * word. Returns: DOM_NO_MEMORY, and nothing changed. Threads: any. */
+enum dom_code wire_client_tls_put(struct wire_client *c, const struct wire_client_tls *tls,
+                                  struct dom_err *err);
 
 /* Sends a request and waits for the whole answer. Any status is a success here: DOM_OK means that
  * one complete answer was received.

@@ -7,7 +7,8 @@
 #include "base/alloc.h"
 
 struct wire_client {
-  pthread_mutex_t lock; /* guards the list */
+  pthread_mutex_t lock; /* guards all of it */
+  struct client_tls *tls;
   struct client_handle *kept;
   unsigned kept_count, kept_max;
 };
@@ -47,8 +48,51 @@ void wire_client_free(struct wire_client *c) {
     c->kept_count--;
   }
   assert(c->kept_count == 0);
+  client_tls_release(c->tls);
   pthread_mutex_destroy(&c->lock);
   dom_free(c);
+}
+
+struct client_tls *client_tls_hold(struct wire_client *c) {
+  assert(c != NULL);
+  pthread_mutex_lock(&c->lock);
+  struct client_tls *t = c->tls;
+  if (t != NULL) atomic_fetch_add(&t->users, 1);
+  pthread_mutex_unlock(&c->lock);
+  return t;
+}
+
+void client_tls_release(struct client_tls *t) {
+  if (t == NULL) return;
+  unsigned before = atomic_fetch_sub(&t->users, 1);
+  assert(before > 0);
+  if (before > 1) return;
+  buf_done(&t->authorities);
+  buf_done(&t->chain);
+  buf_wipe_done(&t->key);
+  dom_free(t);
+}
+
+enum dom_code wire_client_tls_put(struct wire_client *c, const struct wire_client_tls *tls,
+                                  struct dom_err *err) {
+  assert(c != NULL && tls != NULL && (tls->chain.len == 0) == (tls->key.len == 0));
+  struct client_tls *t = dom_calloc(1, sizeof *t);
+  if (t == NULL) return dom_fail(err, DOM_NO_MEMORY, "wire/client: tls", "no memory");
+  atomic_store(&t->users, 1);
+  buf_append_slice(&t->authorities, tls->authorities);
+  buf_append_slice(&t->chain, tls->chain);
+  /* Reserved at once: growing would leave copies of the key behind. */
+  if (buf_reserve(&t->key, tls->key.len)) buf_append_slice(&t->key, tls->key);
+  if (t->authorities.failed || t->chain.failed || t->key.failed) {
+    client_tls_release(t);
+    return dom_fail(err, DOM_NO_MEMORY, "wire/client: tls", "no memory");
+  }
+  pthread_mutex_lock(&c->lock);
+  struct client_tls *before = c->tls;
+  c->tls = t;
+  pthread_mutex_unlock(&c->lock);
+  client_tls_release(before);
+  return DOM_OK;
 }
 
 static struct client_handle *handle_new(void) {

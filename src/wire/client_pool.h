@@ -4,6 +4,7 @@
 #define DOMICILE_WIRE_CLIENT_POOL_H
 
 #include <curl/curl.h>
+#include <stdatomic.h>
 
 #include "wire/client.h"
 
@@ -15,6 +16,15 @@ struct client_handle {
   CURLM *multi; /* keeps the connections of `easy` */
   char origin[CLIENT_ORIGIN_MAX];
 };
+
+/* Copies of the texts of wire_client_tls_put, shared by the requests that began with them. */
+struct client_tls {
+  _Atomic unsigned users;
+  struct buf authorities, chain, key;
+};
+/* What is in force now, held; NULL: nothing was put. */
+struct client_tls *client_tls_hold(struct wire_client *c);
+void client_tls_release(struct client_tls *t); /* NULL is allowed */
 
 /* A handle for one request; NULL without memory. `origin` only guides the choice. */
 struct client_handle *client_pool_take(struct wire_client *c, const char *origin);

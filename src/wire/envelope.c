@@ -237,8 +237,36 @@ static enum dom_code remember(struct wire_envelope *e, const struct seal_claim *
   return DOM_OK;
 }
 
-enum dom_code wire_envelope_check_head(struct wire_envelope *e, const struct wire_head *h,
-                                       struct wire_envelope_proof *out, struct dom_err *err) {
+/* The host of an origin "https://HOST[:PORT]", without the brackets of an address. False: there is none. */
+static bool host_of(const char *origin, char out[WIRE_ENDPOINT_MAX]) {
+  const char *host = strstr(origin, "://");
+  if (host == NULL) return false;
+  host += 3;
+  bool bracketed = *host == '[';
+  size_t len = bracketed ? strcspn(++host, "]") : strcspn(host, ":/");
+  if (len == 0 || len >= WIRE_ENDPOINT_MAX) return false;
+  memcpy(out, host, len);
+  out[len] = '\0';
+  assert(strlen(out) == len);
+  return true;
+}
+
+/* The signature says which region wrote the message; the certificate, that nobody else brought it. */
+static enum dom_code check_certificate(struct wire_envelope *e, const struct wire_exchange *x, uint16_t from,
+                                       struct dom_err *err) {
+  struct wire_peer peer;
+  char host[WIRE_ENDPOINT_MAX];
+  enum dom_code code = envelope_peer(e, from, &peer, err);
+  if (code != DOM_OK || !peer.certified) return code;
+  assert(x != NULL);
+  if (host_of(peer.endpoint, host) && wire_exchange_certified(x, host)) return DOM_OK;
+  return dom_fail(err, DOM_DENIED, "wire/envelope: check",
+                  "region %u showed no certificate that names its endpoint", (unsigned)from);
+}
+
+/* `x`: NULL without a connection to look at. */
+static enum dom_code check(struct wire_envelope *e, const struct wire_exchange *x, const struct wire_head *h,
+                           struct wire_envelope_proof *out, struct dom_err *err) {
   assert(e != NULL && h != NULL && out != NULL);
   struct seal_claim c = {.from = 0};
   if (!has_envelope(h)) return DOM_NOT_FOUND;
@@ -249,12 +277,24 @@ enum dom_code wire_envelope_check_head(struct wire_envelope *e, const struct wir
   enum dom_code code = check_time(e, c.time_ms, now_ms, err);
   /* The nonce comes last: only a message that verifies may take a place in the memory. */
   if (code == DOM_OK) code = check_signature(e, h, &c, err);
+  if (code == DOM_OK && x != NULL) code = check_certificate(e, x, c.from, err);
   if (code == DOM_OK) code = remember(e, &c, now_ms, err);
   if (code != DOM_OK) return code;
   *out = (struct wire_envelope_proof){.from = c.from, .streamed = c.streamed};
   memcpy(out->nonce, c.nonce, sizeof out->nonce);
   memcpy(out->body_sha256, c.body_sha256, sizeof out->body_sha256);
   return DOM_OK;
+}
+
+enum dom_code wire_envelope_check_head(struct wire_envelope *e, const struct wire_head *h,
+                                       struct wire_envelope_proof *out, struct dom_err *err) {
+  return check(e, NULL, h, out, err);
+}
+
+enum dom_code wire_envelope_check(struct wire_envelope *e, const struct wire_exchange *x,
+                                  struct wire_envelope_proof *out, struct dom_err *err) {
+  assert(x != NULL);
+  return check(e, x, wire_exchange_head(x), out, err);
 }
 
 /* ---- answers that stream ---- */

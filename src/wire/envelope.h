@@ -43,6 +43,8 @@ enum {
 struct wire_peer {
   uint8_t public_key[ED25519_KEY_SIZE];
   char endpoint[WIRE_ENDPOINT_MAX]; /* origin for wire_client_send; "" where we never call it */
+  /* What it sends us must come over TLS with a certificate that names the host of its endpoint. */
+  bool certified;
 };
 
 /* Fills *out for region `number` from the charter in force. Called by any thread, and with no lock
@@ -90,6 +92,11 @@ struct wire_envelope_proof {
   uint8_t nonce[WIRE_ENVELOPE_NONCE_SIZE];
   uint8_t body_sha256[SHA256_SIZE]; /* unless streamed */
 };
+
+/* As wire_envelope_check_head, of the head of `x`; refused as well when the region must show a certificate
+ * (struct wire_peer) and the connection has none that names its host. This is what servers call. */
+enum dom_code wire_envelope_check(struct wire_envelope *e, const struct wire_exchange *x,
+                                  struct wire_envelope_proof *out, struct dom_err *err);
 
 /* Checks the envelope of a received head, and remembers its nonce: a second call for the same
  * head fails. Body bytes are not read; where not streamed the caller checks their hash.

@@ -92,7 +92,7 @@ void wire_envelope_serve(struct wire_envelope *e, struct wire_exchange *x, net_h
   assert(e != NULL && x != NULL && handler != NULL);
   struct wire_envelope_proof proof;
   BUF_AUTO body = BUF_INIT;
-  enum dom_code c = wire_envelope_check_head(e, wire_exchange_head(x), &proof, NULL);
+  enum dom_code c = wire_envelope_check(e, x, &proof, NULL);
   unsigned status = c == DOM_OK ? 0 : c == DOM_BUSY || c == DOM_NO_MEMORY ? 503 : 403;
   const char *path = status == 0 ? take_path(x) : NULL;
   if (status == 0 && (proof.streamed || path == NULL)) status = 403;
