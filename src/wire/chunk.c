@@ -2,6 +2,8 @@
 
 #include <assert.h>
 
+#include "wire/head_rules.h"
+
 static int hex_value(uint8_t c) {
   if (c >= '0' && c <= '9') return c - '0';
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;
@@ -50,7 +52,10 @@ static enum chunk_phase in_trailer(enum chunk_phase phase, uint8_t byte) {
   switch (phase) {
   case CHUNK_TRAILER_START:
     if (byte == '\r') return CHUNK_LAST_LF;
-    return is_line_byte(byte) && byte != ' ' && byte != '\t' ? CHUNK_TRAILER_LINE : CHUNK_BAD;
+    return head_is_token_char(byte) ? CHUNK_TRAILER_NAME : CHUNK_BAD;
+  case CHUNK_TRAILER_NAME: /* so that a request line is never taken for a trailer */
+    if (byte == ':') return CHUNK_TRAILER_LINE;
+    return head_is_token_char(byte) ? CHUNK_TRAILER_NAME : CHUNK_BAD;
   case CHUNK_TRAILER_LINE:
     if (byte == '\r') return CHUNK_TRAILER_LF;
     return is_line_byte(byte) ? CHUNK_TRAILER_LINE : CHUNK_BAD;

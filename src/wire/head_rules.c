@@ -24,6 +24,14 @@ static bool all_token(struct slice s) {
   return s.len > 0;
 }
 
+/* The fields that say where a message ends and whom it is for. */
+static bool is_framing(struct slice name) {
+  assert(name.len > 0);
+  return slice_equal_nocase(name, SLICE_LIT("content-length")) ||
+         slice_equal_nocase(name, SLICE_LIT("host")) ||
+         slice_equal_nocase(name, SLICE_LIT("transfer-encoding"));
+}
+
 /* One field line without its CRLF: name, colon, value. Blanks before the colon and folded
  * lines are how requests are smuggled past a second reader (RFC 9112 §5.1, §5.2). */
 static struct head_refusal check_field_line(struct slice line) {
@@ -35,6 +43,9 @@ static struct head_refusal check_field_line(struct slice line) {
   for (size_t i = colon + 1; i < line.len; i++) {
     uint8_t c = line.data[i];
     if ((c < 0x20 && c != '\t') || c == 0x7f) return REFUSE(400, "control byte in a header value");
+    /* A blank by RFC 9110 §5.6.3, but not by every reader in front of us. */
+    if (c == '\t' && is_framing(slice_cut(line, 0, colon)))
+      return REFUSE(400, "tab in a header that frames the message");
   }
   return ACCEPT;
 }
@@ -98,6 +109,7 @@ static bool host_is_sound(struct slice host) {
   for (size_t i = 0; i < host.len; i++) {
     uint8_t c = host.data[i];
     if (c <= ' ' || c >= 0x7f || memchr("/?#@\\\"<>^`{|}", c, 13) != NULL) return false;
+    if (c == '.' && i + 1 < host.len && host.data[i + 1] == '.') return false;
   }
   return host.len > 0;
 }
@@ -196,6 +208,7 @@ static void take_keep_alive(struct wire_head *h) {
 
 static struct head_refusal check_expect(struct wire_head *h) {
   assert(!h->expect_continue);
+  if (wire_head_count(h, "expect") > 1) return REFUSE(400, "more than one Expect");
   struct slice value;
   for (size_t at = 0; wire_head_next(h, "expect", &at, &value);) {
     if (!slice_equal_nocase(value, SLICE_LIT("100-continue"))) return REFUSE(417, "unknown expectation");

@@ -53,6 +53,11 @@ static const struct {
     {CHUNK_BAD, "0\r\n folded: x\r\n\r\n", ""},
     {CHUNK_BAD, "0\r\nTrailer: x\n\r\n", ""},
     {CHUNK_BAD, "0\r\n\n", ""},
+    /* the next request, when the blank line is missing, is no trailer */
+    {CHUNK_BAD, "0\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", ""},
+    {CHUNK_BAD, "0\r\nTrailer\r\n\r\n", ""},
+    {CHUNK_BAD, "0\r\nTrailer : x\r\n\r\n", ""},
+    {CHUNK_BAD, "0\r\n: x\r\n\r\n", ""},
     {CHUNK_DATA, "5\r\nhell", "hell"},
     {CHUNK_SIZE, "5\r\nhello\r\n", "hello"},
 };
