@@ -8,7 +8,7 @@
 #include "wire/wire.h"
 
 struct flags {
-  const char *config, *data, *region, *keys, *workers, *log, *fault_point;
+  const char *config, *data, *region, *keys, *workers, *log, *access_log, *fault_point;
   struct cli_many listen, key, domain, tls_cert, tls_key;
   bool check, dev, insecure;
 };
@@ -33,6 +33,7 @@ static enum dom_code apply(const struct flags *f, struct serve_config *c, struct
   if (f->data) c->data = f->data;
   if (f->region) c->region_name = f->region;
   if (f->keys) c->kek_folder = f->keys;
+  if (f->access_log) c->access_log = f->access_log;
   if (f->insecure) c->insecure = true;
   c->dev = f->dev;
   c->fault_point = f->fault_point;
@@ -118,6 +119,8 @@ int cli_serve(int argc, char **argv) {
       {"tls-key", CLI_MANY, &f.tls_key, "FILE", "its key in PEM, mode 0600"},
       {"workers", CLI_TEXT, &f.workers, "N", "requests served at once"},
       {"log", CLI_TEXT, &f.log, "LEVEL", "debug, info, warn or error"},
+      {"access-log", CLI_TEXT, &f.access_log, "FILE",
+       "a line of JSON for each request; opened again on SIGHUP"},
       {"domain", CLI_MANY, &f.domain, "NAME", "BUCKET.NAME addresses a bucket; may be repeated"},
       {"insecure", CLI_FLAG, &f.insecure, NULL, "allow plain HTTP beyond this machine"},
       {"dev", CLI_FLAG, &f.dev, NULL, "one region alone with a built-in charter"},

@@ -4,11 +4,15 @@
 
 #include "serve/region.h"
 
-static const char *const MET[] = {"home", "copying", "held", "forwarded"};
+const char *call_met_name(enum serve_met met) {
+  static const char *const NAMES[] = {"home", "copying", "held", "forwarded"};
+  assert(met < sizeof NAMES / sizeof *NAMES);
+  return NAMES[met];
+}
 
 void call_fields(struct call *c) {
   wire_reply_field_str(c->x, "x-amz-request-id", c->id);
-  wire_reply_field_str(c->x, "x-domicile-met", MET[c->met]);
+  wire_reply_field_str(c->x, "x-domicile-met", call_met_name(c->met));
 }
 
 void call_fail(struct call *c, enum s3_error error) {
@@ -116,7 +120,8 @@ static void make_id(struct call *c, struct slice given) {
   }
   uint8_t raw[SERVE_REQUEST_ID_SIZE / 2];
   random_bytes(raw, sizeof raw);
-  for (size_t i = 0; i < sizeof raw; i++) snprintf(c->id + 2 * i, 3, "%02x", raw[i]);
+  for (size_t i = 0; i < SERVE_REQUEST_ID_SIZE; i++)
+    c->id[i] = "0123456789abcdef"[(i % 2 ? raw[i / 2] : raw[i / 2] >> 4) & 15];
 }
 
 /* A statement that came along makes this region serve what it has prepared. A wrong one changes nothing. */
@@ -261,8 +266,19 @@ static enum s3_error serve(struct call *c) {
   return run_again_elsewhere(c, call_operation(c));
 }
 
-static void count(struct call *c) {
+const uint32_t SERVE_SLOTS_US[SERVE_SLOT_COUNT - 1] = {
+    500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 1000000, 2500000, 10000000, 60000000};
+
+static void count_time(struct serve_histogram *h, uint64_t took_us) {
+  unsigned slot = 0;
+  while (slot < SERVE_SLOT_COUNT - 1 && took_us > SERVE_SLOTS_US[slot]) slot++;
+  atomic_fetch_add(&h->slot[slot], 1);
+  atomic_fetch_add(&h->sum_us, took_us);
+}
+
+static void count(struct call *c, uint64_t took_us) {
   struct serve_metrics *m = &c->r->metrics;
+  count_time(&m->took[c->q.op], took_us);
   unsigned status = wire_reply_status(c->x);
   atomic_fetch_add(&m->requests, 1);
   if (status == 451) atomic_fetch_add(&m->refused_451, 1);
@@ -277,10 +293,13 @@ static void count(struct call *c) {
 
 void call_handle(struct region *r, struct wire_exchange *x) {
   struct call c = {.r = r, .x = x};
+  uint64_t began_ns = clock_mono_ns(r->clock);
   if (!check_peer(&c)) return;
   copy_head(&c);
   enum s3_error error = serve(&c);
   call_leave(&c);
   if (error) call_fail(&c, error);
-  count(&c);
+  uint64_t took_us = (clock_mono_ns(r->clock) - began_ns) / 1000;
+  count(&c, took_us);
+  if (r->access_log) access_log_note(r->access_log, &c, error, took_us);
 }

@@ -42,6 +42,7 @@ static const struct yaml_field TOP[] = {
     TEXT("route_key_file", top, c.route_key_file, PATH_BYTES_MAX),
     TEXT("accounts_file", top, c.accounts_file, PATH_BYTES_MAX),
     TEXT("operators_file", top, c.operators_file, PATH_BYTES_MAX),
+    TEXT("access_log", top, c.access_log, PATH_BYTES_MAX),
     NODE("region", YAML_AS_MAP, m.region),
     NODE("charter", YAML_AS_MAP, m.charter),
     NODE("s3", YAML_AS_MAP, m.s3),
@@ -178,6 +179,7 @@ static enum dom_code place_all(struct serve_config *c, const char *file, struct 
                           &c->charter_public_key_file,
                           &c->accounts_file,
                           &c->operators_file,
+                          &c->access_log,
                           &c->tls.client_ca_file,
                           &c->tls.peer_ca_file};
   enum dom_code code = DOM_OK;

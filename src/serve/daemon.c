@@ -227,6 +227,7 @@ enum dom_code daemon_open(struct daemon *d, const struct serve_config *c, struct
   if (!code) code = open_mover(d, err);
   if (!code) code = open_auth(d, err);
   if (!code) code = open_admin(d, err);
+  if (!code && c->access_log) code = access_log_open(c->access_log, &d->region.access_log, err);
   if (code) return code;
   config_upkeep_first(&d->region);
   return start_threads(d, err);
@@ -241,6 +242,7 @@ void daemon_close(struct daemon *d) {
   mover_close(r->mover);
   atomic_store(&r->ledger_stopping, true);
   if (r->has_ledger_thread) pthread_join(r->ledger_thread, NULL);
+  access_log_close(r->access_log);
   auth_verifier_free(r->verifier);
   auth_keys_free(r->keys);
   subjects_close(r->subjects);

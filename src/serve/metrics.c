@@ -44,6 +44,8 @@ static void put_requests(struct region *r, struct buf *out) {
       {"s3_held_total", "counter", "Requests held at a fence", atomic_load(&m->held)},
       {"s3_bytes_in_total", "counter", "Bytes of request bodies", atomic_load(&m->bytes_in)},
       {"s3_bytes_out_total", "counter", "Bytes of answers", atomic_load(&m->bytes_out)},
+      {"access_log_lost_total", "counter", "Lines of the access log that could not be written",
+       r->access_log ? access_log_lost(r->access_log) : 0},
       {"forwarding", "gauge", "Requests waiting for other regions now", atomic_load(&r->forwarding)},
       {"copying_out", "gauge", "Sources of copies going to other regions now", atomic_load(&r->copying_out)},
       {"http_connections", "gauge", "Connections now", w.connections},
@@ -57,6 +59,37 @@ static void put_requests(struct region *r, struct buf *out) {
                                 "When the first TLS certificate expires, seconds since 1970",
                                 atomic_load(&r->tls_ends_s)}};
   if (tls[0].value) PUT_ALL(tls, out);
+}
+
+/* Prometheus wants each slot to hold the ones below it too. */
+static void put_histogram(const char *operation, const struct serve_histogram *h, struct buf *out) {
+  uint64_t count = 0;
+  for (unsigned i = 0; i < SERVE_SLOT_COUNT; i++) {
+    count += atomic_load(&h->slot[i]);
+    buf_printf(out, "domicile_s3_request_seconds_bucket{operation=\"%s\",le=\"", operation);
+    if (i < SERVE_SLOT_COUNT - 1)
+      buf_printf(out, "%g", SERVE_SLOTS_US[i] / 1e6);
+    else
+      buf_append_str(out, "+Inf");
+    buf_printf(out, "\"} %llu\n", (unsigned long long)count);
+  }
+  buf_printf(out, "domicile_s3_request_seconds_sum{operation=\"%s\"} %.6f\n", operation,
+             (double)atomic_load(&h->sum_us) / 1e6);
+  buf_printf(out, "domicile_s3_request_seconds_count{operation=\"%s\"} %llu\n", operation,
+             (unsigned long long)count);
+}
+
+static bool is_used(const struct serve_histogram *h) {
+  for (unsigned i = 0; i < SERVE_SLOT_COUNT; i++)
+    if (atomic_load(&h->slot[i])) return true;
+  return false;
+}
+
+static void put_durations(struct region *r, struct buf *out) {
+  buf_append_str(out, "# HELP domicile_s3_request_seconds From the head to the last byte of the answer\n"
+                      "# TYPE domicile_s3_request_seconds histogram\n");
+  for (enum s3_op op = 0; op < S3_OP_COUNT; op++)
+    if (is_used(&r->metrics.took[op])) put_histogram(s3_op_name(op), &r->metrics.took[op], out);
 }
 
 static void put_storage(struct region *r, struct buf *out) {
@@ -89,6 +122,7 @@ void metrics(struct region *r, struct wire_exchange *x) {
   assert(r->store && r->server && r->ledger);
   BUF_AUTO out = BUF_INIT;
   put_requests(r, &out);
+  put_durations(r, &out);
   put_storage(r, &out);
   dispatch_reply(x, out.failed ? 500 : 200, "text/plain; version=0.0.4", buf_slice(&out));
 }

@@ -45,8 +45,16 @@ struct serve_breaker {
   _Atomic uint64_t closed_until_ms; /* monotonic */
 };
 
+/* Durations of one operation: slot i counts those up to SERVE_SLOTS_US[i], the last one the rest. */
+enum { SERVE_SLOT_COUNT = 14 };
+extern const uint32_t SERVE_SLOTS_US[SERVE_SLOT_COUNT - 1];
+struct serve_histogram {
+  _Atomic uint64_t slot[SERVE_SLOT_COUNT], sum_us;
+};
+
 struct serve_metrics {
   _Atomic uint64_t requests, errors_4xx, errors_5xx, refused_451, forwarded, held, bytes_in, bytes_out;
+  struct serve_histogram took[S3_OP_COUNT]; /* from the head to the last byte of the answer */
 };
 
 /* Refusals since the last entry in the ledger, by clause. */
@@ -92,6 +100,7 @@ struct region {
   atomic_uint copying_out;
   struct serve_breaker breaker[SERVE_PEERS_MAX];
   struct serve_metrics metrics;
+  struct access_log *access_log; /* NULL: none is kept */
   struct serve_refusals refusals;
   atomic_bool draining;        /* takes nothing new; what is in flight goes on */
   atomic_bool stopping;        /* whatever waits for others gives up */
@@ -140,6 +149,25 @@ void call_fields(struct call *c);
 /* An empty answer, or one with a body of XML. */
 enum s3_error call_reply_empty(struct call *c, unsigned status);
 enum s3_error call_reply_xml(struct call *c, unsigned status, const struct buf *xml);
+
+/* "home", "copying", "held", "forwarded". */
+const char *call_met_name(enum serve_met met);
+
+/* ---- access_log.c: a line of JSON for each S3 request ----------------------------------------
+ *
+ * time, request, operation, status, us, bytes_in, bytes_out, met; where known account, bucket, key and
+ * subject (tokens: of the key under a salt of this run), gateway, error, charter and clause. Threads: any;
+ * lines are written whole. A line that cannot be written is counted and lost, never a request. */
+struct access_log;
+/* Appends to a file of the real file system; makes it with mode 0640. Returns: DOM_IO, DOM_NOT_FOUND,
+ * DOM_DENIED, DOM_NO_SPACE, DOM_NO_MEMORY. Close with access_log_close; NULL is allowed there. */
+enum dom_code access_log_open(const char *path, struct access_log **out, struct dom_err *err);
+void access_log_close(struct access_log *log);
+/* The path again, after somebody renamed the file; on failure the old file stays in use. */
+enum dom_code access_log_reopen(struct access_log *log, struct dom_err *err);
+/* At the end of a request. `error` S3_OK: it was answered as asked. */
+void access_log_note(struct access_log *log, const struct call *c, enum s3_error error, uint64_t took_us);
+uint64_t access_log_lost(const struct access_log *log);
 
 /* ---- locate.c: bucket, subject, permit ------------------------------------------------------- */
 

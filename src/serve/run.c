@@ -90,6 +90,7 @@ static void reload(struct daemon *d) {
   if (!code && !d->config->dev) code = charter_file_put(d, &err);
   if (!code) code = keys_load(d->config, d->region.keys, &err);
   if (!code) code = tls_files_put(d, &err);
+  if (!code && d->region.access_log) code = access_log_reopen(d->region.access_log, &err);
   if (code)
     log_event(
         LOG_ERROR, "serve", "", "reload refused: the old charter, keys and certificates stay",

@@ -55,6 +55,7 @@ struct serve_config {
   const char *seed_file, *route_key_file;
   const char *charter_file, *charter_signature_file, *charter_public_key_file;
   const char *accounts_file, *operators_file;
+  const char *access_log; /* NULL: none */
   const char *deployment, *domain;
   const char *listen[SERVE_LISTEN_MAX]; /* see serve_listen_address */
   size_t listen_count;
