@@ -270,7 +270,7 @@ static void dies_where_told_and_finishes_later(void **state) {
     }
     snprintf(want, sizeof want, "home          us");
     assert_int_equal(COMMAND(d, US, &said, "subject", "show", id), 0);
-    assert_non_null(strstr(buf_str(&said), want));
+    if (!strstr(buf_str(&said), want)) fail_msg("%s: %s", steps[i], buf_str(&said));
     regions_expect(d, SG, target, "here");
   }
 }
