@@ -47,11 +47,27 @@ void s3_result_location(struct slice region, struct buf *out) {
   xml_close(out, "LocationConstraint");
 }
 
-void s3_result_versioning(struct buf *out) {
+void s3_result_versioning(const char *status, struct buf *out) {
   assert(out != NULL);
   xml_begin(out);
   xml_open_root(out, "VersioningConfiguration");
+  if (status != NULL) xml_text(out, "Status", slice_str(status));
   xml_close(out, "VersioningConfiguration");
+}
+
+void s3_result_request_payment(struct buf *out) {
+  assert(out != NULL);
+  xml_begin(out);
+  xml_open_root(out, "RequestPaymentConfiguration");
+  xml_text(out, "Payer", SLICE_LIT("BucketOwner"));
+  xml_close(out, "RequestPaymentConfiguration");
+}
+
+void s3_result_nothing(const char *root, struct buf *out) {
+  assert(root != NULL && out != NULL);
+  xml_begin(out);
+  xml_open_root(out, root);
+  xml_close(out, root);
 }
 
 void s3_result_acl(struct slice owner, struct buf *out) {

@@ -24,8 +24,15 @@ void s3_result_buckets(struct slice owner, const struct s3_listed_bucket *bucket
                        struct buf *out);
 /* GetBucketLocation: LocationConstraint. An empty region is how S3 writes us-east-1. */
 void s3_result_location(struct slice region, struct buf *out);
-/* GetBucketVersioning: VersioningConfiguration of a bucket that never had versioning, empty. */
-void s3_result_versioning(struct buf *out);
+/* GetBucketVersioning: VersioningConfiguration. `status`: "Enabled", "Suspended", or NULL for a bucket that
+ * never had versioning. */
+void s3_result_versioning(const char *status, struct buf *out);
+/* GetBucketRequestPayment: the owner pays, always. */
+void s3_result_request_payment(struct buf *out);
+/* An empty document: GetBucketLogging (BucketLoggingStatus), GetBucketNotificationConfiguration
+ * (NotificationConfiguration), GetBucketAccelerateConfiguration (AccelerateConfiguration) of a bucket that
+ * has none, as every bucket here. */
+void s3_result_nothing(const char *root, struct buf *out);
 /* GetBucketAcl, GetObjectAcl: AccessControlPolicy. The owner has FULL_CONTROL, nobody else
  * anything: the only ACL there is here. */
 void s3_result_acl(struct slice owner, struct buf *out);

@@ -18,11 +18,43 @@ static const struct route {
     {"GET", LEVEL_BUCKET, "versioning", false, S3_OP_GET_BUCKET_VERSIONING},
     {"GET", LEVEL_BUCKET, "acl", false, S3_OP_GET_BUCKET_ACL},
     {"GET", LEVEL_BUCKET, "versions", false, S3_OP_LIST_OBJECT_VERSIONS},
+    {"GET", LEVEL_BUCKET, "cors", false, S3_OP_GET_BUCKET_CORS},
+    {"GET", LEVEL_BUCKET, "lifecycle", false, S3_OP_GET_BUCKET_LIFECYCLE},
+    {"GET", LEVEL_BUCKET, "tagging", false, S3_OP_GET_BUCKET_TAGGING},
+    {"GET", LEVEL_BUCKET, "encryption", false, S3_OP_GET_BUCKET_ENCRYPTION},
+    {"GET", LEVEL_BUCKET, "ownershipControls", false, S3_OP_GET_BUCKET_OWNERSHIP},
+    {"GET", LEVEL_BUCKET, "policy", false, S3_OP_GET_BUCKET_POLICY},
+    {"GET", LEVEL_BUCKET, "publicAccessBlock", false, S3_OP_GET_PUBLIC_ACCESS_BLOCK},
+    {"GET", LEVEL_BUCKET, "policyStatus", false, S3_OP_GET_BUCKET_POLICY_STATUS},
+    {"GET", LEVEL_BUCKET, "object-lock", false, S3_OP_GET_OBJECT_LOCK_CONFIG},
+    {"GET", LEVEL_BUCKET, "requestPayment", false, S3_OP_GET_BUCKET_REQUEST_PAYMENT},
+    {"GET", LEVEL_BUCKET, "logging", false, S3_OP_GET_BUCKET_LOGGING},
+    {"GET", LEVEL_BUCKET, "notification", false, S3_OP_GET_BUCKET_NOTIFICATION},
+    {"GET", LEVEL_BUCKET, "accelerate", false, S3_OP_GET_BUCKET_ACCELERATE},
+    {"GET", LEVEL_BUCKET, "website", false, S3_OP_GET_BUCKET_WEBSITE},
+    {"GET", LEVEL_BUCKET, "replication", false, S3_OP_GET_BUCKET_REPLICATION},
     {"GET", LEVEL_BUCKET, "uploads", false, S3_OP_LIST_MULTIPART_UPLOADS},
     {"GET", LEVEL_BUCKET, "list-type", false, S3_OP_LIST_OBJECTS_V2},
     {"GET", LEVEL_BUCKET, NULL, false, S3_OP_LIST_OBJECTS},
     {"HEAD", LEVEL_BUCKET, NULL, false, S3_OP_HEAD_BUCKET},
+    {"PUT", LEVEL_BUCKET, "cors", false, S3_OP_PUT_BUCKET_CORS},
+    {"PUT", LEVEL_BUCKET, "lifecycle", false, S3_OP_PUT_BUCKET_LIFECYCLE},
+    {"PUT", LEVEL_BUCKET, "tagging", false, S3_OP_PUT_BUCKET_TAGGING},
+    {"PUT", LEVEL_BUCKET, "encryption", false, S3_OP_PUT_BUCKET_ENCRYPTION},
+    {"PUT", LEVEL_BUCKET, "ownershipControls", false, S3_OP_PUT_BUCKET_OWNERSHIP},
+    {"PUT", LEVEL_BUCKET, "policy", false, S3_OP_PUT_BUCKET_POLICY},
+    {"PUT", LEVEL_BUCKET, "publicAccessBlock", false, S3_OP_PUT_PUBLIC_ACCESS_BLOCK},
+    {"PUT", LEVEL_BUCKET, "object-lock", false, S3_OP_PUT_OBJECT_LOCK_CONFIG},
+    {"PUT", LEVEL_BUCKET, "versioning", false, S3_OP_PUT_BUCKET_VERSIONING},
+    {"PUT", LEVEL_BUCKET, "acl", false, S3_OP_PUT_BUCKET_ACL},
     {"PUT", LEVEL_BUCKET, NULL, false, S3_OP_CREATE_BUCKET},
+    {"DELETE", LEVEL_BUCKET, "cors", false, S3_OP_DELETE_BUCKET_CORS},
+    {"DELETE", LEVEL_BUCKET, "lifecycle", false, S3_OP_DELETE_BUCKET_LIFECYCLE},
+    {"DELETE", LEVEL_BUCKET, "tagging", false, S3_OP_DELETE_BUCKET_TAGGING},
+    {"DELETE", LEVEL_BUCKET, "encryption", false, S3_OP_DELETE_BUCKET_ENCRYPTION},
+    {"DELETE", LEVEL_BUCKET, "ownershipControls", false, S3_OP_DELETE_BUCKET_OWNERSHIP},
+    {"DELETE", LEVEL_BUCKET, "policy", false, S3_OP_DELETE_BUCKET_POLICY},
+    {"DELETE", LEVEL_BUCKET, "publicAccessBlock", false, S3_OP_DELETE_PUBLIC_ACCESS_BLOCK},
     {"DELETE", LEVEL_BUCKET, NULL, false, S3_OP_DELETE_BUCKET},
     {"POST", LEVEL_BUCKET, "delete", false, S3_OP_DELETE_OBJECTS},
     {"GET", LEVEL_OBJECT, "acl", false, S3_OP_GET_OBJECT_ACL},
@@ -133,14 +165,17 @@ enum s3_error route_find(struct slice method, const struct s3_target *target, co
   enum level level = target->bucket.len == 0 ? LEVEL_SERVICE
                      : target->key.len == 0  ? LEVEL_BUCKET
                                              : LEVEL_OBJECT;
+  /* A browser asks before a request of any kind: its query is that request's. */
+  if (level != LEVEL_SERVICE && slice_equal(method, SLICE_LIT("OPTIONS"))) {
+    *out = S3_OP_PREFLIGHT;
+    return S3_OK;
+  }
   const struct route *found = NULL;
   for (size_t i = 0; i < sizeof routes / sizeof routes[0] && found == NULL; i++)
     if (route_fits(&routes[i], method, level, query, has_copy_source)) found = &routes[i];
 
   const char *left = subresource_left(query, found == NULL ? NULL : found->selector);
   if (left != NULL) return fault_set(fault, S3_ERR_NOT_IMPLEMENTED, left);
-  if (found == NULL && slice_equal(method, SLICE_LIT("OPTIONS")))
-    return fault_set(fault, S3_ERR_NOT_IMPLEMENTED, "cors");
   if (found == NULL && level == LEVEL_BUCKET && slice_equal(method, SLICE_LIT("POST")))
     return fault_set(fault, S3_ERR_NOT_IMPLEMENTED, "POST policy form");
   if (found == NULL && !method_is_known(method, level))

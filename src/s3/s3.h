@@ -9,12 +9,15 @@
  *   fault         why a head was not understood: an error and the thing it is about
  *   condition     If-Match and its three siblings, for a read, a write or a copy's source
  *   entity tag    MD5 of a simple object; MD5 of part MD5s with "-N" of a multipart one
+ *   configuration  a document that a bucket's owner puts, such as ?cors; read strictly, given back canonically
  *   page          what one listing answer holds, S3_PAGE_MAX entries at most
  *   token         the opaque place where the next page of a V2 listing begins */
 #ifndef DOMICILE_S3_S3_H
 #define DOMICILE_S3_S3_H
 
 #include "s3/condition.h"
+#include "s3/config.h"
+#include "s3/cors.h"
 #include "s3/document.h"
 #include "s3/error.h"
 #include "s3/etag.h"

@@ -136,19 +136,3 @@ enum s3_error bucket_location(struct call *c) {
   s3_result_location(slice_str(name), &xml);
   return call_reply_xml(c, 200, &xml);
 }
-
-enum s3_error bucket_versioning(struct call *c) {
-  enum s3_error error = call_bucket(c, c->q.bucket);
-  if (error) return error;
-  BUF_AUTO xml = BUF_INIT;
-  s3_result_versioning(&xml);
-  return call_reply_xml(c, 200, &xml);
-}
-
-enum s3_error bucket_acl(struct call *c) {
-  enum s3_error error = call_bucket(c, c->q.bucket);
-  if (error) return error;
-  BUF_AUTO xml = BUF_INIT;
-  s3_result_acl(slice_str(c->bucket.owner), &xml);
-  return call_reply_xml(c, 200, &xml);
-}

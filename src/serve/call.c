@@ -13,6 +13,30 @@ const char *call_met_name(enum serve_met met) {
 void call_fields(struct call *c) {
   wire_reply_field_str(c->x, "x-amz-request-id", c->id);
   wire_reply_field_str(c->x, "x-domicile-met", call_met_name(c->met));
+  cors_fields(c);
+}
+
+static bool moves_an_object(enum s3_op op) {
+  switch (op) {
+  case S3_OP_PUT_OBJECT:
+  case S3_OP_GET_OBJECT:
+  case S3_OP_HEAD_OBJECT:
+  case S3_OP_COPY_OBJECT:
+  case S3_OP_CREATE_MULTIPART_UPLOAD:
+  case S3_OP_UPLOAD_PART:
+  case S3_OP_UPLOAD_PART_COPY:
+  case S3_OP_COMPLETE_MULTIPART_UPLOAD:
+    return true;
+  default:
+    return false;
+  }
+}
+
+void call_encryption_field(struct call *c) {
+  if (!moves_an_object(c->q.op) || c->is_forwarded) return; /* the gateway says it */
+  if (subject_bucket_has(&c->bucket, SUBJECT_PART_ENCRYPTION) ||
+      wire_exchange_field(c->x, "x-amz-server-side-encryption").data)
+    wire_reply_field_str(c->x, "x-amz-server-side-encryption", "AES256");
 }
 
 void call_fail(struct call *c, enum s3_error error) {
@@ -46,6 +70,7 @@ enum s3_error call_reply_empty(struct call *c, unsigned status) {
 enum s3_error call_reply_xml(struct call *c, unsigned status, const struct buf *xml) {
   if (xml->failed) return S3_ERR_INTERNAL_ERROR;
   call_fields(c);
+  call_encryption_field(c);
   wire_reply_field_str(c->x, "Content-Type", "application/xml");
   wire_reply(c->x, status, buf_slice(xml), NULL);
   return S3_OK;
@@ -190,8 +215,40 @@ static const operation OPERATIONS[S3_OP_COUNT] = {
     [S3_OP_HEAD_BUCKET] = bucket_head,
     [S3_OP_DELETE_BUCKET] = bucket_delete,
     [S3_OP_GET_BUCKET_LOCATION] = bucket_location,
-    [S3_OP_GET_BUCKET_VERSIONING] = bucket_versioning,
-    [S3_OP_GET_BUCKET_ACL] = bucket_acl,
+    [S3_OP_GET_BUCKET_VERSIONING] = bucket_config,
+    [S3_OP_PUT_BUCKET_VERSIONING] = bucket_config,
+    [S3_OP_GET_BUCKET_ACL] = bucket_config,
+    [S3_OP_PUT_BUCKET_ACL] = bucket_config,
+    [S3_OP_GET_BUCKET_CORS] = bucket_config,
+    [S3_OP_PUT_BUCKET_CORS] = bucket_config,
+    [S3_OP_DELETE_BUCKET_CORS] = bucket_config,
+    [S3_OP_GET_BUCKET_LIFECYCLE] = bucket_config,
+    [S3_OP_PUT_BUCKET_LIFECYCLE] = bucket_config,
+    [S3_OP_DELETE_BUCKET_LIFECYCLE] = bucket_config,
+    [S3_OP_GET_BUCKET_TAGGING] = bucket_config,
+    [S3_OP_PUT_BUCKET_TAGGING] = bucket_config,
+    [S3_OP_DELETE_BUCKET_TAGGING] = bucket_config,
+    [S3_OP_GET_BUCKET_ENCRYPTION] = bucket_config,
+    [S3_OP_PUT_BUCKET_ENCRYPTION] = bucket_config,
+    [S3_OP_DELETE_BUCKET_ENCRYPTION] = bucket_config,
+    [S3_OP_GET_PUBLIC_ACCESS_BLOCK] = bucket_config,
+    [S3_OP_PUT_PUBLIC_ACCESS_BLOCK] = bucket_config,
+    [S3_OP_DELETE_PUBLIC_ACCESS_BLOCK] = bucket_config,
+    [S3_OP_GET_BUCKET_OWNERSHIP] = bucket_config,
+    [S3_OP_PUT_BUCKET_OWNERSHIP] = bucket_config,
+    [S3_OP_DELETE_BUCKET_OWNERSHIP] = bucket_config,
+    [S3_OP_GET_BUCKET_POLICY] = bucket_config,
+    [S3_OP_PUT_BUCKET_POLICY] = bucket_config,
+    [S3_OP_DELETE_BUCKET_POLICY] = bucket_config,
+    [S3_OP_GET_BUCKET_POLICY_STATUS] = bucket_config,
+    [S3_OP_GET_OBJECT_LOCK_CONFIG] = bucket_config,
+    [S3_OP_PUT_OBJECT_LOCK_CONFIG] = bucket_config,
+    [S3_OP_GET_BUCKET_REQUEST_PAYMENT] = bucket_config,
+    [S3_OP_GET_BUCKET_LOGGING] = bucket_config,
+    [S3_OP_GET_BUCKET_NOTIFICATION] = bucket_config,
+    [S3_OP_GET_BUCKET_ACCELERATE] = bucket_config,
+    [S3_OP_GET_BUCKET_WEBSITE] = bucket_config,
+    [S3_OP_GET_BUCKET_REPLICATION] = bucket_config,
     [S3_OP_LIST_OBJECTS] = list_objects,
     [S3_OP_LIST_OBJECTS_V2] = list_objects,
     [S3_OP_LIST_MULTIPART_UPLOADS] = upload_list,
@@ -241,13 +298,21 @@ static bool is_proven_in_time(const struct call *c) {
   case S3_OP_CREATE_BUCKET:
     return true;
   default:
-    return auth_result_is_proven(&c->auth);
+    return bucket_config_has_body(c->q.op) || auth_result_is_proven(&c->auth);
   }
+}
+
+/* A browser signs nothing before it asks; a presigned URL is signed for the request to come. */
+static enum s3_error serve_preflight(struct call *c) {
+  struct s3_fault fault = {0};
+  enum s3_error error = s3_request_parse(&c->head, &c->r->domains, wire_exchange_arena(c->x), &c->q, &fault);
+  return error ? error : cors_preflight(c);
 }
 
 static enum s3_error serve(struct call *c) {
   struct arena *arena = wire_exchange_arena(c->x);
   struct s3_fault fault = {0};
+  if (slice_equal(c->head.method, SLICE_LIT("OPTIONS"))) return serve_preflight(c);
   enum auth_error denied = auth_verify_head(c->r->verifier, &c->head, arena, &c->auth);
   if (denied) return s3_error_of_auth(denied);
   enum s3_error error = s3_request_parse(&c->head, &c->r->domains, arena, &c->q, &fault);

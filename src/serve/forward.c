@@ -36,6 +36,7 @@ enum dom_code forward_answer_begin(struct call *c, unsigned status, const struct
     if (!ours) wire_reply_field(c->x, name, fields[i].value);
   }
   call_fields(c);
+  if (status < 300) call_encryption_field(c);
   wire_reply_begin(c->x, status, known);
   return DOM_OK;
 }

@@ -29,6 +29,19 @@ static enum s3_error look_again(struct call *c) {
   return error;
 }
 
+enum s3_error call_config(struct call *c, struct subject_config **out) {
+  for (int i = 0; i < SERVE_RETRIES_MAX; i++) {
+    STORE_VIEW_AUTO *v = NULL;
+    struct dom_err err = {0};
+    enum dom_code code = store_view_open(c->r->store, &v, &err);
+    if (!code) code = subject_config_get(c->r->subjects, v, &c->bucket, out, &err);
+    if (code != DOM_RETRY) return call_error_of(c, code, &err);
+    enum s3_error error = look_again(c);
+    if (error) return error;
+  }
+  return S3_ERR_SLOW_DOWN;
+}
+
 enum s3_error call_view_to_write(struct call *c, struct store_view **v) {
   assert(c->in_gate);
   for (int i = 0; i < SERVE_RETRIES_MAX; i++) {

@@ -9,6 +9,7 @@ void object_etag(const struct store_object *o, char out[S3_ETAG_SIZE]) {
 }
 
 void call_headers(struct call *c, const struct s3_headers *headers) {
+  call_encryption_field(c);
   for (size_t i = 0; i < headers->count; i++)
     wire_reply_field(c->x, headers->items[i].name, headers->items[i].value);
   call_fields(c);
@@ -231,12 +232,11 @@ static enum s3_error delete_once(struct call *c, bool *out_retry) {
   struct call_permit permit;
   struct store_place place = call_place(c);
   *out_retry = false;
-  enum dom_code code = store_view_open(c->r->store, &v, &err);
-  if (code) return call_error_of(c, code, &err);
-  enum s3_error error = object_condition(c, v);
+  enum s3_error error = call_view_to_write(c, &v);
+  if (!error) error = object_condition(c, v);
   if (!error) error = object_permit_in(c, v, PERMIT_DELETE, SLICE_LIT(""), &permit);
   if (error) return error;
-  code = store_tx_begin(c->r->store, v, &tx, &err);
+  enum dom_code code = store_tx_begin(c->r->store, v, &tx, &err);
   if (!code) code = store_tx_delete(tx, permit.permit, &place, c->q.key, &err);
   if (code) return call_error_of(c, code, &err);
   struct store_tx *taken = tx;

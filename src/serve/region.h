@@ -146,6 +146,9 @@ enum { CALL_WHY_MAX = DOM_ERR_TEXT_MAX - CHARTER_CLAUSE_SIZE - 40 }; /* what ver
 void call_detail_refusal(struct call *c, const struct charter_refusal *refusal);
 /* Adds x-amz-request-id and x-domicile-met. */
 void call_fields(struct call *c);
+/* Adds x-amz-server-side-encryption to the answer of an operation on an object, where the bucket's
+ * configuration or the request asks for it. It is true of everything here. */
+void call_encryption_field(struct call *c);
 /* An empty answer, or one with a body of XML. */
 enum s3_error call_reply_empty(struct call *c, unsigned status);
 enum s3_error call_reply_xml(struct call *c, unsigned status, const struct buf *xml);
@@ -177,6 +180,9 @@ enum s3_error call_bucket(struct call *c, struct slice name);
  * call_bucket a body may have come in at its own pace, the bucket may have been deleted, or configured anew;
  * then it goes through call_bucket again, and c->bucket is the new one. */
 enum s3_error call_view_to_write(struct call *c, struct store_view **v);
+/* The configuration of c->bucket, which is looked up anew if it changed since. Release with
+ * subject_config_release. */
+enum s3_error call_config(struct call *c, struct subject_config **out);
 /* Opens a view in *v and resolves key there into *who. */
 enum s3_error call_resolve(struct call *c, const struct subject_bucket *bucket, struct slice key,
                            struct store_view **v, struct subject_who *who);
@@ -282,8 +288,14 @@ enum s3_error bucket_create(struct call *c);
 enum s3_error bucket_head(struct call *c);
 enum s3_error bucket_delete(struct call *c);
 enum s3_error bucket_location(struct call *c);
-enum s3_error bucket_versioning(struct call *c);
-enum s3_error bucket_acl(struct call *c);
+/* bucket_config.c: every GET, PUT and DELETE of a configuration. */
+enum s3_error bucket_config(struct call *c);
+/* Whether the operation reads a document to its end before it acts. */
+bool bucket_config_has_body(enum s3_op op);
+/* cors.c. The answer to a browser's OPTIONS, which nobody signed: only what this region knows by itself. */
+enum s3_error cors_preflight(struct call *c);
+/* Adds what the bucket's CORS rules say of a request from another origin to its answer. */
+void cors_fields(struct call *c);
 enum s3_error list_objects(struct call *c); /* V1 and V2 */
 /* Where a listing of c->q.list.prefix is answered: a view, and whether the prefix fixes one subject.
  * *out_done: it was forwarded to that subject's home. */

@@ -181,6 +181,17 @@ enum dom_code subject_bucket_get(struct subjects *s, struct store_view *v, struc
   return DOM_OK;
 }
 
+enum dom_code subject_bucket_known(struct store_view *v, struct slice name, struct subject_bucket *out,
+                                   struct dom_err *err) {
+  assert(v && out);
+  if (name.len == 0 || name.len > SUBJECT_BUCKET_NAME_MAX) return DOM_NOT_FOUND;
+  struct subject_bucket k;
+  enum dom_code code = row_by_name(v, name, &k, err);
+  if (!code && k.state != BUCKET_ACTIVE) code = DOM_NOT_FOUND;
+  if (!code) subject_bucket_copy(out, &k);
+  return code;
+}
+
 enum dom_code subject_bucket_check(struct store_view *v, const struct subject_bucket *seen,
                                    struct dom_err *err) {
   BUF_AUTO value = BUF_INIT;

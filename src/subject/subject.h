@@ -120,6 +120,10 @@ void subject_bucket_copy(struct subject_bucket *to, const struct subject_bucket 
  * being deleted; DOM_UNAVAILABLE, DOM_TIMEOUT the registrar is needed and does not answer. */
 enum dom_code subject_bucket_get(struct subjects *s, struct store_view *v, struct slice name,
                                  struct subject_bucket *out, struct dom_err *err);
+/* The bucket by name if this region knows it, asking nobody: for requests that anybody may send.
+ * Returns: DOM_NOT_FOUND also while it is being deleted; DOM_CORRUPT. */
+enum dom_code subject_bucket_known(struct store_view *v, struct slice name, struct subject_bucket *out,
+                                   struct dom_err *err);
 /* Whether the view still shows a bucket that was looked up earlier, as one that may be written to and under
  * the same configuration: a commit through this view is guarded by that row, one through a later view than
  * the lookup's is not. DOM_NOT_FOUND when it is gone, DOM_BUSY while it is being deleted, DOM_RETRY when its

@@ -41,7 +41,8 @@ class Cut(Exception):
 
 class Tap:
     """A TCP proxy in front of one region. `seen`: requests; `answers`: what came back, as bytes.
-    While `hold` accepts a message it is kept back until `release`. `bend` may change what is answered on a
+    While `hold` accepts a message it is kept back until `release`. `delay_s`: each message takes so long; while
+    `silent` is set it never arrives, and nobody is told. `bend` may change what is answered on a
     connection: called with the next bytes, it gives what is passed on, or raises Cut."""
 
     def __init__(self, port):
@@ -51,6 +52,7 @@ class Tap:
         self.seen, self.answers = [], []
         self.hold, self.held, self.released = None, threading.Event(), threading.Event()
         self.kept = self.bend = None
+        self.delay_s, self.silent = 0, False
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self):
@@ -111,6 +113,10 @@ class Tap:
             if not line:
                 return False
             head += line
+        if self.silent:
+            self.released.wait()
+            return False
+        time.sleep(self.delay_s)  # the way is long: nothing is waited for
         message = Message(head, b"")
         if self.hold and self.hold(message):
             self.hold = None

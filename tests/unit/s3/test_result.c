@@ -44,7 +44,7 @@ static void documents_read_so(void **state) {
   s3_result_location(SLICE_LIT("in"), &out);
   assert_string_equal(buf_str(&out), XML "<LocationConstraint" NS ">in</LocationConstraint>");
   buf_reset(&out);
-  s3_result_versioning(&out);
+  s3_result_versioning(NULL, &out);
   assert_string_equal(buf_str(&out), XML "<VersioningConfiguration" NS "></VersioningConfiguration>");
   buf_reset(&out);
   s3_result_initiate(SLICE_LIT("photos"), SLICE_LIT("a<b"), SLICE_LIT("u"), &out);
