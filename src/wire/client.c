@@ -1,6 +1,7 @@
 #include "wire/client.h"
 
 #include <assert.h>
+#include <poll.h>
 #include <stdio.h>
 
 #include "base/alloc.h"
@@ -353,13 +354,31 @@ static enum dom_code explain(struct call *k, CURLcode rc) {
                   k->why[0] != '\0' ? k->why : curl_easy_strerror(rc));
 }
 
+/* The handle's last connection, kept, has something to read before anything was asked. HTTP/1.1 says nothing
+ * unasked: it has ended. curl 7.88 takes the record in which TLS says so for a sign of life, and would send
+ * into the void. Should curl have closed it, and the number be another's by now, a new connection costs
+ * little. */
+static bool has_ended(const struct client_handle *h) {
+  struct pollfd p = {.fd = h->last_fd, .events = POLLIN};
+  assert(h->easy != NULL);
+  return h->last_fd >= 0 && poll(&p, 1, 0) > 0;
+}
+
+static void note_connection(struct client_handle *h) {
+  curl_socket_t fd = CURL_SOCKET_BAD;
+  assert(h->easy != NULL);
+  h->last_fd = curl_easy_getinfo(h->easy, CURLINFO_ACTIVESOCKET, &fd) == CURLE_OK ? fd : -1;
+}
+
 static enum dom_code perform(struct call *k) {
   enum dom_code c = prepare(k);
   if (c != DOM_OK) return c;
   if (curl_multi_add_handle(k->handle->multi, k->handle->easy) != CURLM_OK)
     return dom_fail(k->err, DOM_NO_MEMORY, "wire/client: send", "no memory");
+  if (has_ended(k->handle)) (void)curl_easy_setopt(k->handle->easy, CURLOPT_FRESH_CONNECT, 1L);
   CURLcode rc = CURLE_OK;
   c = drive(k, &rc);
+  note_connection(k->handle);
   /* A transfer that is removed half-way takes its connection with it. */
   curl_multi_remove_handle(k->handle->multi, k->handle->easy);
   assert(k->handle->easy != NULL);

@@ -98,6 +98,7 @@ enum dom_code wire_client_tls_put(struct wire_client *c, const struct wire_clien
 static struct client_handle *handle_new(void) {
   struct client_handle *h = dom_calloc(1, sizeof *h);
   if (h == NULL) return NULL;
+  h->last_fd = -1;
   h->easy = curl_easy_init();
   h->multi = curl_multi_init();
   if (h->easy != NULL && h->multi != NULL) return h;

@@ -14,6 +14,7 @@ struct client_handle {
   struct client_handle *next;
   CURL *easy;
   CURLM *multi; /* keeps the connections of `easy` */
+  int last_fd;  /* of the connection used last, curl's; -1: none */
   char origin[CLIENT_ORIGIN_MAX];
 };
 

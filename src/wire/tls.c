@@ -201,8 +201,11 @@ static void set_habits(SSL_CTX *ctx) {
             SSL_CTX_set1_groups_list(ctx, "X25519:P-256:P-384") == 1;
   assert(ok); /* constants that OpenSSL 3 knows */
   (void)ok;
-  SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
-                               SSL_OP_PRIORITIZE_CHACHA);
+  /* An end without close_notify is an end to us (every message has a length). Without the last option OpenSSL
+   * answers it with the alert decode_error, also where we ended the input ourselves to close a parked
+   * connection: the client would take that for damage instead of for an end. */
+  SSL_CTX_set_options(ctx, SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+                               SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
   /* Idle connections hold no record buffers (34 KiB each); a short write says how far it came. */
   SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                             SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);

@@ -151,10 +151,8 @@ static ssize_t outcome(struct wire_io *io, struct tls_link *l) {
   case SSL_ERROR_ZERO_RETURN:
     return 0;
   default:
-    /* An end without close_notify: every message has a length, so an end between two loses nothing, and an
-     * end inside one is an error in any case. */
     if (!l->eof) return fail_with(l, EPROTO);
-    l->broken = true;
+    l->broken = true; /* the end of a handshake that was none */
     ERR_clear_error();
     return 0;
   }

@@ -216,6 +216,14 @@ class World:
     def url(self, name):
         return f"http://127.0.0.1:{self.port[name]}"
 
+    def listen(self, name):
+        """The addresses in its settings."""
+        return [f"127.0.0.1:{self.port[name]}"]
+
+    def settings(self, name):
+        """More lines of its settings."""
+        return ""
+
     def data(self, name):
         return self.folder.file("data", name)
 
@@ -265,7 +273,7 @@ class World:
                 f'region: {{name: {name}, number: {NUMBERS[name]}, seed_file: "{self.key(name, "region.seed")}"}}\n'
                 f'charter: {{file: "{self.key("charter-1.yaml")}", '
                 f'signature_file: "{self.key("charter-1.yaml.sig")}", public_key_file: "{self.key("charter.pub")}"}}\n'
-                f'listen: ["127.0.0.1:{self.port[name]}"]\n'
+                f"listen: {json.dumps(self.listen(name))}\n{self.settings(name)}"
             )
         self.region[name] = self.folder.process(name, [self.program, "serve", "--config", path], self.env)
 

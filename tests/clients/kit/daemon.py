@@ -33,6 +33,7 @@ class Daemon:
         self.folder, self.arguments, self.name = folder, [str(a) for a in arguments], name
         self.log_path = folder / f"{name}.log"
         self.process, self.host, self.port, self.ports = None, None, None, []
+        self.scheme, self.tls = "http", None  # of the first listener; a context for kit.raw
         LIVE.append(self)
 
     @classmethod
@@ -46,7 +47,7 @@ class Daemon:
         assert self.process is None
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen([*wrapper, env.BINARY, "serve", *self.arguments],
-                                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
+                                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, bufsize=0,
                                             cwd=self.folder, env=env.of(self.folder), start_new_session=True)
         count = max(1, self.arguments.count("--listen"))
         self.ports = [self._port(self._line()) for _ in range(count)]
@@ -63,13 +64,13 @@ class Daemon:
 
     @staticmethod
     def _port(line):
-        found = re.fullmatch(r"listening on http://(.+):(\d+)\n", line)
+        found = re.fullmatch(r"listening on https?://(.+):(\d+)\n", line)
         assert found, line
         return int(found.group(2))
 
     @property
     def url(self):
-        return f"http://{self.host}:{self.port}"
+        return f"{self.scheme}://{self.host}:{self.port}"
 
     def stop(self, how=signal.SIGTERM, wait_s=40):
         """Ends the daemon; returns its exit status as subprocess gives it."""

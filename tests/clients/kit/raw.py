@@ -34,9 +34,13 @@ class Closed(Exception):
 
 
 class Connection:
+    """`server.tls`, where there is one: the context of a TLS connection."""
+
     def __init__(self, server):
         self.socket = socket.create_connection((server.host, server.port), READ_S)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if getattr(server, "tls", None):
+            self.socket = server.tls.wrap_socket(self.socket, server_hostname=server.host)
         self.file = self.socket.makefile("rb")
 
     def __enter__(self):

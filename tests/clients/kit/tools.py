@@ -13,6 +13,7 @@ def boto(server, key, retries=0, **more):
                     s3=s3, read_timeout=60, connect_timeout=10, max_pool_connections=32,
                     parameter_validation=more.pop("parameter_validation", True))
     return boto3.session.Session().client("s3", endpoint_url=more.pop("url", server.url), region_name="test-1",
+                                          verify=more.pop("verify", None),
                                           aws_access_key_id=key.access, aws_secret_access_key=key.secret,
                                           config=config)
 

@@ -275,6 +275,30 @@ static void test_ends(void **state) {
   rig_close(&r);
 }
 
+/* Whom the server closes at rest must not take it for damage: a client sends its next request elsewhere then.
+ */
+static void test_idle_end(void **state) {
+  (void)state;
+  const struct issued *one[] = {&first};
+  struct rig r = rig_tls(&(struct wire_server_options){.workers = 1, .idle_timeout_ms = 100},
+                         tls_of(one, 1, NULL, false, NULL));
+  for (int i = 0; i < 2; i++) {
+    struct heard h;
+    TALK_AUTO t = call(&r, &(struct caller){.trusts = &ca});
+    heard_init(&h);
+    tell(&t, GET("/", ""));
+    assert_true(listen_for(&t, &h, "hello.", 1));
+    if (i == 1) {
+      struct dom_err err = {0};
+      assert_int_equal(wire_server_drain(r.server, PATIENCE_MS, &err), DOM_OK);
+    }
+    assert_false(listen_for(&t, &h, "never", 1));
+    assert_true(h.ended);
+    heard_done(&h);
+  }
+  rig_close(&r);
+}
+
 /* A connection cut inside a body is an error to the handler, whether by FIN, by close_notify or by reset. */
 static void test_cut_inside_body(void **state) {
   (void)state;
@@ -582,6 +606,7 @@ int main(void) {
                                      cmocka_unit_test(test_name_is_hashed),
                                      cmocka_unit_test(test_reload),
                                      cmocka_unit_test(test_tickets),
-                                     cmocka_unit_test(test_bad_material)};
+                                     cmocka_unit_test(test_bad_material),
+                                     cmocka_unit_test(test_idle_end)};
   return cmocka_run_group_tests(tests, make_issued, drop_issued);
 }
