@@ -26,6 +26,8 @@
 #define DISCARD_BYTES ((size_t)4 << 20)
 /* Events taken at once. */
 #define EVENTS_MAX 256
+/* Descriptors beside the connections: standard streams, epoll, files of libraries. */
+#define FILES_SPARE 64
 /* No event for so long: the server hangs. */
 #define SILENCE_MS 30000
 /* A request whose kept-alive connection is closed before any answer is sent again so often. */
@@ -37,12 +39,14 @@ struct connection {
   bool in_body;                 /* the answer's head is read */
   uint8_t head[HEAD_BYTES_MAX]; /* of the request */
   size_t head_len;
-  size_t sent; /* of head and payload */
+  size_t number; /* of the object, page or part */
+  size_t sent;   /* of head and payload */
   uint64_t start_ns;
   uint8_t *read; /* READ_BYTES */
   size_t read_len;
   struct bench_head answer;
-  uint64_t body_left;
+  uint64_t body_left; /* unless chunked */
+  struct bench_chunks chunks;
   unsigned resends;
 };
 
@@ -113,7 +117,8 @@ static void issue(struct bench *b, struct connection *c, uint64_t now_ns) {
     b->failed = true;
     return;
   }
-  struct slice head = bench_head_of(&b->heads, b->issued % b->config->objects);
+  c->number = b->issued % b->config->objects;
+  struct slice head = bench_head_of(&b->heads, c->number);
   assert(head.len <= sizeof c->head);
   memcpy(c->head, head.data, head.len);
   c->head_len = head.len;
@@ -128,7 +133,7 @@ static void issue(struct bench *b, struct connection *c, uint64_t now_ns) {
 }
 
 static size_t payload_len(const struct bench *b) {
-  return b->config->put ? b->config->payload.len : 0;
+  return bench_sends_body(b->config) ? b->config->payload.len : 0;
 }
 
 /* Sends as much as the socket takes. Returns: false when the connection is lost. */
@@ -156,19 +161,27 @@ static bool send_more(struct bench *b, struct connection *c) {
   return true;
 }
 
+static void count(struct bench *b, const struct connection *c, uint64_t now_ns) {
+  struct bench_result *r = b->result;
+  assert(c->number < b->config->objects);
+  if (c->answer.status < 200 || c->answer.status >= 300) {
+    if (r->errors++ == 0) r->first_status = c->answer.status;
+    return;
+  }
+  uint64_t sent = b->config->payload_mode == BENCH_TRAILER ? b->config->decoded_bytes : payload_len(b);
+  r->requests++;
+  r->body_bytes += bench_sends_body(b->config) ? sent : c->answer.body_bytes;
+  histogram_add(&r->latency_ns, now_ns - c->start_ns);
+  if (b->config->etags != NULL) memcpy(b->config->etags[c->number], c->answer.etag, sizeof c->answer.etag);
+}
+
 static void finish(struct bench *b, struct connection *c) {
   struct bench_result *r = b->result;
   uint64_t now = clock_mono_ns(clock_posix());
   assert(c->busy && b->busy > 0);
   c->busy = false;
   b->busy--;
-  if (c->answer.status >= 200 && c->answer.status < 300) {
-    r->requests++;
-    r->body_bytes += b->config->put ? payload_len(b) : c->answer.body_bytes;
-    histogram_add(&r->latency_ns, now - c->start_ns);
-  } else if (r->errors++ == 0) {
-    r->first_status = c->answer.status;
-  }
+  count(b, c, now);
   /* An answer before the whole body was sent leaves the connection unusable. */
   bool cut = c->sent < c->head_len + payload_len(b);
   if ((c->answer.close || cut) && may_issue(b, now)) {
@@ -184,25 +197,35 @@ static bool take_head(struct bench *b, struct connection *c) {
   if (end == NULL) return c->read_len < READ_BYTES;
   size_t len = (size_t)(end - c->read) + 4;
   if (!bench_head_parse(slice_of(c->read, len), &c->answer)) {
-    load_complain("the server's answer is unreadable or has no Content-Length");
+    load_complain("the server's answer is unreadable or tells no length");
     b->failed = true;
     return false;
   }
   size_t more = c->read_len - len;
   assert(len <= c->read_len);
-  if (more > c->answer.body_bytes) return false;
   c->in_body = true;
+  c->chunks = (struct bench_chunks){0};
+  if (c->answer.chunked) return bench_chunks_take(&c->chunks, slice_of(c->read + len, more));
+  if (more > c->answer.body_bytes) return false;
   c->body_left = c->answer.body_bytes - more;
   return true;
+}
+
+static bool is_whole(struct connection *c) {
+  if (!c->in_body || !c->answer.chunked) return c->in_body && c->body_left == 0;
+  c->answer.body_bytes = c->chunks.body_bytes;
+  return c->chunks.at == BENCH_CHUNK_END;
 }
 
 /* Reads what is there. Returns: 1 whole answer, 0 wait for more, -1 lost. */
 static int receive_more(struct bench *b, struct connection *c) {
   assert(c->busy);
   for (;;) {
-    if (c->in_body && c->body_left == 0) return 1;
+    if (is_whole(c)) return 1;
     ssize_t got;
-    if (c->in_body) {
+    if (c->in_body && c->answer.chunked) {
+      got = recv(c->fd, c->read, READ_BYTES, MSG_DONTWAIT);
+    } else if (c->in_body) {
       size_t len = c->body_left < DISCARD_BYTES ? (size_t)c->body_left : DISCARD_BYTES;
       /* With MSG_TRUNC TCP throws bytes away without copying them (tcp(7)). */
       got = recv(c->fd, NULL, len, MSG_TRUNC | MSG_DONTWAIT);
@@ -212,7 +235,10 @@ static int receive_more(struct bench *b, struct connection *c) {
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) return 0;
     if (got <= 0) return -1;
     if (c->in_body) {
-      c->body_left -= (uint64_t)got;
+      if (!c->answer.chunked)
+        c->body_left -= (uint64_t)got;
+      else if (!bench_chunks_take(&c->chunks, slice_of(c->read, (size_t)got)))
+        return -1;
       continue;
     }
     c->read_len += (size_t)got;
@@ -286,10 +312,21 @@ static uint64_t cpu_ns(void) {
   return seconds * 1000000000 + (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1000;
 }
 
+/* Room for the connections' descriptors, within the hard limit. */
+static void raise_limit(size_t connections) {
+  struct rlimit files;
+  assert(connections <= BENCH_CONNECTIONS_MAX);
+  rlim_t want = connections + FILES_SPARE;
+  if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur >= want) return;
+  files.rlim_cur = files.rlim_max < want ? files.rlim_max : want;
+  setrlimit(RLIMIT_NOFILE, &files);
+}
+
 /* Connections and heads. Returns: false when it could not be done. */
 static bool prepare(struct bench *b) {
   assert(b != NULL && b->connections == NULL);
   const struct bench_config *config = b->config;
+  raise_limit(config->connections);
   b->epoll = epoll_create1(EPOLL_CLOEXEC);
   b->connections = dom_calloc(config->connections, sizeof *b->connections);
   if (b->epoll < 0 || b->connections == NULL) return load_complain("out of memory or descriptors") == LOAD_OK;
@@ -319,6 +356,7 @@ bool bench_run(const struct bench_config *config, struct bench_result *out) {
   if (ok) loop(&b);
   out->wall_ns = clock_mono_ns(clock_posix()) - b.start_ns;
   out->cpu_ns = cpu_ns() - cpu;
+  if (ok && !b.failed && config->hold != NULL) config->hold(config);
   for (size_t i = 0; b.connections != NULL && i < config->connections; i++) {
     if (b.connections[i].fd >= 0) close(b.connections[i].fd);
     dom_free(b.connections[i].read);

@@ -5,23 +5,33 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "bench.h"
+#include "bench_steps.h"
 #include "load.h"
 #include "session.h"
 
-/* Connections that fill before a GET run. */
-#define FILL_CONNECTIONS 16
 /* Columns of a result. */
 #define COLUMNS_MAX 16
 
 struct bench_flags {
   const char *key, *op, *bucket, *prefix, *path;
   struct flag_list endpoints;
-  uint64_t size_bytes, connections, seconds, requests, objects;
-  bool plain, unsigned_payload, signed_payload, no_fill, csv, json;
+  uint64_t size_bytes, part_bytes, connections, seconds, requests, objects;
+  bool plain, unsigned_payload, signed_payload, trailer, no_fill, hold, csv, json;
 };
+
+/* --op upload is made of several requests. */
+static const struct {
+  const char *name;
+  enum bench_op op;
+} OPS[] = {{"put", BENCH_PUT},
+           {"get", BENCH_GET},
+           {"delete", BENCH_DELETE},
+           {"list", BENCH_LIST},
+           {"upload", BENCH_PART}};
 
 struct report {
   size_t count;
@@ -44,11 +54,16 @@ static void column(struct report *r, const char *name, const char *format, ...) 
   r->columns[r->count++].name = name;
 }
 
+static const char *mode_of(const struct bench_flags *f) {
+  if (f->plain) return "plain";
+  return f->unsigned_payload ? "unsigned" : f->trailer ? "trailer" : "signed";
+}
+
 static void make_report(const struct bench_flags *f, const struct bench_result *r, struct report *out) {
   assert(f != NULL && r != NULL);
   double seconds = r->wall_ns > 0 ? (double)r->wall_ns / 1e9 : 1e-9;
   column(out, "op", "%s", f->op);
-  column(out, "mode", "%s", f->plain ? "plain" : f->unsigned_payload ? "unsigned" : "signed");
+  column(out, "mode", "%s", mode_of(f));
   column(out, "size", "%llu", (unsigned long long)f->size_bytes);
   column(out, "connections", "%llu", (unsigned long long)f->connections);
   column(out, "requests", "%llu", (unsigned long long)r->requests);
@@ -99,38 +114,7 @@ static uint8_t *random_payload(size_t len) {
   return payload;
 }
 
-/* Creates the bucket; ours already is fine. */
-static int make_bucket(struct session *session, const char *bucket) {
-  struct client *c = session_client(session, 0, 0);
-  if (c == NULL) return load_complain("out of memory");
-  struct answer a;
-  client_do(c, &(struct request){.method = "PUT", .bucket = bucket}, &a);
-  bool fine = answer_ok(&a) || a.status == 409;
-  assert(fine || a.status != 200);
-  if (!fine) load_complain("bucket %s: status %u %s%s", bucket, a.status, a.code, a.why);
-  answer_done(&a);
-  return fine ? LOAD_OK : LOAD_FAILED;
-}
-
-/* Puts the objects that a GET run will read. */
-static int fill(struct bench_config config) {
-  AUTO_FREE struct bench_result *result = dom_alloc(sizeof *result);
-  if (result == NULL) return load_complain("out of memory");
-  config.put = true;
-  config.requests_max = config.objects;
-  config.duration_ms = 0;
-  if (config.connections > FILL_CONNECTIONS) config.connections = FILL_CONNECTIONS;
-  assert(config.requests_max > 0);
-  if (!bench_run(&config, result)) return LOAD_FAILED;
-  if (result->errors == 0) return LOAD_OK;
-  return load_complain("filling failed: %llu errors, the first with status %u",
-                       (unsigned long long)result->errors, result->first_status);
-}
-
-static int measure(const struct bench_flags *f, const struct bench_config *config) {
-  AUTO_FREE struct bench_result *result = dom_alloc(sizeof *result);
-  if (result == NULL) return load_complain("out of memory");
-  if (!bench_run(config, result)) return LOAD_FAILED;
+static int print_result(const struct bench_flags *f, const struct bench_result *result) {
   struct report report = {0};
   make_report(f, result, &report);
   assert(report.count <= COLUMNS_MAX);
@@ -142,30 +126,105 @@ static int measure(const struct bench_flags *f, const struct bench_config *confi
   return LOAD_MISMATCH;
 }
 
-static int run(const struct bench_flags *f, struct session *session, const uint8_t *payload) {
-  assert(payload != NULL);
-  bool get = strcmp(f->op, "get") == 0;
+/* All connections are open and idle: says so, and waits until nobody writes to stdin any more. */
+static void hold(const struct bench_config *config) {
+  char byte;
+  assert(config->connections > 0);
+  fprintf(stderr, "holding %zu connections\n", config->connections);
+  while (read(STDIN_FILENO, &byte, 1) > 0) {
+  }
+}
+
+/* What is to be there before. Returns: LOAD_OK, or LOAD_FAILED after a complaint. */
+static int prepare(const struct bench_flags *f, struct client *c, const struct bench_config *config) {
+  assert(config->objects >= 1);
+  if (!f->plain && !bench_make_bucket(c, f->bucket)) return LOAD_FAILED;
+  if (f->no_fill || bench_sends_body(config)) return LOAD_OK;
+  if (!bench_fill(*config, (size_t)f->objects)) return LOAD_FAILED;
+  bool listed = config->op != BENCH_LIST || bench_walk(c, config, (size_t)f->objects);
+  return listed ? LOAD_OK : LOAD_FAILED;
+}
+
+static int measure(const struct bench_flags *f, struct client *c, const struct bench_config *config) {
+  AUTO_FREE struct bench_result *result = dom_alloc(sizeof *result);
+  if (result == NULL) return load_complain("out of memory");
+  bool upload = config->op == BENCH_PART;
+  bool ok = upload ? bench_upload(c, *config, result) : bench_run(config, result);
+  int code = ok ? print_result(f, result) : LOAD_FAILED;
+  if (upload && ok && !bench_remove(c, config)) code = LOAD_FAILED;
+  return code;
+}
+
+static enum bench_op op_of(const struct bench_flags *f) {
+  for (size_t i = 0; i < sizeof OPS / sizeof *OPS; i++) {
+    if (strcmp(f->op, OPS[i].name) == 0) return OPS[i].op;
+  }
+  assert(false);
+  return BENCH_GET;
+}
+
+/* Objects, pages or parts, and how many requests. */
+static void set_counts(const struct bench_flags *f, struct bench_config *config) {
+  config->objects = config->exact ? 1 : (size_t)f->objects;
+  config->requests_max = f->requests;
+  if (config->op == BENCH_LIST)
+    config->objects = (size_t)(f->objects + BENCH_PAGE_KEYS - 1) / BENCH_PAGE_KEYS;
+  if (config->op == BENCH_PART) config->objects = (size_t)(f->size_bytes / f->part_bytes);
+  bool once = config->op == BENCH_DELETE;
+  if (once && (f->requests == 0 || f->requests > config->objects)) config->requests_max = config->objects;
+  config->duration_ms = config->requests_max > 0 ? 0 : f->seconds * 1000;
+  assert(config->objects >= 1);
+}
+
+static int run(const struct bench_flags *f, struct session *session) {
+  enum bench_op op = op_of(f);
+  uint64_t payload_len = op == BENCH_PART ? f->part_bytes : f->size_bytes;
+  AUTO_FREE uint8_t *payload = random_payload((size_t)payload_len);
+  struct client *client = session_client(session, 0, 0);
+  if (payload == NULL) return LOAD_FAILED;
+  if (client == NULL) return load_complain("out of memory");
   struct bench_config config = {.endpoint = &session->endpoints[0],
                                 .key = f->plain ? NULL : &session->key,
                                 .bucket = f->plain ? NULL : f->bucket,
-                                .prefix = f->path != NULL ? f->path : f->prefix,
-                                .exact = f->path != NULL,
-                                .put = !get,
-                                .payload = slice_of(payload, (size_t)f->size_bytes),
-                                .sign_payload = !f->unsigned_payload,
-                                .objects = f->path != NULL ? 1 : (size_t)f->objects,
-                                .connections = (size_t)f->connections,
-                                .requests_max = f->requests,
-                                .duration_ms = f->requests > 0 ? 0 : f->seconds * 1000};
-  int code = f->plain ? LOAD_OK : make_bucket(session, f->bucket);
-  if (code == LOAD_OK && get && !f->no_fill) code = fill(config);
-  return code == LOAD_OK ? measure(f, &config) : code;
+                                .prefix = f->path != NULL    ? f->path
+                                          : op == BENCH_PART ? "upload"
+                                                             : f->prefix,
+                                .exact = f->path != NULL || op == BENCH_PART,
+                                .op = op,
+                                .payload = slice_of(payload, (size_t)payload_len),
+                                .payload_mode = f->unsigned_payload ? BENCH_UNSIGNED : BENCH_SIGNED,
+                                .hold = f->hold ? hold : NULL,
+                                .connections = (size_t)f->connections};
+  BUF_AUTO encoded = BUF_INIT;
+  if (f->trailer) {
+    bench_trailer_encode(config.payload, &encoded);
+    if (encoded.failed) return load_complain("out of memory");
+    config.decoded_bytes = payload_len;
+    config.payload = buf_slice(&encoded);
+    config.payload_mode = BENCH_TRAILER;
+  }
+  set_counts(f, &config);
+  int code = prepare(f, client, &config);
+  return code == LOAD_OK ? measure(f, client, &config) : code;
+}
+
+static int check_modes(const struct bench_flags *f, const struct flag_set *set) {
+  bool known = false;
+  for (size_t i = 0; i < sizeof OPS / sizeof *OPS; i++) known |= strcmp(f->op, OPS[i].name) == 0;
+  if (!known) return flags_complain(set, "--op is put, get, delete, list or upload");
+  if (f->unsigned_payload + f->signed_payload + f->trailer > 1)
+    return flags_complain(set, "one of --signed, --unsigned-payload and --trailer");
+  bool upload = strcmp(f->op, "upload") == 0, list = strcmp(f->op, "list") == 0;
+  if (f->plain && (f->trailer || upload || list)) return flags_complain(set, "that does not go with --plain");
+  if (list && f->path != NULL) return flags_complain(set, "list takes no --path");
+  if (upload && (f->part_bytes == 0 || f->size_bytes < f->part_bytes || f->size_bytes % f->part_bytes != 0))
+    return flags_complain(set, "upload: --size is a multiple of --part-size");
+  if (f->hold && upload) return flags_complain(set, "upload takes no --hold");
+  return f->csv && f->json ? flags_complain(set, "--csv or --json") : LOAD_OK;
 }
 
 static int check_flags(const struct bench_flags *f, const struct flag_set *set) {
   assert(f->op != NULL);
-  if (strcmp(f->op, "put") != 0 && strcmp(f->op, "get") != 0)
-    return flags_complain(set, "--op is put or get");
   if (f->endpoints.count != 1) return flags_complain(set, "exactly one --endpoint");
   if (strstr(f->endpoints.values[0], "https://") != NULL)
     return flags_complain(set, "bench speaks http only");
@@ -178,22 +237,22 @@ static int check_flags(const struct bench_flags *f, const struct flag_set *set) 
   }
   if (f->size_bytes > UINT64_C(1) << 30) return flags_complain(set, "--size is at most 1GiB");
   if (f->seconds < 1 || f->seconds > 86400) return flags_complain(set, "--seconds is 1 to 86400");
-  if (f->unsigned_payload && f->signed_payload) return flags_complain(set, "--signed or --unsigned-payload");
-  if (f->csv && f->json) return flags_complain(set, "--csv or --json");
-  return LOAD_OK;
+  return check_modes(f, set);
 }
 
 int cmd_bench(int argc, char **argv) {
   struct bench_flags f = {.bucket = "bench",
                           .prefix = "bench/",
                           .size_bytes = 4096,
+                          .part_bytes = (uint64_t)16 << 20,
                           .connections = 1,
                           .seconds = 5,
                           .objects = 1000};
   const struct flag flags[] = {
       {"--endpoint", "URL", "the server, http", FLAG_LIST, true, &f.endpoints},
-      {"--op", "put|get", "what to measure", FLAG_STRING, true, &f.op},
+      {"--op", "OP", "put, get, delete, list (pages of 1000), upload (multipart)", FLAG_STRING, true, &f.op},
       {"--size", "SIZE", "bytes of an object (4KiB)", FLAG_SIZE, false, &f.size_bytes},
+      {"--part-size", "SIZE", "upload: bytes of a part (16MiB)", FLAG_SIZE, false, &f.part_bytes},
       {"--connections", "N", "each with one request in flight (1)", FLAG_NUMBER, false, &f.connections},
       {"--seconds", "S", "issue requests for so long (5)", FLAG_NUMBER, false, &f.seconds},
       {"--requests", "N", "or so many", FLAG_NUMBER, false, &f.requests},
@@ -203,8 +262,10 @@ int cmd_bench(int argc, char **argv) {
       {"--path", "NAME", "one exact name instead", FLAG_STRING, false, &f.path},
       {"--unsigned-payload", NULL, "UNSIGNED-PAYLOAD", FLAG_SWITCH, false, &f.unsigned_payload},
       {"--signed", NULL, "sign the payload's SHA-256 (the default)", FLAG_SWITCH, false, &f.signed_payload},
+      {"--trailer", NULL, "put, upload: aws-chunked with a CRC32C trailer", FLAG_SWITCH, false, &f.trailer},
       {"--plain", NULL, "no signature and no bucket: nginx, static or WebDAV", FLAG_SWITCH, false, &f.plain},
-      {"--no-fill", NULL, "get: the objects are there already", FLAG_SWITCH, false, &f.no_fill},
+      {"--no-fill", NULL, "the objects are there already", FLAG_SWITCH, false, &f.no_fill},
+      {"--hold", NULL, "keep the connections open until stdin ends", FLAG_SWITCH, false, &f.hold},
       {"--csv", NULL, "print a header and a row", FLAG_SWITCH, false, &f.csv},
       {"--json", NULL, "print an object", FLAG_SWITCH, false, &f.json},
       {"--key", "ACCESS:SECRET", "else DOMICILE_LOAD_KEY", FLAG_STRING, false, &f.key},
@@ -216,10 +277,7 @@ int cmd_bench(int argc, char **argv) {
   if ((code = check_flags(&f, &set)) != LOAD_OK) return code;
   struct session session;
   code = session_init(&session, &set, f.plain ? "plain:plain" : f.key, &f.endpoints, 1);
-  if (code < 0) {
-    AUTO_FREE uint8_t *payload = random_payload((size_t)f.size_bytes);
-    code = payload == NULL ? LOAD_FAILED : run(&f, &session, payload);
-  }
+  if (code < 0) code = run(&f, &session);
   session_done(&session);
   return code;
 }

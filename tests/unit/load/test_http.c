@@ -13,7 +13,7 @@
 #include <cmocka.h>
 #include <curl/curl.h>
 
-#include "bench.h"
+#include "bench_steps.h"
 #include "fake_s3.h"
 #include "load.h"
 #include "verify.h"
@@ -268,7 +268,7 @@ static void test_bench(void **state) {
                                 .key = &f.session.key,
                                 .bucket = "b",
                                 .prefix = "x/",
-                                .put = true,
+                                .op = BENCH_PUT,
                                 .payload = slice_of(payload, sizeof payload),
                                 .objects = 5,
                                 .connections = 3,
@@ -278,7 +278,7 @@ static void test_bench(void **state) {
   assert_int_equal(r.requests, 50);
   assert_int_equal(r.errors, 0);
   assert_int_equal(r.body_bytes, 50 * sizeof payload);
-  config.put = false;
+  config.op = BENCH_GET;
   assert_true(bench_run(&config, &r));
   assert_int_equal(r.requests, 50);
   assert_int_equal(r.body_bytes, 50 * sizeof payload);
@@ -288,6 +288,152 @@ static void test_bench(void **state) {
   assert_int_equal(r.errors, 50);
   assert_int_equal(r.first_status, 404);
   teardown(&f);
+}
+
+static struct bench_config small_config(struct fixture *f, enum bench_op op, size_t objects) {
+  static const uint8_t payload[100] = {1};
+  return (struct bench_config){.endpoint = &f->session.endpoints[0],
+                               .key = &f->session.key,
+                               .bucket = "b",
+                               .prefix = "x/",
+                               .op = op,
+                               .payload = slice_of(payload, sizeof payload),
+                               .objects = objects,
+                               .connections = 3,
+                               .requests_max = objects};
+}
+
+/* Each object is deleted, and deleted once. */
+static void test_bench_deletes(void **state) {
+  (void)state;
+  struct fixture f;
+  setup(&f, 1);
+  struct bench_config config = small_config(&f, BENCH_DELETE, 12);
+  static struct bench_result r;
+  assert_true(bench_fill(config, 12));
+  assert_true(bench_walk(session_client(&f.session, 0, 0), &config, 12));
+  assert_true(bench_run(&config, &r));
+  assert_int_equal(r.requests, 12);
+  assert_true(bench_walk(session_client(&f.session, 0, 0), &config, 0));
+  config.op = BENCH_GET;
+  assert_true(bench_run(&config, &r));
+  assert_int_equal(r.errors, 12);
+  teardown(&f);
+}
+
+/* A listing that leaves keys out, or shows too many, is not measured. */
+static void test_bench_listing_is_checked(void **state) {
+  (void)state;
+  struct fixture f;
+  setup(&f, 1);
+  struct bench_config config = small_config(&f, BENCH_LIST, 3);
+  static struct bench_result r;
+  struct client *c = session_client(&f.session, 0, 0);
+  assert_true(bench_fill(config, 12));
+  assert_true(bench_walk(c, &config, 12));
+  assert_false(bench_walk(c, &config, 13));
+  assert_false(bench_walk(c, &config, 11));
+  fake_s3_set_fault(f.fake, FAKE_HIDES);
+  assert_false(bench_walk(c, &config, 12));
+  fake_s3_set_fault(f.fake, FAKE_HONEST);
+  assert_true(bench_run(&config, &r));
+  assert_int_equal(r.requests, 3);
+  assert_true(r.body_bytes > 0);
+  teardown(&f);
+}
+
+/* What is filled is what was asked for, or it fails. */
+static void test_bench_fill_is_checked(void **state) {
+  (void)state;
+  struct fixture f;
+  setup(&f, 1);
+  fake_s3_set_fault(f.fake, FAKE_UNAVAILABLE);
+  assert_false(bench_fill(small_config(&f, BENCH_GET, 12), 12));
+  teardown(&f);
+}
+
+static void test_bench_uploads(void **state) {
+  (void)state;
+  struct fixture f;
+  setup(&f, 1);
+  struct bench_config config = small_config(&f, BENCH_PART, 7);
+  config.prefix = "whole";
+  config.exact = true;
+  static struct bench_result r;
+  struct client *c = session_client(&f.session, 0, 0);
+  assert_true(bench_upload(c, config, &r));
+  assert_int_equal(r.requests, 7);
+  assert_int_equal(r.body_bytes, 700);
+  config.op = BENCH_GET;
+  config.objects = config.requests_max = 1;
+  assert_true(bench_run(&config, &r));
+  assert_int_equal(r.body_bytes, 700);
+  assert_true(bench_remove(c, &config));
+  assert_true(bench_run(&config, &r));
+  assert_int_equal(r.first_status, 404);
+  fake_s3_set_fault(f.fake, FAKE_UNAVAILABLE);
+  config.objects = 30; /* more parts than the fake answers in a row */
+  assert_false(bench_upload(c, config, &r));
+  teardown(&f);
+}
+
+static size_t held;
+static void count_held(const struct bench_config *config) {
+  held += config->connections;
+}
+
+static void test_bench_holds_its_connections(void **state) {
+  (void)state;
+  struct fixture f;
+  setup(&f, 1);
+  struct bench_config config = small_config(&f, BENCH_PUT, 3);
+  config.hold = count_held;
+  static struct bench_result r;
+  held = 0;
+  assert_true(bench_run(&config, &r));
+  assert_int_equal(held, 3);
+  teardown(&f);
+}
+
+/* RFC 3720 §B.4's check value of CRC32C, in the form of S3's unsigned trailers. */
+static void test_bench_trailer(void **state) {
+  (void)state;
+  struct buf out = BUF_INIT;
+  bench_trailer_encode(SLICE_LIT("123456789"), &out);
+  assert_string_equal(buf_str(&out), "9\r\n123456789\r\n0\r\nx-amz-checksum-crc32c:4waSgw==\r\n\r\n");
+  static uint8_t large[(64 << 10) + 1];
+  buf_reset(&out);
+  bench_trailer_encode(slice_of(large, sizeof large), &out);
+  assert_memory_equal(out.data, "10000\r\n", 7);
+  assert_memory_equal(out.data + 7 + (64 << 10), "\r\n1\r\n\0\r\n0\r\nx-amz", 16);
+  buf_done(&out);
+}
+
+/* The same body, whole and byte by byte. */
+static void test_bench_reads_chunks(void **state) {
+  (void)state;
+  static const char BODY[] = "5;x=y\r\nhello\r\n1A\r\nabcdefghijklmnopqrstuvwxyz\r\n0\r\na: b\r\n\r\n";
+  struct bench_chunks whole = {0}, bytes = {0};
+  assert_true(bench_chunks_take(&whole, slice_str(BODY)));
+  for (size_t i = 0; BODY[i] != '\0'; i++) {
+    assert_int_not_equal(bytes.at, BENCH_CHUNK_END);
+    assert_true(bench_chunks_take(&bytes, slice_of(BODY + i, 1)));
+  }
+  assert_int_equal(whole.at, BENCH_CHUNK_END);
+  assert_int_equal(bytes.at, BENCH_CHUNK_END);
+  assert_int_equal(whole.body_bytes, 31);
+  assert_int_equal(bytes.body_bytes, 31);
+  assert_false(bench_chunks_take(&whole, SLICE_LIT("H")));
+  static const char *const MALFORMED[] = {"\r\n", "x\r\n", "1\r\nab", "12345678901234567\r\n",
+                                          "1\r\na\r\n\r\n"};
+  for (size_t i = 0; i < sizeof MALFORMED / sizeof *MALFORMED; i++) {
+    struct bench_chunks c = {0};
+    assert_false(bench_chunks_take(&c, slice_str(MALFORMED[i])));
+  }
+  struct bench_head head;
+  assert_true(bench_head_parse(SLICE_LIT("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"), &head));
+  assert_true(head.chunked);
+  assert_false(bench_head_parse(SLICE_LIT("HTTP/1.1 200 OK\r\n\r\n"), &head));
 }
 
 int main(void) {
@@ -303,6 +449,13 @@ int main(void) {
       cmocka_unit_test(test_client_reports_errors),
       cmocka_unit_test(test_taken_without_an_answer),
       cmocka_unit_test(test_bench),
+      cmocka_unit_test(test_bench_deletes),
+      cmocka_unit_test(test_bench_listing_is_checked),
+      cmocka_unit_test(test_bench_fill_is_checked),
+      cmocka_unit_test(test_bench_uploads),
+      cmocka_unit_test(test_bench_holds_its_connections),
+      cmocka_unit_test(test_bench_trailer),
+      cmocka_unit_test(test_bench_reads_chunks),
   };
   int failed = cmocka_run_group_tests(tests, NULL, NULL);
   curl_global_cleanup();
