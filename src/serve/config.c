@@ -20,7 +20,7 @@ static const char *const LEVELS[] = {"debug", "info", "warn", "error", NULL};
 /* The maps of the file, read one after the other. */
 struct maps {
   const struct yaml_node *region, *charter, *s3, *tls, *certificates;
-  const struct yaml_node *listen, *host_names;
+  const struct yaml_node *listen, *host_names, *fronts;
   uint64_t drain_s;
 };
 
@@ -48,6 +48,7 @@ static const struct yaml_field TOP[] = {
     NODE("s3", YAML_AS_MAP, m.s3),
     NODE("tls", YAML_AS_MAP, m.tls),
     NODE("listen", YAML_AS_LIST, m.listen),
+    NODE("fronts", YAML_AS_LIST, m.fronts),
     {.key = "workers",
      .type = YAML_AS_U64,
      .offset = offsetof(struct top, c.workers),
@@ -150,6 +151,7 @@ static enum dom_code read_maps(const struct yaml_doc *doc, struct top *top, stru
   if (!code) code = read_list(doc, top->m.listen, top->c.listen, SERVE_LISTEN_MAX, &top->c.listen_count, err);
   if (!code)
     code = read_list(doc, top->m.host_names, top->c.host_names, SERVE_DOMAINS_MAX, &top->c.host_count, err);
+  if (!code) code = read_list(doc, top->m.fronts, top->c.fronts, WIRE_FRONTS_MAX, &top->c.front_count, err);
   if (!code && top->m.tls) code = yaml_read_map(doc, top->m.tls, TLS, COUNT(TLS), top, err);
   if (!code) code = read_certificates(doc, top->m.certificates, &top->c.tls, err);
   if (!code && top->m.drain_s) top->c.drain_ms = top->m.drain_s * 1000;

@@ -124,6 +124,13 @@ static enum dom_code check_listen(const struct serve_config *c, struct dom_err *
   return DOM_OK;
 }
 
+static enum dom_code check_fronts(const struct serve_config *c, struct dom_err *err) {
+  struct wire_front front;
+  enum dom_code code = DOM_OK;
+  for (size_t i = 0; i < c->front_count && !code; i++) code = wire_front_parse(c->fronts[i], &front, err);
+  return code;
+}
+
 static enum dom_code check_tls(const struct serve_config *c, struct dom_err *err) {
   const struct serve_tls *t = &c->tls;
   if (t->client_certificates == SERVE_CLIENTS_REQUIRE && !t->client_ca_file)
@@ -156,6 +163,7 @@ enum dom_code serve_config_check(const struct serve_config *c, struct dom_err *e
   if (!code) code = check_listen(c, err);
   if (!code) code = check_secrets(c, err);
   if (!code) code = check_tls(c, err);
+  if (!code) code = check_fronts(c, err);
   return code ? code : charter_file_check(c, err);
 }
 

@@ -181,7 +181,10 @@ static enum dom_code open_listeners(struct daemon *d, struct dom_err *err) {
   const struct serve_config *c = d->config;
   struct wire_server_options o = {
       .workers = (unsigned)c->workers, .connections_max = d->connections_max, .clock = d->region.clock};
-  enum dom_code code = wire_server_new(&o, dispatch, d, &d->region.server, err);
+  enum dom_code code = DOM_OK;
+  for (; o.front_count < c->front_count && !code; o.front_count++)
+    code = wire_front_parse(c->fronts[o.front_count], &o.fronts[o.front_count], err);
+  if (!code) code = wire_server_new(&o, dispatch, d, &d->region.server, err);
   unsigned index = 0;
   for (size_t i = 0; i < c->listen_count && !code; i++) {
     bool tls = false;

@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/yaml.h"
 #include "store/store.h"
+#include "wire/wire.h"
 
 enum {
   SERVE_LISTEN_MAX = 8,                /* IPv4 and IPv6 of a few networks; wire takes 16 with the socket */
@@ -60,6 +61,8 @@ struct serve_config {
   const char *listen[SERVE_LISTEN_MAX]; /* see serve_listen_address */
   size_t listen_count;
   struct serve_tls tls;
+  const char *fronts[WIRE_FRONTS_MAX]; /* proxies believed about their clients' addresses */
+  size_t front_count;
   const char *host_names[SERVE_DOMAINS_MAX]; /* BUCKET.NAME addresses a bucket */
   size_t host_count;
   const char *default_layout; /* of buckets created without one */

@@ -42,7 +42,7 @@ static bool admit(struct wire_server *s, struct wire_conn *c) {
   assert(s->refused_count <= s->conn_count);
   unsigned admitted = s->conn_count - s->refused_count;
   bool room = admitted < s->options.connections_max;
-  if (room && !c->address.local) {
+  if (room && !c->address.local && !c->front) {
     c->counted = caps_take(&s->caps, &c->address, s->options.connections_per_address_max);
     room = c->counted;
   }
@@ -79,7 +79,8 @@ bool conn_accept(struct wire_server *s, unsigned listener, int fd, const struct 
     return false;
   }
   c->listener = listener;
-  c->address = caps_key_of(from);
+  c->address = c->client = caps_key_of(from);
+  c->front = front_is(s, &c->address);
   pthread_mutex_lock(&s->lock);
   bool admitted = admit(s, c);
   uint64_t patience_ms = c->refused ? s->options.linger_ms : s->options.head_timeout_ms;

@@ -45,6 +45,8 @@ struct wire_conn {
   _Atomic uint64_t deadline_ns; /* while parked: doomed after this instant */
   _Atomic bool idle;            /* while parked: nothing has begun, a drain may close it */
   struct caps_key address;
+  struct caps_key client; /* of the present request: what a front says, else `address` */
+  bool front;             /* the peer is a proxy that is believed */
   unsigned listener;
   bool counted;   /* in the per-address table */
   bool refused;   /* over a cap: answer 503 to whatever comes */
@@ -153,6 +155,14 @@ void conn_park(struct wire_server *s, struct wire_conn *c, bool idle, uint64_t d
 /* Dooms parked connections: those past their deadline, and when draining the idle ones. */
 void conn_sweep(struct wire_server *s, uint64_t now_ns);
 uint64_t conn_now(const struct wire_server *s);
+
+/* --- front.c --- */
+/* Whether an address is a front's. */
+bool front_is(const struct wire_server *s, const struct caps_key *k);
+/* Who asks, of a request that a front (`peer`) brought: the last address in its X-Forwarded-For that is no
+ * front's; `peer` itself when it names none. */
+struct caps_key front_client(const struct wire_server *s, const struct wire_head *h,
+                             const struct caps_key *peer);
 
 /* --- worker.c --- */
 void *worker_main(void *worker);

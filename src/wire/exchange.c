@@ -25,7 +25,7 @@ unsigned wire_exchange_listener(const struct wire_exchange *x) {
 
 const char *wire_exchange_peer(struct wire_exchange *x) {
   assert(x->conn != NULL);
-  if (x->peer[0] == '\0') caps_key_text(&x->conn->address, x->peer, sizeof x->peer);
+  if (x->peer[0] == '\0') caps_key_text(&x->conn->client, x->peer, sizeof x->peer);
   return x->peer;
 }
 

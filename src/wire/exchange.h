@@ -37,7 +37,8 @@ struct slice wire_exchange_field(const struct wire_exchange *x, const char *name
 void wire_exchange_drop(struct wire_exchange *x, bool (*drop)(struct slice name));
 /* Which listener the request came by: the index that wire_server_listen_* returned. */
 unsigned wire_exchange_listener(const struct wire_exchange *x);
-/* The client's address without port ("192.0.2.7", "2001:db8::1", "unix"). Lives as the exchange. */
+/* The client's address without port, as a front says it where one brought the request ("192.0.2.7",
+ * "2001:db8::1", "unix"). Lives as the exchange. */
 const char *wire_exchange_peer(struct wire_exchange *x);
 /* The client showed a TLS certificate that an authority of ours signed and that names `host`, a DNS name or
  * an address without brackets; NULL: any name. */

@@ -39,7 +39,10 @@ static struct wire_server_options filled(const struct wire_server_options *o) {
       .slow_after_ms = or_default(o->slow_after_ms, WIRE_SLOW_AFTER_MS_DEFAULT),
       .linger_ms = or_default(o->linger_ms, WIRE_LINGER_MS_DEFAULT),
       .arena_bytes_max = o->arena_bytes_max != 0 ? o->arena_bytes_max : WIRE_ARENA_BYTES_DEFAULT,
+      .front_count = o->front_count,
       .clock = o->clock != NULL ? o->clock : clock_posix()};
+  memcpy(r.fronts, o->fronts, sizeof r.fronts);
+  assert(r.front_count <= WIRE_FRONTS_MAX);
   assert(r.workers <= WIRE_WORKERS_MAX);
   r.slow_workers_max = or_default(o->slow_workers_max, r.workers > 1 ? r.workers * 3 / 4 : 1);
   return r;

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "wire/exchange.h"
+#include "wire/front.h"
 #include "wire/tls.h"
 
 enum {
@@ -59,6 +60,10 @@ struct wire_server_options {
   uint32_t slow_after_ms;
   uint32_t linger_ms;
   size_t arena_bytes_max;
+  /* Proxies that are believed when they name their clients. Their connections are not counted by address;
+   * their clients' requests in flight are, in place of connections. */
+  struct wire_front fronts[WIRE_FRONTS_MAX];
+  size_t front_count;
   struct clock *clock; /* NULL: clock_posix() */
 };
 

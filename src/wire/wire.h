@@ -19,6 +19,7 @@
 #include "wire/client.h"
 #include "wire/envelope.h"
 #include "wire/exchange.h"
+#include "wire/front.h"
 #include "wire/head.h"
 #include "wire/server.h"
 #include "wire/tls.h"

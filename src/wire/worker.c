@@ -152,39 +152,6 @@ static void to_next(struct wire_worker *w, struct wire_conn *c) {
   arena_reset(w->arena);
 }
 
-/* Runs one request whose head is in the buffer. False: the connection is no longer ours. */
-static bool run(struct wire_worker *w, struct wire_conn *c, size_t head_len) {
-  assert(head_len > 0 && head_len <= w->in_len - w->in_pos);
-  struct wire_server *s = w->server;
-  const char *why = NULL;
-  unsigned status = wire_head_parse(slice_of(w->input + w->in_pos, head_len), &w->x.head, &why);
-  w->in_pos += head_len;
-  w->in_floor = w->in_pos;
-  if (status != 0) {
-    refuse(w, c, status, why);
-    return false;
-  }
-  atomic_fetch_add_explicit(&s->requests, 1, memory_order_relaxed);
-  exchange_begin(w, c);
-  /* Who writes waits for a disk; who reads mostly finds what it wants in memory. */
-  if (w->x.head.method != WIRE_METHOD_GET && w->x.head.method != WIRE_METHOD_HEAD)
-    crew_expect_block(&s->crew);
-  s->handler(&w->x, s->arg);
-  switch (exchange_finish(&w->x)) {
-  case EXCHANGE_KEEP:
-    to_next(w, c);
-    return true;
-  case EXCHANGE_LINGER:
-    linger(w, c);
-    break;
-  case EXCHANGE_RESET:
-    conn_close(s, c, true);
-    break;
-  }
-  arena_reset(w->arena);
-  return false;
-}
-
 static const char *why_of(unsigned status) {
   assert(status >= 400);
   switch (status) {
@@ -199,6 +166,66 @@ static const char *why_of(unsigned status) {
   default:
     return "Malformed request head.";
   }
+}
+
+/* Whose request it is, and whether there is room for one more of theirs. Without a front connections are
+ * counted. */
+static bool admit_client(struct wire_server *s, struct wire_conn *c, const struct wire_head *h) {
+  if (!c->front) return true;
+  c->client = front_client(s, h, &c->address);
+  pthread_mutex_lock(&s->lock);
+  bool room = caps_take(&s->caps, &c->client, s->options.connections_per_address_max);
+  pthread_mutex_unlock(&s->lock);
+  assert(!c->client.local);
+  if (!room) atomic_fetch_add(&s->refused_full, 1);
+  return room;
+}
+
+static void dismiss_client(struct wire_server *s, const struct wire_conn *c) {
+  if (!c->front) return;
+  pthread_mutex_lock(&s->lock);
+  caps_give(&s->caps, &c->client);
+  pthread_mutex_unlock(&s->lock);
+}
+
+/* Runs one request whose head is in the buffer. False: the connection is no longer ours. */
+static bool run(struct wire_worker *w, struct wire_conn *c, size_t head_len) {
+  assert(head_len > 0 && head_len <= w->in_len - w->in_pos);
+  struct wire_server *s = w->server;
+  const char *why = NULL;
+  unsigned status = wire_head_parse(slice_of(w->input + w->in_pos, head_len), &w->x.head, &why);
+  w->in_pos += head_len;
+  w->in_floor = w->in_pos;
+  if (status != 0) {
+    refuse(w, c, status, why);
+    return false;
+  }
+  if (!admit_client(s, c, &w->x.head)) {
+    exchange_refuse(w, c, 503, why_of(503));
+    linger(w, c);
+    return false;
+  }
+  atomic_fetch_add_explicit(&s->requests, 1, memory_order_relaxed);
+  exchange_begin(w, c);
+  /* Who writes waits for a disk; who reads mostly finds what it wants in memory. */
+  if (w->x.head.method != WIRE_METHOD_GET && w->x.head.method != WIRE_METHOD_HEAD)
+    crew_expect_block(&s->crew);
+  s->handler(&w->x, s->arg);
+  enum exchange_end end = exchange_finish(&w->x);
+  dismiss_client(s, c);
+  switch (end) {
+  case EXCHANGE_KEEP:
+    to_next(w, c);
+    return true;
+  case EXCHANGE_LINGER:
+    linger(w, c);
+    break;
+  case EXCHANGE_RESET:
+    conn_close(s, c, true);
+    break;
+  }
+  arena_reset(w->arena);
+  return false;
 }
 
 static void serve(struct wire_worker *w, struct wire_conn *c) {

@@ -111,6 +111,9 @@ static const struct mistake MISTAKES[] = {
     {"workers: 8", "tls: {client_ca_file: ca.pem}", "needs tls.certificates"},
     {"\"127.0.0.1:0\"", "\"https://127.0.0.1:0\"", "needs a certificate"},
     {"\"127.0.0.1:0\"", "\"http://0.0.0.0:0\"", "no loopback address"},
+    {"workers: 8", "fronts: [proxy.example]", "no address"},
+    {"workers: 8", "fronts: [\"10.0.0.0/33\"]", "0 to 32"},
+    {"workers: 8", "fronts: [\"10.0.0.1/8\"]", "behind its length"},
     {"data: data", "data: [data]", "expected"},
     {"data: data", "\tdata: data", "c.yaml:1:1"},
 };
