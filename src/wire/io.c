@@ -10,7 +10,13 @@
 
 #include "base/clock.h"
 
-enum { SLOW_CHECK_MS = 250 }; /* how often a waiting worker looks whether it has to give way */
+enum {
+  SLOW_CHECK_MS = 250, /* how often a waiting worker looks whether it has to give way */
+  /* The same, and how soon a client counts as slow, while slow ones hold all they may and no worker is idle.
+   * 300 of them a second then take a tenth of the workers that are left; at 100 ms they took all of them
+   * twice over. */
+  SLOW_CROWDED_MS = 10
+};
 
 static ssize_t socket_read(struct wire_io *io, void *out, size_t cap) {
   assert(io->fd >= 0 && cap > 0);
@@ -68,11 +74,55 @@ void wire_pace_init(struct wire_pace *p, uint32_t rate_min, uint32_t grace_ms, s
   *p = (struct wire_pace){.patience_us = grace_us, .grace_us = grace_us, .rate_min = rate_min, .slow = slow};
 }
 
+void wire_slow_init(struct wire_slow *s, unsigned max, uint32_t after_ms, _Atomic unsigned *idle_workers) {
+  assert(max > 0 && after_ms > 0 && idle_workers != NULL);
+  *s = (struct wire_slow){.max = max, .after_ms = after_ms, .idle_workers = idle_workers};
+  pthread_mutex_init(&s->lock, NULL);
+}
+
+void wire_slow_done(struct wire_slow *s) {
+  assert(s->oldest == NULL && atomic_load(&s->held) == 0);
+  pthread_mutex_destroy(&s->lock);
+}
+
+/* Under the lock. */
+static void slow_join(struct wire_slow *s, struct wire_pace *p) {
+  assert(!p->listed);
+  p->older = s->newest;
+  p->newer = NULL;
+  if (s->newest != NULL)
+    s->newest->newer = p;
+  else
+    s->oldest = p;
+  s->newest = p;
+  p->listed = true;
+  atomic_fetch_add(&s->held, 1);
+}
+
+/* Under the lock. */
+static void slow_leave(struct wire_slow *s, struct wire_pace *p) {
+  assert(p->listed && atomic_load(&s->held) > 0);
+  if (p->older != NULL)
+    p->older->newer = p->newer;
+  else
+    s->oldest = p->newer;
+  if (p->newer != NULL)
+    p->newer->older = p->older;
+  else
+    s->newest = p->older;
+  p->listed = false;
+  atomic_fetch_sub(&s->held, 1);
+}
+
+static bool slow_is_crowded(struct wire_slow *s) {
+  return atomic_load(&s->held) >= s->max && atomic_load(s->idle_workers) == 0;
+}
+
 void wire_pace_done(struct wire_pace *p) {
   if (!p->counted) return;
-  unsigned before = atomic_fetch_sub(&p->slow->held, 1);
-  assert(before > 0);
-  (void)before;
+  pthread_mutex_lock(&p->slow->lock);
+  if (p->listed) slow_leave(p->slow, p);
+  pthread_mutex_unlock(&p->slow->lock);
   p->counted = false;
 }
 
@@ -95,6 +145,7 @@ void wire_pace_earn(struct wire_pace *p, size_t bytes) {
 /* Waits once, for a slice of the patience, and pays for it. */
 static bool wait_slice(struct wire_pace *p, const struct wire_io *io, short events) {
   uint64_t slice_us = 1000ull * (p->slow->after_ms < SLOW_CHECK_MS ? p->slow->after_ms : SLOW_CHECK_MS);
+  if (slow_is_crowded(p->slow) && slice_us > 1000ull * SLOW_CROWDED_MS) slice_us = 1000ull * SLOW_CROWDED_MS;
   if (slice_us > p->patience_us) slice_us = p->patience_us;
   struct clock *clock = clock_posix();
   uint64_t from = clock_mono_ns(clock);
@@ -106,22 +157,20 @@ static bool wait_slice(struct wire_pace *p, const struct wire_io *io, short even
   return ready != 0;
 }
 
-/* Joins the slow ones after a while. True: there are too many, and this one has to go. */
+/* Joins the slow ones after a while, and cuts the oldest of them where there are too many. True: it was this
+ * one, by its own doing or another's. */
 static bool is_one_too_many(struct wire_pace *p) {
   struct wire_slow *s = p->slow;
-  assert(s->max > 0);
-  if (p->waited_us < 1000ull * s->after_ms) return false;
-  if (!p->counted) atomic_fetch_add(&s->held, 1);
+  uint32_t after_ms = slow_is_crowded(s) && s->after_ms > SLOW_CROWDED_MS ? SLOW_CROWDED_MS : s->after_ms;
+  if (!p->counted && p->waited_us < 1000ull * after_ms) return false;
+  pthread_mutex_lock(&s->lock);
+  if (!p->counted) slow_join(s, p);
   p->counted = true;
-  if (atomic_load(s->idle_workers) > 0) return false;
-  /* Leave one by one: who takes a place off the count first is the one that goes. */
-  unsigned held = atomic_load(&s->held);
-  while (held > s->max)
-    if (atomic_compare_exchange_weak(&s->held, &held, held - 1)) {
-      p->counted = false;
-      return true;
-    }
-  return false;
+  if (atomic_load(&s->held) > s->max && atomic_load(s->idle_workers) == 0) slow_leave(s, s->oldest);
+  bool cut = !p->listed;
+  pthread_mutex_unlock(&s->lock);
+  if (cut) p->counted = false;
+  return cut;
 }
 
 enum dom_code wire_pace_wait(struct wire_pace *p, const struct wire_io *io, short events) {

@@ -3,6 +3,7 @@
 #ifndef DOMICILE_WIRE_IO_H
 #define DOMICILE_WIRE_IO_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -43,13 +44,19 @@ bool wire_io_init_socket(struct wire_io *io, int fd, bool tcp);
 int wire_io_wait(const struct wire_io *io, short events, uint64_t timeout_ms);
 
 /* Slow clients, all together: each holds a worker while it is waited for. Past `max` of them, and
- * with no worker idle, one is cut, so that they never hold all. */
+ * with no worker idle, the one that has been among them longest is cut: so they never hold all, and a
+ * newcomer, who may be honest and only far away, has his turn however many there are. */
 struct wire_slow {
-  _Atomic unsigned held;
+  pthread_mutex_t lock;              /* guards the list */
+  struct wire_pace *oldest, *newest; /* those that are held */
+  _Atomic unsigned held;             /* their number; changed under the lock */
   _Atomic unsigned *idle_workers;
   unsigned max;
   uint32_t after_ms; /* waited for so long in one exchange, a client counts as slow */
 };
+/* Before the first pace; `idle_workers` is borrowed. */
+void wire_slow_init(struct wire_slow *s, unsigned max, uint32_t after_ms, _Atomic unsigned *idle_workers);
+void wire_slow_done(struct wire_slow *s);
 
 /* Pace: how patient we are with a client. Patience is time; waiting spends it, bytes that moved
  * earn it back at the least rate, up to the grace. Spent: the client is too slow. */
@@ -59,7 +66,9 @@ struct wire_pace {
   uint64_t waited_us; /* not yet made up for at IO_RATE_FAIR */
   uint32_t rate_min;  /* bytes per second */
   struct wire_slow *slow;
-  bool counted; /* in slow->held, until wire_pace_done */
+  bool counted; /* joined the slow ones, until wire_pace_done */
+  bool listed;  /* still among them, not cut; under slow->lock, as are the neighbours */
+  struct wire_pace *older, *newer;
 };
 void wire_pace_init(struct wire_pace *p, uint32_t rate_min, uint32_t grace_ms, struct wire_slow *slow);
 void wire_pace_done(struct wire_pace *p);

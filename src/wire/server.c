@@ -44,7 +44,7 @@ static struct wire_server_options filled(const struct wire_server_options *o) {
   memcpy(r.fronts, o->fronts, sizeof r.fronts);
   assert(r.front_count <= WIRE_FRONTS_MAX);
   assert(r.workers <= WIRE_WORKERS_MAX);
-  r.slow_workers_max = or_default(o->slow_workers_max, r.workers > 1 ? r.workers * 3 / 4 : 1);
+  r.slow_workers_max = or_default(o->slow_workers_max, r.workers > 4 ? r.workers / 4 : 1);
   return r;
 }
 
@@ -77,9 +77,7 @@ enum dom_code wire_server_new(const struct wire_server_options *options, wire_ha
   struct wire_server *s = dom_calloc(1, sizeof *s);
   if (s == NULL) return dom_fail(err, DOM_NO_MEMORY, "wire/server: new", "no memory");
   s->options = filled(options);
-  s->slow.idle_workers = &s->idle_workers;
-  s->slow.max = s->options.slow_workers_max;
-  s->slow.after_ms = s->options.slow_after_ms;
+  wire_slow_init(&s->slow, s->options.slow_workers_max, s->options.slow_after_ms, &s->idle_workers);
   s->handler = handler;
   s->arg = arg;
   init_sync(s);
@@ -288,6 +286,7 @@ void wire_server_close(struct wire_server *s) {
   if (s->stop_fd >= 0) close(s->stop_fd);
   pthread_cond_destroy(&s->empty);
   pthread_mutex_destroy(&s->lock);
+  wire_slow_done(&s->slow);
   for (size_t i = 0; i < CONN_PARK_LOCKS; i++) pthread_mutex_destroy(&s->park_locks[i]);
   dom_free(s);
 }

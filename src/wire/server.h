@@ -14,12 +14,13 @@
 
 enum {
   /* Workers: enough that handlers blocked on disk syncs overlap (group commit needs many waiting
-   * writers), few enough that their stacks and buffers (~100 KiB each) do not matter. */
-  WIRE_WORKERS_DEFAULT = 64,
+   * writers) while slow clients hold a quarter of them, few enough that their stacks and buffers (~100 KiB
+   * each) do not matter. */
+  WIRE_WORKERS_DEFAULT = 96,
   WIRE_WORKERS_MAX = 1024,
   /* Connections: below the hard limit of 20,000 descriptors met in the field, leaving room for
-   * stores and peers. */
-  WIRE_CONNECTIONS_DEFAULT = 10000,
+   * stores and peers, and for honest clients beside 10,000 that are not. */
+  WIRE_CONNECTIONS_DEFAULT = 15000,
   /* Connections of one address (IPv6: one /64): a gateway's pool or a proxy in front fits, one
    * address alone cannot take all. */
   WIRE_CONNECTIONS_PER_ADDRESS_DEFAULT = 4096,
@@ -33,7 +34,7 @@ enum {
   /* A client may be this far behind the least rate, and may pause this long, before it is cut. */
   WIRE_GRACE_MS_DEFAULT = 30000,
   /* A client that was waited for this long within one exchange counts as slow, until it has caught up
-   * (IO_RATE_FAIR). Short: past the quota a new client waits behind others as long as these are looked at. */
+   * (IO_RATE_FAIR). Past the quota, with no worker idle, 10 ms are enough (io.c). */
   WIRE_SLOW_AFTER_MS_DEFAULT = 100,
   /* After a last reply we read on for this long, so that the reply is not lost to a reset. */
   WIRE_LINGER_MS_DEFAULT = 2000,
@@ -54,8 +55,8 @@ struct wire_server_options {
   uint32_t idle_timeout_ms;
   uint32_t rate_min; /* bytes per second, request bodies and replies */
   uint32_t grace_ms;
-  /* When no worker is idle and more than this many wait for slow clients, some of those are cut
-   * (DOM_BUSY in the handler). Default: three quarters of the workers, at least one. */
+  /* When no worker is idle and more than this many wait for slow clients, those that have been longest are
+   * cut (DOM_BUSY in the handler). Default: a quarter of the workers, at least one. */
   unsigned slow_workers_max;
   uint32_t slow_after_ms;
   uint32_t linger_ms;

@@ -2,6 +2,10 @@
  * server does, never for time to pass. */
 #include "wire_testing.h"
 
+#include <poll.h>
+
+#include "wire/io.h"
+
 /* A gate that holds handlers until the test opens it. */
 struct gate {
   pthread_mutex_t lock;
@@ -194,6 +198,43 @@ static void test_slow_quota(void **state) {
 }
 
 /* Nobody waits for a body that a handler refused to read: one worker, patient for an hour. */
+/* Past the quota it is the oldest that goes: a newcomer is waited for, however many came before. */
+static void test_oldest_goes(void **state) {
+  struct wire_slow slow;
+  _Atomic unsigned idle = 0;
+  struct wire_pace old, new;
+  struct wire_io io = {0};
+  int ends[2];
+  (void)state;
+  assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+  assert_true(wire_io_init_socket(&io, ends[0], false));
+  wire_slow_init(&slow, 1, 20, &idle);
+  wire_pace_init(&old, 1000, 50, &slow);
+  wire_pace_init(&new, 1000, 50, &slow);
+  assert_int_equal(wire_pace_wait(&old, &io, POLLIN), DOM_TIMEOUT); /* alone: as long as its patience lasts */
+  assert_int_equal(slow.held, 1);
+  assert_int_equal(wire_pace_wait(&new, &io, POLLIN), DOM_TIMEOUT);
+  assert_int_equal(slow.held, 1);
+  assert_true(new.listed && !old.listed);
+  wire_pace_earn(&old, 10);
+  assert_int_equal(wire_pace_wait(&old, &io, POLLIN), DOM_BUSY);
+  wire_pace_earn(&new, 10);
+  assert_int_equal(wire_pace_wait(&new, &io, POLLIN), DOM_TIMEOUT);
+  /* With a worker idle nobody has to go. */
+  atomic_store(&idle, 1);
+  wire_pace_init(&old, 1000, 50, &slow);
+  assert_int_equal(wire_pace_wait(&old, &io, POLLIN), DOM_TIMEOUT);
+  assert_int_equal(slow.held, 2);
+  /* Whoever makes up for it is no longer slow. */
+  wire_pace_earn(&new, 1 << 20);
+  assert_int_equal(slow.held, 1);
+  wire_pace_done(&new);
+  wire_pace_done(&old);
+  wire_slow_done(&slow);
+  close(ends[0]);
+  close(ends[1]);
+}
+
 static void test_slow_after_refusal(void **state) {
   (void)state;
   struct rig rig;
@@ -408,6 +449,7 @@ int main(void) {
                                      cmocka_unit_test(test_slow_body),
                                      cmocka_unit_test(test_slow_reader),
                                      cmocka_unit_test(test_slow_quota),
+                                     cmocka_unit_test(test_oldest_goes),
                                      cmocka_unit_test(test_slow_after_refusal),
                                      cmocka_unit_test(test_client_gone_inside_body),
                                      cmocka_unit_test(test_global_cap),
