@@ -16,11 +16,6 @@ static const char *const refused[] = {
     "x-amz-object-lock-mode",
     "x-amz-object-lock-retain-until-date",
     "x-amz-object-lock-legal-hold",
-    "x-amz-grant-read",
-    "x-amz-grant-write",
-    "x-amz-grant-read-acp",
-    "x-amz-grant-write-acp",
-    "x-amz-grant-full-control",
     "x-amz-write-offset-bytes",
 };
 
@@ -37,14 +32,11 @@ static bool is_one_of(struct slice value, const char *const *names, size_t count
 }
 
 static enum s3_error refused_check(const struct auth_request *head, struct s3_fault *fault) {
-  static const char *const acls[] = {"private", "bucket-owner-full-control", "bucket-owner-read"};
   static const char *const classes[] = {"STANDARD", "REDUCED_REDUNDANCY"};
   struct slice value;
   assert(head != NULL);
   for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++)
     if (header(head, refused[i], &value)) return fault_set(fault, S3_ERR_NOT_IMPLEMENTED, refused[i]);
-  if (header(head, "x-amz-acl", &value) && !is_one_of(value, acls, 3))
-    return fault_set(fault, S3_ERR_NOT_IMPLEMENTED, "x-amz-acl other than private or bucket-owner");
   /* Everything is encrypted anyway; a key of somebody else's service is another matter. */
   if (header(head, "x-amz-server-side-encryption", &value) && !slice_equal(value, SLICE_LIT("AES256")))
     return fault_set(fault, S3_ERR_NOT_IMPLEMENTED, "x-amz-server-side-encryption other than AES256");
@@ -198,6 +190,17 @@ static enum s3_error write_condition_check(const struct s3_condition *condition,
   return S3_OK;
 }
 
+/* Who may set which is the access of the bucket's matter. */
+static void acl_parse(const struct auth_request *head, struct s3_request *request) {
+  static const char *const names[] = {"x-amz-grant-read", "x-amz-grant-write", "x-amz-grant-read-acp",
+                                      "x-amz-grant-write-acp", "x-amz-grant-full-control"};
+  struct slice unused;
+  assert(request != NULL);
+  (void)header(head, "x-amz-acl", &request->acl);
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+    request->has_grants = request->has_grants || header(head, names[i], &unused);
+}
+
 static enum s3_error write_parse(const struct auth_request *head, struct arena *arena,
                                  struct s3_request *request, struct s3_fault *fault) {
   assert(s3_op_is_write(request->op));
@@ -208,6 +211,7 @@ static enum s3_error write_parse(const struct auth_request *head, struct arena *
   if (error != S3_OK) return error;
   error = s3_meta_from_head(head, arena, &request->meta);
   if (error != S3_OK) return fault_set(fault, error, NULL);
+  acl_parse(head, request);
   (void)header(head, "x-domicile-layout", &request->domicile_layout);
   (void)header(head, "x-domicile-region", &request->domicile_region);
   bool is_copy = request->op == S3_OP_COPY_OBJECT || request->op == S3_OP_UPLOAD_PART_COPY;

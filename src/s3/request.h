@@ -40,6 +40,7 @@ enum s3_op {
   S3_OP_DELETE_OBJECT,
   S3_OP_COPY_OBJECT,
   S3_OP_GET_OBJECT_ACL,
+  S3_OP_PUT_OBJECT_ACL,
   S3_OP_CREATE_MULTIPART_UPLOAD,
   S3_OP_UPLOAD_PART,
   S3_OP_UPLOAD_PART_COPY,
@@ -152,7 +153,9 @@ struct s3_request {
   bool has_checksum_algorithm; /* x-amz-checksum-algorithm or x-amz-sdk-checksum-algorithm */
   enum auth_checksum_kind checksum_algorithm;
   bool checksum_mode;           /* x-amz-checksum-mode: ENABLED: answer with the stored one */
-  struct slice expected_owner;  /* x-amz-expected-bucket-owner: 403 unless it is the account */
+  struct slice acl;             /* x-amz-acl, any value; data NULL: none */
+  bool has_grants;              /* an x-amz-grant-* header */
+  struct slice expected_owner;  /* x-amz-expected-bucket-owner: 403 unless it is the bucket's */
   struct slice domicile_layout; /* CreateBucket: x-domicile-layout */
   struct slice domicile_region; /* CreateBucket: x-domicile-region */
 };

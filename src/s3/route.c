@@ -58,6 +58,7 @@ static const struct route {
     {"DELETE", LEVEL_BUCKET, NULL, false, S3_OP_DELETE_BUCKET},
     {"POST", LEVEL_BUCKET, "delete", false, S3_OP_DELETE_OBJECTS},
     {"GET", LEVEL_OBJECT, "acl", false, S3_OP_GET_OBJECT_ACL},
+    {"PUT", LEVEL_OBJECT, "acl", false, S3_OP_PUT_OBJECT_ACL},
     {"GET", LEVEL_OBJECT, "uploadId", false, S3_OP_LIST_PARTS},
     {"GET", LEVEL_OBJECT, NULL, false, S3_OP_GET_OBJECT},
     {"HEAD", LEVEL_OBJECT, NULL, false, S3_OP_HEAD_OBJECT},

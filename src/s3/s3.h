@@ -15,6 +15,7 @@
 #ifndef DOMICILE_S3_S3_H
 #define DOMICILE_S3_S3_H
 
+#include "s3/access.h"
 #include "s3/condition.h"
 #include "s3/config.h"
 #include "s3/cors.h"

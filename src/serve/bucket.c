@@ -85,12 +85,16 @@ enum s3_error bucket_create(struct call *c) {
       !fill(want.layout_text, sizeof want.layout_text, layout))
     return S3_ERR_INVALID_ARGUMENT;
   want.keep_unmatched = layout.len == 0;
+  error = access_check_new_bucket(c);
+  if (error) return error;
   struct dom_err err = {0};
   enum dom_code code = subject_bucket_create(c->r->subjects, &want, &have, &err);
   if (code == DOM_EXISTS)
     return slice_equal(slice_str(have.owner), c->auth.account) ? S3_ERR_BUCKET_ALREADY_OWNED
                                                                : S3_ERR_BUCKET_ALREADY_EXISTS;
   if (code) return call_error_of(c, code, &err);
+  error = access_set_new_bucket(c, &have);
+  if (error) return error;
   char location[SUBJECT_BUCKET_NAME_MAX + 2];
   snprintf(location, sizeof location, "/%s", have.name);
   wire_reply_field_str(c->x, "Location", location);

@@ -71,8 +71,6 @@ static const struct subresource {
      S3_OP_DELETE_BUCKET_OWNERSHIP, S3_ERR_NO_SUCH_OWNERSHIP, S3_CONFIG_BYTES_MAX, 200, canonical_ownership},
     {"lifecycle", SUBJECT_PART_LIFECYCLE, S3_OP_GET_BUCKET_LIFECYCLE, S3_OP_PUT_BUCKET_LIFECYCLE,
      S3_OP_DELETE_BUCKET_LIFECYCLE, S3_ERR_NO_SUCH_LIFECYCLE, 0, 200, NULL},
-    {"policy", SUBJECT_PART_POLICY, S3_OP_GET_BUCKET_POLICY, S3_OP_PUT_BUCKET_POLICY,
-     S3_OP_DELETE_BUCKET_POLICY, S3_ERR_NO_SUCH_BUCKET_POLICY, 0, 204, NULL},
     {"object-lock", SUBJECT_PART_OBJECT_LOCK, S3_OP_GET_OBJECT_LOCK_CONFIG, S3_OP_PUT_OBJECT_LOCK_CONFIG,
      S3_OP_NOT_IMPLEMENTED, S3_ERR_NO_SUCH_OBJECT_LOCK, 0, 200, NULL},
 };
@@ -87,7 +85,7 @@ static const struct subresource *subresource_of(enum s3_op op) {
 
 bool bucket_config_has_body(enum s3_op op) {
   const struct subresource *s = subresource_of(op);
-  return op == S3_OP_PUT_BUCKET_VERSIONING || op == S3_OP_PUT_BUCKET_ACL || (s && op == s->put);
+  return op == S3_OP_PUT_BUCKET_VERSIONING || (s && op == s->put);
 }
 
 static enum s3_error not_enforced(struct call *c, const char *name) {
@@ -117,7 +115,8 @@ static enum s3_error change_error(struct call *c, enum dom_code code, const stru
   }
 }
 
-static enum s3_error change(struct call *c, const struct subject_config_change *change, unsigned status) {
+enum s3_error bucket_config_change(struct call *c, const struct subject_config_change *change,
+                                   unsigned status) {
   struct dom_err err = {0};
   enum dom_code code = subject_configure(c->r->subjects, &c->bucket, change, &err);
   return code ? change_error(c, code, &err) : call_reply_empty(c, status);
@@ -131,9 +130,10 @@ static enum s3_error put(struct call *c, const struct subresource *s) {
   if (!error) error = call_bucket(c, c->q.bucket);
   if (!error) error = s->canonical(buf_slice(&xml), wire_exchange_arena(c->x), &canonical);
   if (!error && canonical.failed) error = S3_ERR_SLOW_DOWN;
+  if (!error && s->part == SUBJECT_PART_OWNERSHIP) error = access_may_own(c, buf_slice(&canonical));
   if (error) return error;
-  return change(c, &(struct subject_config_change){.part = s->part, .value = buf_slice(&canonical)},
-                s->put_status);
+  return bucket_config_change(
+      c, &(struct subject_config_change){.part = s->part, .value = buf_slice(&canonical)}, s->put_status);
 }
 
 static enum s3_error get(struct call *c, const struct subresource *s) {
@@ -152,7 +152,7 @@ static enum s3_error get(struct call *c, const struct subresource *s) {
 static enum s3_error take_away(struct call *c, const struct subresource *s) {
   enum s3_error error = call_bucket(c, c->q.bucket);
   if (error) return error;
-  return change(c, &(struct subject_config_change){.part = s->part, .remove = true}, 204);
+  return bucket_config_change(c, &(struct subject_config_change){.part = s->part, .remove = true}, 204);
 }
 
 /* ---- those that are not parts ----------------------------------------------------------------------------
@@ -166,26 +166,6 @@ static enum s3_error get_versioning(struct call *c) {
   BUF_AUTO xml = BUF_INIT;
   s3_result_versioning(NAME[c->bucket.versioning], &xml);
   return call_reply_xml(c, 200, &xml);
-}
-
-static enum s3_error get_acl(struct call *c) {
-  enum s3_error error = call_bucket(c, c->q.bucket);
-  if (error) return error;
-  BUF_AUTO xml = BUF_INIT;
-  s3_result_acl(slice_str(c->bucket.owner), &xml);
-  return call_reply_xml(c, 200, &xml);
-}
-
-/* Only what is there anyway can be set: the owner has full control. */
-static enum s3_error put_acl(struct call *c) {
-  BUF_AUTO body = BUF_INIT;
-  enum s3_error error = intake_all(c, S3_CONFIG_BYTES_MAX, &body);
-  if (!error) error = call_bucket(c, c->q.bucket);
-  if (error) return error;
-  struct slice canned = wire_exchange_field(c->x, "x-amz-acl");
-  if (body.len || !slice_equal(canned, SLICE_LIT("private")))
-    return not_enforced(c, "acl other than private");
-  return call_reply_empty(c, 200);
 }
 
 /* What no bucket here has is told as S3 tells it. */
@@ -208,11 +188,9 @@ static enum s3_error get_plain(struct call *c) {
     break;
   case S3_OP_GET_BUCKET_WEBSITE:
     return S3_ERR_NO_SUCH_WEBSITE;
-  case S3_OP_GET_BUCKET_REPLICATION:
-    return S3_ERR_NO_SUCH_REPLICATION;
   default:
-    assert(c->q.op == S3_OP_GET_BUCKET_POLICY_STATUS);
-    return S3_ERR_NO_SUCH_BUCKET_POLICY; /* none can be put */
+    assert(c->q.op == S3_OP_GET_BUCKET_REPLICATION);
+    return S3_ERR_NO_SUCH_REPLICATION;
   }
   return call_reply_xml(c, 200, &xml);
 }
@@ -227,10 +205,6 @@ enum s3_error bucket_config(struct call *c) {
     return get_versioning(c);
   case S3_OP_PUT_BUCKET_VERSIONING:
     return not_enforced(c, "versioning");
-  case S3_OP_GET_BUCKET_ACL:
-    return get_acl(c);
-  case S3_OP_PUT_BUCKET_ACL:
-    return put_acl(c);
   default:
     return get_plain(c);
   }

@@ -162,6 +162,7 @@ static void take_statement(struct call *c) {
 static bool between_regions(struct slice name) {
   return wire_field_is_internal(name) || slice_equal_nocase(name, SLICE_LIT("x-domicile-request")) ||
          slice_equal_nocase(name, slice_str(SERVE_COPY_FIELD)) ||
+         slice_equal_nocase(name, slice_str(SERVE_CLIENT_FIELD)) ||
          slice_equal_nocase(name, SLICE_LIT("x-domicile-statement"));
 }
 
@@ -188,6 +189,23 @@ static bool take_peer(struct call *c) {
   return true;
 }
 
+/* The client's own connection, as far as it is known: here, or as the gateway tells. */
+static void take_client(struct call *c) {
+  struct slice text = wire_exchange_field(c->x, SERVE_CLIENT_FIELD);
+  if (!c->is_forwarded) {
+    c->client_address = slice_str(wire_exchange_peer(c->x));
+    c->client_tls = wire_exchange_tls(c->x);
+  } else {
+    size_t blank = slice_find(text, ' ');
+    struct slice tls = slice_cut(text, blank < text.len ? blank + 1 : blank, text.len);
+    c->client_address = slice_cut(text, 0, blank);
+    c->client_tls = slice_equal(tls, SLICE_LIT("13")) ? 13 : slice_equal(tls, SLICE_LIT("12")) ? 12 : 0;
+  }
+  bool none = !c->client_address.len || slice_equal(c->client_address, SLICE_LIT("unix")) ||
+              slice_equal(c->client_address, SLICE_LIT("-"));
+  if (none) c->client_address = (struct slice){0};
+}
+
 /* Whether a peer sent this on. False: refused and answered. */
 static bool check_peer(struct call *c) {
   enum dom_code code =
@@ -195,12 +213,14 @@ static bool check_peer(struct call *c) {
   c->gateway = c->r->number;
   if (code == DOM_NOT_FOUND) {
     wire_exchange_drop(c->x, between_regions);
+    take_client(c);
     make_id(c, SLICE_LIT(""));
     return true;
   }
   make_id(c, wire_exchange_field(c->x, "x-domicile-request"));
   if (code == DOM_OK && take_peer(c)) {
     take_statement(c);
+    take_client(c);
     wire_exchange_drop(c->x, between_regions);
     return true;
   }
@@ -217,8 +237,8 @@ static const operation OPERATIONS[S3_OP_COUNT] = {
     [S3_OP_GET_BUCKET_LOCATION] = bucket_location,
     [S3_OP_GET_BUCKET_VERSIONING] = bucket_config,
     [S3_OP_PUT_BUCKET_VERSIONING] = bucket_config,
-    [S3_OP_GET_BUCKET_ACL] = bucket_config,
-    [S3_OP_PUT_BUCKET_ACL] = bucket_config,
+    [S3_OP_GET_BUCKET_ACL] = bucket_acl,
+    [S3_OP_PUT_BUCKET_ACL] = bucket_acl_put,
     [S3_OP_GET_BUCKET_CORS] = bucket_config,
     [S3_OP_PUT_BUCKET_CORS] = bucket_config,
     [S3_OP_DELETE_BUCKET_CORS] = bucket_config,
@@ -237,10 +257,10 @@ static const operation OPERATIONS[S3_OP_COUNT] = {
     [S3_OP_GET_BUCKET_OWNERSHIP] = bucket_config,
     [S3_OP_PUT_BUCKET_OWNERSHIP] = bucket_config,
     [S3_OP_DELETE_BUCKET_OWNERSHIP] = bucket_config,
-    [S3_OP_GET_BUCKET_POLICY] = bucket_config,
-    [S3_OP_PUT_BUCKET_POLICY] = bucket_config,
-    [S3_OP_DELETE_BUCKET_POLICY] = bucket_config,
-    [S3_OP_GET_BUCKET_POLICY_STATUS] = bucket_config,
+    [S3_OP_GET_BUCKET_POLICY] = bucket_policy_get,
+    [S3_OP_PUT_BUCKET_POLICY] = bucket_policy_put,
+    [S3_OP_DELETE_BUCKET_POLICY] = bucket_policy_delete,
+    [S3_OP_GET_BUCKET_POLICY_STATUS] = bucket_policy_status,
     [S3_OP_GET_OBJECT_LOCK_CONFIG] = bucket_config,
     [S3_OP_PUT_OBJECT_LOCK_CONFIG] = bucket_config,
     [S3_OP_GET_BUCKET_REQUEST_PAYMENT] = bucket_config,
@@ -249,6 +269,7 @@ static const operation OPERATIONS[S3_OP_COUNT] = {
     [S3_OP_GET_BUCKET_ACCELERATE] = bucket_config,
     [S3_OP_GET_BUCKET_WEBSITE] = bucket_config,
     [S3_OP_GET_BUCKET_REPLICATION] = bucket_config,
+    [S3_OP_PUT_OBJECT_ACL] = object_acl_put,
     [S3_OP_LIST_OBJECTS] = list_objects,
     [S3_OP_LIST_OBJECTS_V2] = list_objects,
     [S3_OP_LIST_MULTIPART_UPLOADS] = upload_list,
@@ -296,6 +317,9 @@ static bool is_proven_in_time(const struct call *c) {
   case S3_OP_COMPLETE_MULTIPART_UPLOAD:
   case S3_OP_DELETE_OBJECTS:
   case S3_OP_CREATE_BUCKET:
+  case S3_OP_PUT_BUCKET_POLICY:
+  case S3_OP_PUT_BUCKET_ACL:
+  case S3_OP_PUT_OBJECT_ACL:
     return true;
   default:
     return bucket_config_has_body(c->q.op) || auth_result_is_proven(&c->auth);
@@ -309,6 +333,12 @@ static enum s3_error serve_preflight(struct call *c) {
   return error ? error : cors_preflight(c);
 }
 
+/* Else a link to a public object could be made to say anything of it. */
+static bool has_overrides(const struct s3_overrides *o) {
+  return o->content_type.len || o->content_encoding.len || o->cache_control.len ||
+         o->content_disposition.len || o->content_language.len || o->expires.len;
+}
+
 static enum s3_error serve(struct call *c) {
   struct arena *arena = wire_exchange_arena(c->x);
   struct s3_fault fault = {0};
@@ -320,15 +350,19 @@ static enum s3_error serve(struct call *c) {
     if (fault.detail) snprintf(c->detail, sizeof c->detail, "%s", fault.detail);
     return error;
   }
-  if (c->auth.scheme == AUTH_ANONYMOUS) return S3_ERR_ACCESS_DENIED; /* nothing is public yet */
+  error = access_begin(c);
+  if (error) return error;
   if (!is_proven_in_time(c)) {
     snprintf(c->detail, sizeof c->detail, "with this body it needs x-amz-content-sha256");
     return S3_ERR_INVALID_REQUEST;
   }
-  if (c->q.expected_owner.len && !slice_equal(c->q.expected_owner, c->auth.account))
-    return S3_ERR_ACCESS_DENIED;
+  if (c->auth.scheme == AUTH_ANONYMOUS && has_overrides(&c->q.overrides)) {
+    snprintf(c->detail, sizeof c->detail, "response headers are for signed requests only");
+    return S3_ERR_INVALID_REQUEST;
+  }
   if (c->copy_to) return copy_source_answer(c);
-  return run_again_elsewhere(c, call_operation(c));
+  error = run_again_elsewhere(c, call_operation(c));
+  return error == S3_ERR_NO_SUCH_KEY ? access_absent(c) : error;
 }
 
 const uint32_t SERVE_SLOTS_US[SERVE_SLOT_COUNT - 1] = {
@@ -363,6 +397,8 @@ void call_handle(struct region *r, struct wire_exchange *x) {
   copy_head(&c);
   enum s3_error error = serve(&c);
   call_leave(&c);
+  access_rules_release(c.rules);
+  c.rules = NULL;
   if (error) call_fail(&c, error);
   uint64_t took_us = (clock_mono_ns(r->clock) - began_ns) / 1000;
   count(&c, took_us);

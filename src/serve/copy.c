@@ -10,14 +10,18 @@
 static enum s3_error locate_source(struct call *c, struct copy_source *s, struct store_view **v) {
   struct subject_bucket target;
   struct subject_who target_who = c->who;
+  struct access_rules *target_rules = c->rules;
+  c->rules = NULL;
   subject_bucket_copy(&target, &c->bucket);
-  enum s3_error error = call_bucket(c, c->q.copy.bucket);
+  enum s3_error error = call_bucket_of_source(c);
   if (!error) error = call_resolve(c, &c->bucket, c->q.copy.key, v, &c->who);
   if (!error && c->who.where == SUBJECT_UNREGISTERED) error = S3_ERR_NO_SUCH_KEY;
   if (!error) error = call_permit(c, PERMIT_COPY, c->q.copy.key, SLICE_LIT(""), 0, &s->permit);
   s->place = call_place(c);
   s->who = c->who;
   subject_bucket_copy(&c->bucket, &target);
+  access_rules_release(c->rules);
+  c->rules = target_rules;
   c->who = target_who;
   return error;
 }

@@ -72,7 +72,7 @@ static enum s3_error answer_once(struct call *c) {
   struct copy_source s = {.c = c};
   STORE_VIEW_AUTO *v = NULL;
   uint64_t first = 0, count = 0;
-  enum s3_error error = call_bucket(c, c->q.copy.bucket);
+  enum s3_error error = call_bucket_of_source(c);
   if (!error) error = call_resolve(c, &c->bucket, c->q.copy.key, &v, &c->who);
   if (!error && c->who.where == SUBJECT_ELSEWHERE) return call_misdirected(c);
   if (!error && c->who.where == SUBJECT_UNREGISTERED) error = S3_ERR_NO_SUCH_KEY;

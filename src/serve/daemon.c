@@ -159,7 +159,8 @@ static enum dom_code open_auth(struct daemon *d, struct dom_err *err) {
                                .lookup_context = r->keys,
                                .region_pinned = slice_str(d->config->pinned_region)};
   r->verifier = auth_verifier_new(&config);
-  return r->verifier ? DOM_OK : dom_fail(err, DOM_NO_MEMORY, where, "no memory");
+  r->access = access_cache_new();
+  return r->verifier && r->access ? DOM_OK : dom_fail(err, DOM_NO_MEMORY, where, "no memory");
 }
 
 static void set_names(struct daemon *d) {
@@ -247,6 +248,7 @@ void daemon_close(struct daemon *d) {
   if (r->has_ledger_thread) pthread_join(r->ledger_thread, NULL);
   access_log_close(r->access_log);
   auth_verifier_free(r->verifier);
+  access_cache_free(r->access);
   auth_keys_free(r->keys);
   subjects_close(r->subjects);
   wire_net_free(r->net);

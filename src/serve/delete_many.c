@@ -95,7 +95,11 @@ static enum s3_error delete_one(struct call *c, const struct s3_delete_key *want
   enum s3_error error = s3_key_check(want->key);
   if (error) return error;
   c->q.key = want->key;
+  c->key_is_set = true;
+  c->access = want->version_id.len ? POLICY_DELETE_OBJECT_VERSION : POLICY_DELETE_OBJECT;
   c->detail[0] = 0;
+  error = access_bucket(c);
+  if (error) return error;
   error = call_enter_local(c);
   if (!error && c->who.where == SUBJECT_ELSEWHERE) error = S3_ERR_SUBJECT_ELSEWHERE;
   if (!error && c->who.where == SUBJECT_HERE) error = object_delete_here(c);

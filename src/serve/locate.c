@@ -4,18 +4,29 @@
 
 #include "serve/region.h"
 
-enum s3_error call_bucket(struct call *c, struct slice name) {
+static enum s3_error bucket_find(struct call *c, struct slice name) {
   for (int i = 0; i < SERVE_RETRIES_MAX; i++) {
     STORE_VIEW_AUTO *v = NULL;
     struct dom_err err = {0};
     enum dom_code code = store_view_open(c->r->store, &v, &err);
     if (!code) code = subject_bucket_get(c->r->subjects, v, name, &c->bucket, &err);
+    if (!code) code = access_take(c, v, &err);
     if (code == DOM_RETRY) continue;
     if (code == DOM_NOT_FOUND) return S3_ERR_NO_SUCH_BUCKET;
-    if (code) return call_error_of(c, code, &err);
-    return slice_equal(slice_str(c->bucket.owner), c->auth.account) ? S3_OK : S3_ERR_ACCESS_DENIED;
+    return call_error_of(c, code, &err);
   }
   return S3_ERR_SLOW_DOWN;
+}
+
+enum s3_error call_bucket(struct call *c, struct slice name) {
+  enum s3_error error = bucket_find(c, name);
+  return error ? error : access_bucket(c);
+}
+
+enum s3_error call_bucket_of_source(struct call *c) {
+  enum s3_error error = bucket_find(c, c->q.copy.bucket);
+  assert(c->q.op == S3_OP_COPY_OBJECT || c->q.op == S3_OP_UPLOAD_PART_COPY);
+  return error ? error : access_action(c, POLICY_GET_OBJECT, c->q.copy.key);
 }
 
 /* The configuration changed while the body came in: the bucket is looked up, and judged, anew. */
@@ -119,7 +130,9 @@ struct store_place call_place(const struct call *c) {
 static enum s3_error register_new(struct call *c, bool *out_done) {
   struct slice country = wire_exchange_field(c->x, "x-amz-meta-domicile-country");
   struct slice id, prefix;
-  if (!country.len || c->who.pseudo || !subject_layout_match(&c->bucket.layout, c->q.key, &id, &prefix))
+  /* A person is registered by whoever's person it is. */
+  if (!country.len || c->who.pseudo || !access_is_owner(c) ||
+      !subject_layout_match(&c->bucket.layout, c->q.key, &id, &prefix))
     return S3_ERR_SUBJECT_NOT_REGISTERED;
   if (!auth_result_is_proven(&c->auth)) { /* a person is registered for good, and the body has yet to come */
     snprintf(c->detail, sizeof c->detail, "to register a subject it needs x-amz-content-sha256");

@@ -217,7 +217,8 @@ enum s3_error object_get(struct call *c) {
   store_view_close(v); /* the object is pinned by itself; a slow client must not hold a snapshot */
   v = NULL;
   struct slice classes = store_found_object(found)->classes;
-  if (classes.len) error = call_permit(c, PERMIT_READ, c->q.key, classes, 0, &permit);
+  error = access_object(c, store_found_object(found));
+  if (!error && classes.len) error = call_permit(c, PERMIT_READ, c->q.key, classes, 0, &permit);
   if (!error) error = answer(c, found);
   store_found_free(found);
   return error;

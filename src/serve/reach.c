@@ -5,7 +5,7 @@
 
 #include "serve/region.h"
 
-enum { REACH_OWN_FIELDS = 3 + WIRE_ENVELOPE_FIELDS }; /* statement, request id, copy's gateway, envelope */
+enum { REACH_OWN_FIELDS = 4 + WIRE_ENVELOPE_FIELDS }; /* statement, request id, client, copy's gateway */
 
 struct slice reach_field(const struct wire_field *fields, size_t count, struct slice name) {
   for (size_t i = 0; i < count; i++)
@@ -80,6 +80,10 @@ static size_t collect_fields(struct reach *r, struct wire_field *out) {
     if (!wire_field_is_hop(h->fields[i].name)) out[n++] = h->fields[i];
   out[n++] = (struct wire_field){SLICE_LIT("x-domicile-request"), slice_str(r->c->id)};
   if (r->proof[0]) out[n++] = (struct wire_field){SLICE_LIT("x-domicile-statement"), slice_str(r->proof)};
+  struct slice address = r->c->client_address.data ? r->c->client_address : SLICE_LIT("-");
+  snprintf(r->client, sizeof r->client, "%.*s %u", (int)address.len, (const char *)address.data,
+           r->c->client_tls);
+  out[n++] = (struct wire_field){slice_str(SERVE_CLIENT_FIELD), slice_str(r->client)};
   if (r->copy_gateway.len) out[n++] = (struct wire_field){slice_str(SERVE_COPY_FIELD), r->copy_gateway};
   return n;
 }

@@ -12,7 +12,9 @@
 #include "charter/charter.h"
 #include "ledger/ledger.h"
 #include "move/move.h"
+#include "policy/policy.h"
 #include "s3/s3.h"
+#include "serve/access.h"
 #include "store/store.h"
 #include "subject/subject.h"
 #include "vault/vault.h"
@@ -36,6 +38,10 @@ enum {
 /* In a client's head between regions: the sender will store the copy that this head asks for, and wants its
  * source. The value is the number of the gateway that serves the client. */
 #define SERVE_COPY_FIELD "x-domicile-copy-gateway"
+
+/* In a client's head between regions: the client's address and TLS version as its gateway saw them
+ * ("192.0.2.7 13"; "- 0"), for the conditions of policies. */
+#define SERVE_CLIENT_FIELD "x-domicile-client"
 
 /* In which state an operation met its subject; told in x-domicile-met. */
 enum serve_met { MET_HOME, MET_COPYING, MET_HELD, MET_FORWARDED };
@@ -82,6 +88,7 @@ struct region {
   struct mover *mover;
   struct auth_keys *keys;
   struct auth_verifier *verifier;
+  struct access_cache *access;
   struct wire_client *client;
   struct wire_envelope *envelope; /* NULL for a region alone */
   struct net *net;                /* NULL for a region alone */
@@ -122,7 +129,13 @@ struct call {
   uint16_t gateway;                /* region that handles the client: this one, or that peer */
   uint16_t copy_to;                /* a peer asks for the source of a copy that will lie there; 0: no */
   struct wire_envelope_proof peer; /* when is_forwarded */
+  struct slice client_address;     /* data NULL: not known, as on a unix socket */
+  unsigned client_tls;             /* 12, 13; 0: none */
   struct subject_bucket bucket;
+  struct access_rules *rules; /* of `bucket` */
+  enum policy_action access;  /* what `q.op` is to a policy */
+  bool asks_object;           /* the judgement waits for the object: access_object */
+  bool key_is_set;            /* DeleteObjects: q.key is one of its keys */
   struct subject_who who;
   enum serve_met met;
   bool in_gate;
@@ -174,8 +187,10 @@ uint64_t access_log_lost(const struct access_log *log);
 
 /* ---- locate.c: bucket, subject, permit ------------------------------------------------------- */
 
-/* c->bucket by name, owned by the caller's account. Retries until a view has the row. */
+/* c->bucket by name, judged: the caller may do there what it asks for. Retries until a view has the row. */
 enum s3_error call_bucket(struct call *c, struct slice name);
+/* c->bucket by the name of the copy's source, judged: the caller may read that. */
+enum s3_error call_bucket_of_source(struct call *c);
 /* Opens a view to commit through, in which c->bucket is still there and configured as it was: since
  * call_bucket a body may have come in at its own pace, the bucket may have been deleted, or configured anew;
  * then it goes through call_bucket again, and c->bucket is the new one. */
@@ -290,6 +305,8 @@ enum s3_error bucket_delete(struct call *c);
 enum s3_error bucket_location(struct call *c);
 /* bucket_config.c: every GET, PUT and DELETE of a configuration. */
 enum s3_error bucket_config(struct call *c);
+/* Sets or removes a part of c->bucket's configuration, everywhere, and answers. */
+enum s3_error bucket_config_change(struct call *c, const struct subject_config_change *change, unsigned status);
 /* Whether the operation reads a document to its end before it acts. */
 bool bucket_config_has_body(enum s3_op op);
 /* cors.c. The answer to a browser's OPTIONS, which nobody signed: only what this region knows by itself. */
@@ -390,6 +407,7 @@ struct reach {
   uint16_t home;
   uint64_t epoch;
   struct buf statement;
+  char client[WIRE_PEER_TEXT_MAX + 8];     /* SERVE_CLIENT_FIELD's value */
   char proof[400];                         /* of the home that is asked, base64; "" */
   uint8_t nonce[WIRE_ENVELOPE_NONCE_SIZE]; /* of the envelope that was answered */
 };

@@ -29,6 +29,11 @@ const char *wire_exchange_peer(struct wire_exchange *x) {
   return x->peer;
 }
 
+unsigned wire_exchange_tls(const struct wire_exchange *x) {
+  assert(x->conn != NULL);
+  return wire_io_tls_version(&x->conn->io);
+}
+
 bool wire_exchange_certified(const struct wire_exchange *x, const char *host) {
   assert(x->conn != NULL);
   return wire_io_certified(&x->conn->io, host);

@@ -287,6 +287,13 @@ static X509 *verified(const struct wire_io *io) {
   return SSL_get_verify_result(l->ssl) == X509_V_OK ? SSL_get0_peer_certificate(l->ssl) : NULL;
 }
 
+unsigned wire_io_tls_version(const struct wire_io *io) {
+  assert(io != NULL);
+  if (io->ops != &tls_ops) return 0;
+  const struct tls_link *l = io->state;
+  return l->ssl != NULL && SSL_version(l->ssl) >= TLS1_3_VERSION ? 13 : 12;
+}
+
 bool wire_io_certified(const struct wire_io *io, const char *host) {
   X509 *x = verified(io);
   assert(host == NULL || host[0] != '\0');

@@ -21,6 +21,7 @@ enum {
 /* Takes over a TCP socket that wire_io_init_socket took, and one use of `tls`, on success. False: no memory.
  */
 bool wire_io_init_tls(struct wire_io *io, struct wire_tls *tls_take);
+unsigned wire_io_tls_version(const struct wire_io *io); /* as wire_exchange_tls */
 /* The client showed a certificate that one of the authorities signed, and it names `host` (a DNS name or an
  * address). NULL: any name. */
 bool wire_io_certified(const struct wire_io *io, const char *host);

@@ -84,7 +84,7 @@ def test_a_wrong_checksum_changes_nothing(http, bucket):
     assert http.request("GET", f"/{bucket}", [("publicAccessBlock", None)]).status == 404
 
 
-NOT_YET = ["policy", "lifecycle", "versioning", "object-lock", "website", "replication", "logging", "notification",
+NOT_YET = ["lifecycle", "versioning", "object-lock", "website", "replication", "logging", "notification",
            "accelerate", "requestPayment"]
 
 
@@ -107,7 +107,6 @@ def test_what_there_is_not_is_told_as_s3_tells_it(s3, bucket):
     assert "TopicConfigurations" not in s3.get_bucket_notification_configuration(Bucket=bucket)
     assert "Status" not in s3.get_bucket_accelerate_configuration(Bucket=bucket)
     s3.put_bucket_acl(Bucket=bucket, ACL="private")
-    assert refused(s3.put_bucket_acl, Bucket=bucket, ACL="public-read") == ("NotImplemented", 501)
     assert refused(s3.put_bucket_encryption, Bucket=bucket, ServerSideEncryptionConfiguration={
         "Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms"}}]}) == ("NotImplemented", 501)
 

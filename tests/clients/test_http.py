@@ -123,8 +123,8 @@ def test_half_a_body_stores_nothing(server, http, bucket):
 
 
 UNSUPPORTED = [("PUT", "/k", "tagging"), ("DELETE", "/k", "tagging"), ("GET", "/k", "tagging"),
-               ("PUT", "", "policy"), ("PUT", "", "lifecycle"), ("PUT", "", "website"), ("PUT", "", "replication"),
-               ("PUT", "", "versioning"), ("PUT", "", "acl"), ("PUT", "/k", "acl"), ("GET", "/k", "torrent"),
+               ("PUT", "", "lifecycle"), ("PUT", "", "website"), ("PUT", "", "replication"),
+               ("PUT", "", "versioning"), ("GET", "/k", "torrent"),
                ("PUT", "/k", "retention"), ("GET", "/k", "legal-hold"), ("POST", "/k", "restore"), ("POST", "/k", "select"),
                ("PUT", "", "object-lock"), ("GET", "/k", "attributes"),
                ("GET", "", "versions"), ("DELETE", "", "replication")]
@@ -140,8 +140,8 @@ def test_unsupported_is_501_and_does_nothing(http, bucket, method, key, name):
 
 
 @pytest.mark.parametrize("name,value", [
-    ("x-amz-server-side-encryption-customer-algorithm", "AES256"), ("x-amz-tagging", "a=b"), ("x-amz-acl", "public-read"),
-    ("x-amz-object-lock-mode", "COMPLIANCE"), ("x-amz-grant-read", "id=x"), ("x-amz-server-side-encryption", "aws:kms"),
+    ("x-amz-server-side-encryption-customer-algorithm", "AES256"), ("x-amz-tagging", "a=b"),
+    ("x-amz-object-lock-mode", "COMPLIANCE"), ("x-amz-server-side-encryption", "aws:kms"),
     ("x-amz-website-redirect-location", "/x")])
 def test_header_that_cannot_be_honoured_is_501(http, bucket, name, value):
     answer = http.request("PUT", f"/{bucket}/k", headers={name: value}, body=b"x")

@@ -46,6 +46,8 @@ class Gateway:
         self.folder = self.log_path.parent
 
     def log(self, start=0, limit=8000):
+        if not self.log_path.exists():  # a world that has ended; a later test failed
+            return ""
         return self.log_path.read_bytes()[start:][-limit:].decode("utf-8", "replace")
 
     def log_size(self):

@@ -1,0 +1,318 @@
+/* Who may do what: each request asked once its bucket is known, before its subject is. */
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "serve/region.h"
+
+/* ---- which action an operation is ------------------------------------------------------------ */
+
+/* How an operation is judged. What is not in the table is the owner's alone: an operation that nobody
+ * thought of here is closed, not open. */
+enum how { OWNER_ONLY, BY_ACTION, BY_KEY /* each key of the body by itself */, WITHOUT_BUCKET };
+static const struct {
+  enum how how;
+  enum policy_action action, of_version; /* the latter where the head names a version */
+} JUDGED[S3_OP_COUNT] = {
+    [S3_OP_LIST_BUCKETS] = {WITHOUT_BUCKET, 0, 0},
+    [S3_OP_CREATE_BUCKET] = {WITHOUT_BUCKET, 0, 0},
+    [S3_OP_DELETE_OBJECTS] = {BY_KEY, POLICY_DELETE_OBJECT, POLICY_DELETE_OBJECT_VERSION},
+#define ONE(op, action)            [S3_OP_##op] = {BY_ACTION, POLICY_##action, POLICY_##action}
+#define TWO(op, action, versioned) [S3_OP_##op] = {BY_ACTION, POLICY_##action, POLICY_##versioned}
+    ONE(HEAD_BUCKET, LIST_BUCKET),
+    ONE(DELETE_BUCKET, DELETE_BUCKET),
+    ONE(GET_BUCKET_LOCATION, GET_BUCKET_LOCATION),
+    ONE(GET_BUCKET_VERSIONING, GET_BUCKET_VERSIONING),
+    ONE(GET_BUCKET_ACL, GET_BUCKET_ACL),
+    ONE(PUT_BUCKET_ACL, PUT_BUCKET_ACL),
+    ONE(GET_BUCKET_POLICY, GET_BUCKET_POLICY),
+    ONE(PUT_BUCKET_POLICY, PUT_BUCKET_POLICY),
+    ONE(DELETE_BUCKET_POLICY, DELETE_BUCKET_POLICY),
+    ONE(GET_BUCKET_POLICY_STATUS, GET_BUCKET_POLICY_STATUS),
+    ONE(GET_PUBLIC_ACCESS_BLOCK, GET_BUCKET_PUBLIC_BLOCK),
+    ONE(PUT_PUBLIC_ACCESS_BLOCK, PUT_BUCKET_PUBLIC_BLOCK),
+    ONE(DELETE_PUBLIC_ACCESS_BLOCK, PUT_BUCKET_PUBLIC_BLOCK),
+    ONE(GET_BUCKET_OWNERSHIP, GET_BUCKET_OWNERSHIP),
+    ONE(PUT_BUCKET_OWNERSHIP, PUT_BUCKET_OWNERSHIP),
+    ONE(DELETE_BUCKET_OWNERSHIP, PUT_BUCKET_OWNERSHIP),
+    ONE(PUT_BUCKET_VERSIONING, PUT_BUCKET_VERSIONING),
+    ONE(GET_BUCKET_CORS, GET_BUCKET_CORS),
+    ONE(PUT_BUCKET_CORS, PUT_BUCKET_CORS),
+    ONE(DELETE_BUCKET_CORS, PUT_BUCKET_CORS),
+    ONE(GET_BUCKET_LIFECYCLE, GET_LIFECYCLE),
+    ONE(PUT_BUCKET_LIFECYCLE, PUT_LIFECYCLE),
+    ONE(DELETE_BUCKET_LIFECYCLE, PUT_LIFECYCLE),
+    ONE(GET_BUCKET_TAGGING, GET_BUCKET_TAGGING),
+    ONE(PUT_BUCKET_TAGGING, PUT_BUCKET_TAGGING),
+    ONE(DELETE_BUCKET_TAGGING, PUT_BUCKET_TAGGING),
+    ONE(GET_BUCKET_ENCRYPTION, GET_ENCRYPTION),
+    ONE(PUT_BUCKET_ENCRYPTION, PUT_ENCRYPTION),
+    ONE(DELETE_BUCKET_ENCRYPTION, PUT_ENCRYPTION),
+    ONE(GET_OBJECT_LOCK_CONFIG, GET_BUCKET_OBJECT_LOCK),
+    ONE(PUT_OBJECT_LOCK_CONFIG, PUT_BUCKET_OBJECT_LOCK),
+    ONE(GET_BUCKET_REQUEST_PAYMENT, GET_BUCKET_REQUEST_PAYMENT),
+    ONE(GET_BUCKET_LOGGING, GET_BUCKET_LOGGING),
+    ONE(GET_BUCKET_NOTIFICATION, GET_BUCKET_NOTIFICATION),
+    ONE(GET_BUCKET_ACCELERATE, GET_ACCELERATE),
+    ONE(GET_BUCKET_WEBSITE, GET_BUCKET_WEBSITE),
+    ONE(GET_BUCKET_REPLICATION, GET_REPLICATION),
+    ONE(LIST_OBJECTS, LIST_BUCKET),
+    ONE(LIST_OBJECTS_V2, LIST_BUCKET),
+    ONE(LIST_OBJECT_VERSIONS, LIST_BUCKET_VERSIONS),
+    ONE(LIST_MULTIPART_UPLOADS, LIST_BUCKET_MULTIPART_UPLOADS),
+    ONE(PUT_OBJECT, PUT_OBJECT),
+    ONE(COPY_OBJECT, PUT_OBJECT),
+    ONE(CREATE_MULTIPART_UPLOAD, PUT_OBJECT),
+    ONE(UPLOAD_PART, PUT_OBJECT),
+    ONE(UPLOAD_PART_COPY, PUT_OBJECT),
+    ONE(COMPLETE_MULTIPART_UPLOAD, PUT_OBJECT),
+    ONE(LIST_PARTS, LIST_MULTIPART_UPLOAD_PARTS),
+    ONE(ABORT_MULTIPART_UPLOAD, ABORT_MULTIPART_UPLOAD),
+    TWO(GET_OBJECT, GET_OBJECT, GET_OBJECT_VERSION),
+    TWO(HEAD_OBJECT, GET_OBJECT, GET_OBJECT_VERSION),
+    TWO(DELETE_OBJECT, DELETE_OBJECT, DELETE_OBJECT_VERSION),
+    TWO(GET_OBJECT_ACL, GET_OBJECT_ACL, GET_OBJECT_VERSION_ACL),
+    TWO(PUT_OBJECT_ACL, PUT_OBJECT_ACL, PUT_OBJECT_VERSION_ACL),
+#undef ONE
+#undef TWO
+};
+
+/* ---- what the request says --------------------------------------------------------------------- */
+
+/* Headers that are condition keys as they stand. */
+static const struct {
+  const char *header;
+  enum policy_key key;
+} HEADERS[] = {
+    {"user-agent", POLICY_KEY_USER_AGENT},
+    {"referer", POLICY_KEY_REFERER},
+    {"if-match", POLICY_KEY_IF_MATCH},
+    {"if-none-match", POLICY_KEY_IF_NONE_MATCH},
+    {"x-amz-acl", POLICY_KEY_ACL},
+    {"x-amz-content-sha256", POLICY_KEY_CONTENT_SHA256},
+    {"x-amz-copy-source", POLICY_KEY_COPY_SOURCE},
+    {"x-amz-grant-full-control", POLICY_KEY_GRANT_FULL_CONTROL},
+    {"x-amz-grant-read", POLICY_KEY_GRANT_READ},
+    {"x-amz-grant-read-acp", POLICY_KEY_GRANT_READ_ACP},
+    {"x-amz-grant-write", POLICY_KEY_GRANT_WRITE},
+    {"x-amz-grant-write-acp", POLICY_KEY_GRANT_WRITE_ACP},
+    {"x-amz-metadata-directive", POLICY_KEY_METADATA_DIRECTIVE},
+    {"x-amz-object-lock-legal-hold", POLICY_KEY_LOCK_LEGAL_HOLD},
+    {"x-amz-object-lock-mode", POLICY_KEY_LOCK_MODE},
+    {"x-amz-object-lock-retain-until-date", POLICY_KEY_LOCK_RETAIN_UNTIL},
+    {"x-amz-object-ownership", POLICY_KEY_OBJECT_OWNERSHIP},
+    {"x-amz-server-side-encryption", POLICY_KEY_ENCRYPTION},
+    {"x-amz-server-side-encryption-aws-kms-key-id", POLICY_KEY_ENCRYPTION_KMS_KEY},
+    {"x-amz-server-side-encryption-customer-algorithm", POLICY_KEY_ENCRYPTION_CUSTOMER},
+    {"x-amz-storage-class", POLICY_KEY_STORAGE_CLASS},
+    {"x-amz-website-redirect-location", POLICY_KEY_WEBSITE_REDIRECT},
+};
+static const struct {
+  const char *parameter;
+  enum policy_key key;
+} PARAMETERS[] = {
+    {"prefix", POLICY_KEY_PREFIX},
+    {"delimiter", POLICY_KEY_DELIMITER},
+    {"max-keys", POLICY_KEY_MAX_KEYS},
+    {"versionId", POLICY_KEY_VERSION_ID},
+};
+
+/* A value that is there though empty. */
+static struct slice present(struct slice value) {
+  return value.data ? value : SLICE_LIT("");
+}
+
+static void say_head(struct call *c, struct policy_request *q) {
+  struct slice value;
+  struct auth_query query;
+  assert(q);
+  for (size_t i = 0; i < sizeof HEADERS / sizeof HEADERS[0]; i++)
+    if (auth_header_find(&c->head, slice_str(HEADERS[i].header), &value))
+      q->value[HEADERS[i].key] = present(value);
+  if (auth_query_parse(c->head.raw_query, wire_exchange_arena(c->x), &query)) return; /* it parsed before */
+  for (size_t i = 0; i < sizeof PARAMETERS / sizeof PARAMETERS[0]; i++)
+    if (auth_query_find(&query, slice_str(PARAMETERS[i].parameter), &value))
+      q->value[PARAMETERS[i].key] = present(value);
+}
+
+/* How long ago it was signed, in milliseconds. */
+static void say_signature(struct call *c, struct policy_request *q) {
+  uint64_t date_ms = 0;
+  if (c->auth.scheme == AUTH_ANONYMOUS) return;
+  assert(c->auth.date[0]);
+  q->value[POLICY_KEY_AUTH_TYPE] =
+      c->auth.scheme == AUTH_QUERY ? SLICE_LIT("REST-QUERY-STRING") : SLICE_LIT("REST-HEADER");
+  q->value[POLICY_KEY_SIGNATURE_VERSION] = SLICE_LIT("AWS4-HMAC-SHA256");
+  if (!q->value[POLICY_KEY_CONTENT_SHA256].data && c->auth.scheme == AUTH_QUERY)
+    q->value[POLICY_KEY_CONTENT_SHA256] = SLICE_LIT("UNSIGNED-PAYLOAD");
+  if (time_parse_amz(slice_str(c->auth.date), &date_ms)) return;
+  uint64_t age_ms = c->head.now_ms > date_ms ? c->head.now_ms - date_ms : 0;
+  char text[24];
+  int n = snprintf(text, sizeof text, "%" PRIu64, age_ms);
+  q->value[POLICY_KEY_SIGNATURE_AGE] = arena_copy(wire_exchange_arena(c->x), slice_of(text, (size_t)n));
+}
+
+/* Where the client's own connection ends: here, or at the gateway that told so. */
+static void say_connection(struct call *c, struct policy_request *q) {
+  assert(c->client_tls == 0 || c->client_tls == 12 || c->client_tls == 13);
+  q->value[POLICY_KEY_SECURE_TRANSPORT] = c->client_tls ? SLICE_LIT("true") : SLICE_LIT("false");
+  if (c->client_tls)
+    q->value[POLICY_KEY_TLS_VERSION] = c->client_tls == 13 ? SLICE_LIT("1.3") : SLICE_LIT("1.2");
+  q->value[POLICY_KEY_SOURCE_IP] = c->client_address;
+}
+
+static void request_fill(struct call *c, enum policy_action action, struct slice key,
+                         struct policy_request *q) {
+  assert(q);
+  q->who = c->auth.scheme == AUTH_ANONYMOUS ? POLICY_ANONYMOUS : POLICY_ACCESS_KEY;
+  q->account = c->auth.account;
+  q->user = c->auth.access_key;
+  q->action = action;
+  q->key = key;
+  q->now_ms = c->head.now_ms;
+}
+
+/* ---- judging --------------------------------------------------------------------------------------- */
+
+bool access_is_owner(const struct call *c) {
+  return c->auth.scheme != AUTH_ANONYMOUS && slice_equal(slice_str(c->bucket.owner), c->auth.account);
+}
+
+/* For the owner of the bucket, in the operator's log: which sentence said no. Nothing of it is answered. */
+static void tell_log(struct call *c, const struct policy_verdict *v, enum policy_action action) {
+  char sid[POLICY_SID_BYTES_MAX + 1], id[2 * STORE_BUCKET_ID_SIZE + 1];
+  assert(v->sid.len <= POLICY_SID_BYTES_MAX);
+  snprintf(sid, sizeof sid, "%.*s", (int)v->sid.len, v->sid.len ? (const char *)v->sid.data : "");
+  for (size_t i = 0; i < STORE_BUCKET_ID_SIZE; i++) snprintf(id + 2 * i, 3, "%02x", c->bucket.id[i]);
+  const struct log_field *fields =
+      LOG_FIELDS({.name = "bucket", .text = id}, {.name = "action", .text = policy_action_name(action)},
+                 {.name = "reason", .text = policy_reason_name(v->reason)}, {.name = "sid", .text = sid},
+                 {.name = "statement", .number = v->statement});
+  log_event(LOG_INFO, "serve", c->id, "denied by a bucket's rules", fields);
+}
+
+/* Actions that S3 judges by the object that is there. */
+static bool looks_at_object(enum policy_action action) {
+  static const enum policy_action actions[] = {
+      POLICY_GET_OBJECT,           POLICY_GET_OBJECT_VERSION,         POLICY_GET_OBJECT_ACL,
+      POLICY_GET_OBJECT_TAGGING,   POLICY_GET_OBJECT_VERSION_TAGGING, POLICY_GET_OBJECT_VERSION_ACL,
+      POLICY_PUT_OBJECT_ACL,       POLICY_PUT_OBJECT_VERSION_ACL,     POLICY_PUT_OBJECT_TAGGING,
+      POLICY_DELETE_OBJECT_TAGGING};
+  assert((unsigned)action < POLICY_ACTION_COUNT);
+  for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++)
+    if (actions[i] == action) return true;
+  return false;
+}
+
+static enum policy_answer judge(struct call *c, enum policy_action action, struct slice key,
+                                bool object_is_known) {
+  struct policy_request q = {.object_is_known = object_is_known || !looks_at_object(action)};
+  struct policy_bucket b = {.name = slice_str(c->bucket.name),
+                            .owner = slice_str(c->bucket.owner),
+                            .policy = access_policy(c->rules),
+                            .acl = access_acl(c->rules),
+                            .ownership = access_ownership(c->rules),
+                            .block = access_block(c->rules)};
+  request_fill(c, action, key, &q);
+  if (b.policy) {
+    say_head(c, &q);
+    say_signature(c, &q);
+    say_connection(c, &q);
+  }
+  struct policy_verdict v = policy_decide(&b, &q);
+  bool by_rules = v.reason != POLICY_BY_DEFAULT && v.reason != POLICY_BY_OWNER;
+  if (v.answer == POLICY_DENY && by_rules) tell_log(c, &v, action);
+  assert(v.answer != POLICY_ASK_OBJECT || !object_is_known);
+  return v.answer;
+}
+
+/* Rules that do not decode: the owner may mend them, everything else waits. */
+static enum s3_error judge_broken(struct call *c, enum policy_action action) {
+  bool mends = action == POLICY_GET_BUCKET_POLICY || action == POLICY_PUT_BUCKET_POLICY ||
+               action == POLICY_DELETE_BUCKET_POLICY;
+  assert(access_is_broken(c->rules));
+  if (!access_is_owner(c)) return S3_ERR_ACCESS_DENIED;
+  return mends ? S3_OK : S3_ERR_SERVICE_UNAVAILABLE;
+}
+
+enum s3_error access_action(struct call *c, enum policy_action action, struct slice key) {
+  c->asks_object = false;
+  if (access_is_broken(c->rules)) return judge_broken(c, action);
+  if (!c->rules) return access_is_owner(c) ? S3_OK : S3_ERR_ACCESS_DENIED;
+  enum policy_answer answer = judge(c, action, key, false);
+  /* Whoever reads one object looks at it and asks again, here or at its home; nobody else does. */
+  bool reads = c->q.op == S3_OP_GET_OBJECT || c->q.op == S3_OP_HEAD_OBJECT;
+  assert((unsigned)answer <= POLICY_ASK_OBJECT);
+  c->asks_object = answer == POLICY_ASK_OBJECT && reads;
+  return answer == POLICY_ALLOW || c->asks_object ? S3_OK : S3_ERR_ACCESS_DENIED;
+}
+
+enum s3_error access_object(struct call *c, const struct store_object *o) {
+  assert(o);
+  if (!c->asks_object) return S3_OK;
+  return judge(c, c->access, c->q.key, true) == POLICY_ALLOW ? S3_OK : S3_ERR_ACCESS_DENIED;
+}
+
+enum s3_error access_absent(struct call *c) {
+  bool reads = c->q.op == S3_OP_GET_OBJECT || c->q.op == S3_OP_HEAD_OBJECT;
+  if (!reads || access_is_owner(c)) return S3_ERR_NO_SUCH_KEY;
+  enum s3_error error = access_action(c, POLICY_LIST_BUCKET, SLICE_LIT(""));
+  assert(!c->asks_object);
+  return error ? S3_ERR_ACCESS_DENIED : S3_ERR_NO_SUCH_KEY;
+}
+
+/* An ACL in the head of a new object. Objects have none of their own here, so that only one that says nothing
+ * can be kept. */
+static enum s3_error judge_head_acl(struct call *c) {
+  struct policy_acl *acl = arena_alloc(wire_exchange_arena(c->x), sizeof *acl);
+  bool has = false;
+  if (!acl) return S3_ERR_SLOW_DOWN;
+  struct slice owner = c->auth.scheme == AUTH_ANONYMOUS ? slice_str(c->bucket.owner) : c->auth.account;
+  enum s3_error error = access_head_acl(c, owner, acl, &has);
+  if (error || !has) return error;
+  struct policy_block block = access_block(c->rules);
+  enum policy_set may =
+      policy_acl_may_set(acl, slice_str(c->bucket.owner), access_ownership(c->rules), &block);
+  if (may == POLICY_SET_UNSUPPORTED) return S3_ERR_ACL_NOT_SUPPORTED;
+  if (may == POLICY_SET_BLOCKED) return S3_ERR_ACCESS_DENIED;
+  if (policy_acl_is_plain(acl, slice_str(c->bucket.owner))) return S3_OK;
+  snprintf(c->detail, sizeof c->detail, "grants of an object; a bucket policy can say the same");
+  return S3_ERR_NOT_IMPLEMENTED;
+}
+
+enum s3_error access_begin(struct call *c) {
+  assert((unsigned)c->q.op < S3_OP_COUNT);
+  struct slice version = {0};
+  struct auth_query query;
+  c->access = JUDGED[c->q.op].action;
+  bool two = JUDGED[c->q.op].action != JUDGED[c->q.op].of_version;
+  if (two && c->head.raw_query.len &&
+      !auth_query_parse(c->head.raw_query, wire_exchange_arena(c->x), &query) &&
+      auth_query_find(&query, SLICE_LIT("versionId"), &version))
+    c->access = JUDGED[c->q.op].of_version;
+  if (JUDGED[c->q.op].how != WITHOUT_BUCKET) return S3_OK;
+  bool another = c->q.expected_owner.len && !slice_equal(c->q.expected_owner, c->auth.account);
+  return c->auth.scheme == AUTH_ANONYMOUS || another ? S3_ERR_ACCESS_DENIED : S3_OK;
+}
+
+enum s3_error access_bucket(struct call *c) {
+  if (c->q.expected_owner.len && !slice_equal(c->q.expected_owner, slice_str(c->bucket.owner)))
+    return S3_ERR_ACCESS_DENIED;
+  enum s3_error error = S3_OK;
+  switch (JUDGED[c->q.op].how) {
+  case OWNER_ONLY:
+    return access_is_owner(c) ? S3_OK : S3_ERR_ACCESS_DENIED;
+  case BY_KEY:
+    /* Nobody but the owner can get anything out of it where nothing was ever granted. */
+    if (!c->key_is_set) return c->rules || access_is_owner(c) ? S3_OK : S3_ERR_ACCESS_DENIED;
+    return access_action(c, c->access, c->q.key);
+  case BY_ACTION:
+    error = access_action(c, c->access, c->q.key);
+    if (error || (!c->q.acl.data && !c->q.has_grants) || !c->q.key.len) return error;
+    return judge_head_acl(c);
+  case WITHOUT_BUCKET:
+    break;
+  }
+  assert(false); /* no bucket is looked up for these */
+  return S3_ERR_ACCESS_DENIED;
+}
