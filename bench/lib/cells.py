@@ -26,18 +26,19 @@ class Step:
         return (1 if self.once else round_number, self.cell, self.connections, self.label)
 
 
-def load(bench, server, op, *more, timeout=None):
+def load(bench, server, op, *more, timeout=None, tls=False):
     """domicile-load bench; its JSON. Errors among the requests fail the bench: such a figure means nothing."""
-    argv = [bench.binary("domicile-load"), "bench", "--json", "--endpoint", server.url, "--op", op,
-            "--bucket", BUCKET, "--key", KEY, *map(str, more)]
+    where = ["--endpoint", server.tls_url, "--ca", bench.certificate()[0]] if tls else ["--endpoint", server.url]
+    argv = [bench.binary("domicile-load"), "bench", "--json", *where, "--op", op, "--bucket", BUCKET, "--key", KEY,
+            *map(str, more)]
     check_alive(server)
     return json.loads(run(argv, timeout=timeout or 600 + 20 * bench.options.seconds))
 
 
-def measure(bench, server, op, *more):
+def measure(bench, server, op, *more, tls=False):
     """The load client's figures with what the server's processes spent and hold."""
     before = cpu_s(server.pids())
-    r = load(bench, server, op, *more)
+    r = load(bench, server, op, *more, tls=tls)
     cpu, rss = cpu_s(server.pids()) - before, rss_mib(server.pids())
     return {"rps": r["requests_per_s"], "mbps": r["mb_per_s"], "p50_ms": r["p50_us"] / 1000,
             "p99_ms": r["p99_us"] / 1000, "cpu_us": cpu * 1e6 / max(1, r["requests"]), "rss_mib": rss,
@@ -65,11 +66,11 @@ def put(bench, server, size, connections, objects, *mode):
                    "--seconds", bench.options.seconds, *names, *mode)
 
 
-def get(bench, server, size, connections, objects):
+def get(bench, server, size, connections, objects, tls=False):
     common = ("--size", size, "--prefix", f"{size}/", "--multi-object-count", objects)
     once(server, f"get {size}", lambda: load(bench, server, "get", "--requests", 1, "--connections", 4, *common))
     return measure(bench, server, "get", "--no-fill", "--connections", connections,
-                   "--seconds", bench.options.seconds, *common)
+                   "--seconds", bench.options.seconds, *common, tls=tls)
 
 
 def delete(bench, server, connections):
@@ -165,6 +166,9 @@ def steps(bench, present):
                 add(cell, c, name, name, lambda n=name, c=c, a=act: a(bench, s[n], SMALL, c, 1000))
             if "engine" not in o.skip and "domicile" in present:
                 add(cell, c, None, "engine", lambda c=c, op=op: engine(bench, op, c))
+    for c in o.connections:
+        for name in ("domicile", "nginx", "radosgw"):
+            add("tls-get-4k", c, name, name, lambda n=name, c=c: get(bench, s[n], SMALL, c, 1000, tls=True))
     for c in o.large_connections:
         for kind in ("md5", "md5+sha256"):
             add("put-16m", c, None, f"hash limit {kind}", lambda k=kind, c=c: hash_bound(bench, k, c))

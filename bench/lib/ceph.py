@@ -100,16 +100,18 @@ class Radosgw(Server):
         self._tool("ceph-mon", "--mkfs", "-i", "m", "--monmap", f"{d}/monmap", "--keyring", f"{d}/keyring")
 
     def _gateway(self):
-        port = free_port()
+        port, tls_port = free_port(), free_port()
+        chain, key = self.bench.certificate()
         access, secret = KEY.split(":")
         self._tool("radosgw-admin", "user", "create", "--uid=bench", "--display-name=bench",
                    f"--access-key={access}", f"--secret-key={secret}", timeout=180)
         self.child = self._daemon("rgw", "radosgw", "-n", "client.admin", f"--rgw_data={self.folder}/rgw",
-                                  f"--rgw_frontends=beast endpoint=127.0.0.1:{port} tcp_nodelay=1",
+                                  f"--rgw_frontends=beast endpoint=127.0.0.1:{port} tcp_nodelay=1 "
+                                  f"ssl_endpoint=127.0.0.1:{tls_port} ssl_certificate={chain} ssl_private_key={key}",
                                   "--debug_rgw=0/0", f"--log_file={self.folder}/rgw.log",
                                   f"--pid_file={self.folder}/rgw.pid", f"--admin_socket={self.folder}/rgw.asok")
         wait_port(port, self.child, 120)
-        self.url = f"http://127.0.0.1:{port}"
+        self.url, self.tls_url = f"http://127.0.0.1:{port}", f"https://127.0.0.1:{tls_port}"
 
     def start(self):
         self._configure()

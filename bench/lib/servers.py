@@ -15,7 +15,7 @@ class Server:
 
     def __init__(self, bench, procs, folder):
         self.bench, self.procs, self.folder = bench, procs, folder
-        self.child, self.url, self.ready = None, None, set()
+        self.child, self.url, self.tls_url, self.ready = None, None, None, set()
         os.makedirs(folder)
 
     def pids(self):
@@ -31,12 +31,14 @@ class Domicile(Server):
     durable = "answers when the batch is on disk (O_DSYNC); sealed with AES-256-GCM; one subject"
 
     def start(self):
-        port = free_port()
-        argv = [self.bench.binary("domicile"), "serve", "--dev", "--region", "in", "--listen", f"127.0.0.1:{port}",
-                "--data", f"{self.folder}/in", "--key", KEY]
+        port, tls_port = free_port(), free_port()
+        chain, key = self.bench.certificate()
+        argv = [self.bench.binary("domicile"), "serve", "--dev", "--region", "in", "--data", f"{self.folder}/in",
+                "--listen", f"http://127.0.0.1:{port}", "--listen", f"https://127.0.0.1:{tls_port}",
+                "--tls-cert", chain, "--tls-key", key, "--key", KEY]
         self.child = self.procs.start(argv, f"{self.folder}/log")
         wait_port(port, self.child)
-        self.url = f"http://127.0.0.1:{port}"
+        self.url, self.tls_url = f"http://127.0.0.1:{port}", f"https://127.0.0.1:{tls_port}"
 
     def version(self):
         return run([self.bench.binary("domicile"), "version"]).splitlines()[0]
@@ -79,6 +81,10 @@ http {{
   uwsgi_temp_path {d}/tmp; scgi_temp_path {d}/tmp;
   server {{
     listen 127.0.0.1:{port} backlog=4096;
+    listen 127.0.0.1:{tls_port} ssl backlog=4096;
+    ssl_certificate {chain};
+    ssl_certificate_key {key};
+    ssl_protocols TLSv1.2 TLSv1.3;
     root {d}/html;
     location / {{ dav_methods PUT DELETE; create_full_put_path on; }}
   }}
@@ -91,16 +97,17 @@ class Nginx(Server):
     durable = "static files, and WebDAV for PUT and DELETE: nothing is synced, signed, checked, hashed or sealed"
 
     def start(self):
-        port = free_port()
+        port, tls_port = free_port(), free_port()
+        chain, key = self.bench.certificate()
         os.makedirs(f"{self.folder}/html/{BUCKET}")
         os.makedirs(f"{self.folder}/tmp")
         with open(f"{self.folder}/nginx.conf", "w", encoding="utf-8") as f:
-            f.write(NGINX_CONF.format(d=self.folder, port=port, workers=os.cpu_count(),
+            f.write(NGINX_CONF.format(d=self.folder, port=port, tls_port=tls_port, chain=chain, key=key, workers=os.cpu_count(),
                                       user="user root;" if os.geteuid() == 0 else ""))
         argv = ["/usr/sbin/nginx", "-c", f"{self.folder}/nginx.conf", "-p", self.folder, "-g", "daemon off;"]
         self.child = self.procs.start(argv, f"{self.folder}/log")
         wait_port(port, self.child)
-        self.url = f"http://127.0.0.1:{port}"
+        self.url, self.tls_url = f"http://127.0.0.1:{port}", f"https://127.0.0.1:{tls_port}"
 
     def version(self):
         done = subprocess.run(["/usr/sbin/nginx", "-v"], capture_output=True, text=True, check=True)

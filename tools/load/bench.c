@@ -3,27 +3,22 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
+#include <limits.h>
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "bench_internal.h"
+#include "bench_link.h"
 #include "load.h"
 
 /* Room for a request's head and for an answer's. */
 #define HEAD_BYTES_MAX 4096
 /* Bytes read with the head; small answers come whole. */
 #define READ_BYTES ((size_t)16 << 10)
-/* Bytes of body thrown away by one call. */
-#define DISCARD_BYTES ((size_t)4 << 20)
 /* Events taken at once. */
 #define EVENTS_MAX 256
 /* Descriptors beside the connections: standard streams, epoll, files of libraries. */
@@ -34,7 +29,7 @@
 #define RESENDS_MAX 3
 
 struct connection {
-  int fd;
+  struct bench_link link;
   bool busy;                    /* a request is in flight */
   bool in_body;                 /* the answer's head is read */
   uint8_t head[HEAD_BYTES_MAX]; /* of the request */
@@ -55,8 +50,7 @@ struct bench {
   struct bench_result *result;
   struct bench_heads heads;
   struct connection *connections;
-  struct sockaddr_storage address;
-  socklen_t address_len;
+  struct bench_target target;
   int epoll;
   uint64_t start_ns;
   uint64_t issued;
@@ -64,40 +58,14 @@ struct bench {
   bool failed;
 };
 
-static bool resolve(struct bench *b) {
-  char host[sizeof b->config->endpoint->host];
-  const char *from = strstr(b->config->endpoint->url, "://") + 3;
-  size_t len = strcspn(from, ":");
-  assert(len < sizeof host);
-  memcpy(host, from, len);
-  host[len] = '\0';
-  const char *port = from[len] == ':' ? from + len + 1 : "80";
-  struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM}, *found;
-  int code = getaddrinfo(host, port, &hints, &found);
-  if (code != 0) {
-    load_complain("%s: %s", b->config->endpoint->url, gai_strerror(code));
-    return false;
-  }
-  memcpy(&b->address, found->ai_addr, found->ai_addrlen);
-  b->address_len = found->ai_addrlen;
-  freeaddrinfo(found);
-  return true;
-}
-
-/* Opens the connection's socket and puts it on the epoll, edge-triggered for both ways. */
+/* Opens the connection and puts it on the epoll, edge-triggered for both ways. */
 static bool reopen(struct bench *b, struct connection *c) {
-  if (c->fd >= 0) close(c->fd);
-  c->fd = socket(b->address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  int one = 1;
-  bool ok = c->fd >= 0 && connect(c->fd, (struct sockaddr *)&b->address, b->address_len) == 0 &&
-            setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) == 0;
-  struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = c};
-  ok = ok && epoll_ctl(b->epoll, EPOLL_CTL_ADD, c->fd, &event) == 0;
-  if (!ok) {
-    load_complain("%s: %s", b->config->endpoint->url, strerror(errno));
-    b->failed = true;
-  }
   assert(!c->busy || c->sent == 0);
+  struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = c};
+  bool ok = bench_link_open(&c->link, &b->target);
+  if (ok && epoll_ctl(b->epoll, EPOLL_CTL_ADD, c->link.fd, &event) != 0)
+    ok = load_complain("epoll: %s", strerror(errno)) == LOAD_OK;
+  if (!ok) b->failed = true;
   return ok;
 }
 
@@ -140,20 +108,10 @@ static size_t payload_len(const struct bench *b) {
 static bool send_more(struct bench *b, struct connection *c) {
   size_t whole = c->head_len + payload_len(b);
   while (c->sent < whole) {
-    struct iovec parts[2];
-    int count = 0;
-    if (c->sent < c->head_len) parts[count++] = (struct iovec){c->head + c->sent, c->head_len - c->sent};
-    size_t body_sent = c->sent < c->head_len ? 0 : c->sent - c->head_len;
-    if (body_sent < payload_len(b)) {
-      /* sendmsg only reads; iovec has no const. */
-      union {
-        const uint8_t *in;
-        uint8_t *out;
-      } at = {.in = b->config->payload.data + body_sent};
-      parts[count++] = (struct iovec){at.out, payload_len(b) - body_sent};
-    }
-    struct msghdr message = {.msg_iov = parts, .msg_iovlen = (size_t)count};
-    ssize_t got = sendmsg(c->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    size_t head_sent = c->sent < c->head_len ? c->sent : c->head_len;
+    struct slice head = slice_of(c->head + head_sent, c->head_len - head_sent);
+    ssize_t got =
+        bench_link_send(&c->link, head, slice_cut(b->config->payload, c->sent - head_sent, payload_len(b)));
     if (got < 0) return errno == EAGAIN || errno == EINTR;
     c->sent += (size_t)got;
   }
@@ -224,13 +182,11 @@ static int receive_more(struct bench *b, struct connection *c) {
     if (is_whole(c)) return 1;
     ssize_t got;
     if (c->in_body && c->answer.chunked) {
-      got = recv(c->fd, c->read, READ_BYTES, MSG_DONTWAIT);
+      got = bench_link_receive(&c->link, c->read, READ_BYTES);
     } else if (c->in_body) {
-      size_t len = c->body_left < DISCARD_BYTES ? (size_t)c->body_left : DISCARD_BYTES;
-      /* With MSG_TRUNC TCP throws bytes away without copying them (tcp(7)). */
-      got = recv(c->fd, NULL, len, MSG_TRUNC | MSG_DONTWAIT);
+      got = bench_link_discard(&c->link, c->body_left < SSIZE_MAX ? (size_t)c->body_left : SSIZE_MAX);
     } else {
-      got = recv(c->fd, c->read + c->read_len, READ_BYTES - c->read_len, MSG_DONTWAIT);
+      got = bench_link_receive(&c->link, c->read + c->read_len, READ_BYTES - c->read_len);
     }
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) return 0;
     if (got <= 0) return -1;
@@ -267,7 +223,7 @@ static void lost(struct bench *b, struct connection *c) {
  * a whole answer the next request is sent at once; its answer will bring an event of its own, so
  * that no read is tried in vain. */
 static void drive(struct bench *b, struct connection *c, bool readable) {
-  assert(c->fd >= 0);
+  assert(c->link.fd >= 0);
   while (c->busy && !b->failed) {
     /* When sending fails, an early refusal may be waiting to be read. */
     bool broken = !send_more(b, c);
@@ -330,12 +286,12 @@ static bool prepare(struct bench *b) {
   b->epoll = epoll_create1(EPOLL_CLOEXEC);
   b->connections = dom_calloc(config->connections, sizeof *b->connections);
   if (b->epoll < 0 || b->connections == NULL) return load_complain("out of memory or descriptors") == LOAD_OK;
-  for (size_t i = 0; i < config->connections; i++) b->connections[i].fd = -1;
+  for (size_t i = 0; i < config->connections; i++) b->connections[i].link.fd = -1;
   if (!bench_heads_make(&b->heads, config)) return load_complain("out of memory") == LOAD_OK;
   for (size_t i = 0; i < config->objects; i++) {
     if (bench_head_of(&b->heads, i).len > HEAD_BYTES_MAX) return load_complain("names too long") == LOAD_OK;
   }
-  if (!resolve(b)) return false;
+  if (!bench_target_init(&b->target, config->endpoint)) return false;
   for (size_t i = 0; i < config->connections; i++) {
     struct connection *c = &b->connections[i];
     c->read = dom_alloc(READ_BYTES);
@@ -358,10 +314,11 @@ bool bench_run(const struct bench_config *config, struct bench_result *out) {
   out->cpu_ns = cpu_ns() - cpu;
   if (ok && !b.failed && config->hold != NULL) config->hold(config);
   for (size_t i = 0; b.connections != NULL && i < config->connections; i++) {
-    if (b.connections[i].fd >= 0) close(b.connections[i].fd);
+    bench_link_close(&b.connections[i].link);
     dom_free(b.connections[i].read);
   }
   dom_free(b.connections);
+  bench_target_done(&b.target);
   bench_heads_done(&b.heads);
   if (b.epoll >= 0) close(b.epoll);
   return ok && !b.failed;

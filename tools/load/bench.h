@@ -41,7 +41,6 @@ enum bench_payload {
 };
 
 struct bench_config {
-  /* http only */
   const struct endpoint *endpoint;
   /* NULL: plain requests without signatures */
   const struct sigv4_key *key;

@@ -222,6 +222,7 @@ static void perform(struct client *c, const struct request *r, const char *url, 
   struct answer *a = x->answer;
   char error[CURL_ERROR_SIZE] = "";
   set_options(c->curl, r, x);
+  if (c->endpoint->ca_file != NULL) curl_easy_setopt(c->curl, CURLOPT_CAINFO, c->endpoint->ca_file);
   curl_easy_setopt(c->curl, CURLOPT_URL, url);
   curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, list);
   curl_easy_setopt(c->curl, CURLOPT_ERRORBUFFER, error);

@@ -18,6 +18,8 @@ struct endpoint {
   char url[128];
   /* the Host header: HOST:PORT, without a scheme's own port */
   char host[112];
+  /* https: whose word is taken, a PEM file; NULL: the system's. Borrowed */
+  const char *ca_file;
 };
 /* Returns: false when `text` is no endpoint. http and https only. */
 bool endpoint_parse(const char *text, struct endpoint *out);

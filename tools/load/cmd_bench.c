@@ -17,7 +17,7 @@
 #define COLUMNS_MAX 16
 
 struct bench_flags {
-  const char *key, *op, *bucket, *prefix, *path;
+  const char *key, *op, *bucket, *prefix, *path, *ca;
   struct flag_list endpoints;
   uint64_t size_bytes, part_bytes, connections, seconds, requests, objects;
   bool plain, unsigned_payload, signed_payload, trailer, no_fill, hold, csv, json;
@@ -180,6 +180,7 @@ static int run(const struct bench_flags *f, struct session *session) {
   enum bench_op op = op_of(f);
   uint64_t payload_len = op == BENCH_PART ? f->part_bytes : f->size_bytes;
   AUTO_FREE uint8_t *payload = random_payload((size_t)payload_len);
+  session->endpoints[0].ca_file = f->ca;
   struct client *client = session_client(session, 0, 0);
   if (payload == NULL) return LOAD_FAILED;
   if (client == NULL) return load_complain("out of memory");
@@ -226,8 +227,6 @@ static int check_modes(const struct bench_flags *f, const struct flag_set *set) 
 static int check_flags(const struct bench_flags *f, const struct flag_set *set) {
   assert(f->op != NULL);
   if (f->endpoints.count != 1) return flags_complain(set, "exactly one --endpoint");
-  if (strstr(f->endpoints.values[0], "https://") != NULL)
-    return flags_complain(set, "bench speaks http only");
   if (strchr(f->endpoints.values[0], '[') != NULL) return flags_complain(set, "bench takes no IPv6 literal");
   if (f->connections < 1 || f->connections > BENCH_CONNECTIONS_MAX) {
     return flags_complain(set, "between 1 and %d connections", BENCH_CONNECTIONS_MAX);
@@ -249,7 +248,8 @@ int cmd_bench(int argc, char **argv) {
                           .seconds = 5,
                           .objects = 1000};
   const struct flag flags[] = {
-      {"--endpoint", "URL", "the server, http", FLAG_LIST, true, &f.endpoints},
+      {"--endpoint", "URL", "the server", FLAG_LIST, true, &f.endpoints},
+      {"--ca", "FILE", "https: whose word to take (the system's)", FLAG_STRING, false, &f.ca},
       {"--op", "OP", "put, get, delete, list (pages of 1000), upload (multipart)", FLAG_STRING, true, &f.op},
       {"--size", "SIZE", "bytes of an object (4KiB)", FLAG_SIZE, false, &f.size_bytes},
       {"--part-size", "SIZE", "upload: bytes of a part (16MiB)", FLAG_SIZE, false, &f.part_bytes},
