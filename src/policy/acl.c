@@ -30,8 +30,18 @@ bool policy_group_of_uri(struct slice uri, enum policy_grantee *out) {
   return false;
 }
 
+/* A name that an account can have: visible ASCII. Anything else could be read as another line of the stored
+ * form, which is made of lines. */
+static bool account_is_sound(struct slice account) {
+  assert(account.data != NULL || account.len == 0);
+  for (size_t i = 0; i < account.len; i++)
+    if (account.data[i] <= ' ' || account.data[i] >= 0x7f) return false;
+  return account.len > 0 && account.len <= POLICY_ACCOUNT_BYTES_MAX;
+}
+
 bool policy_acl_add(struct policy_acl *acl, const struct policy_grant *grant) {
   assert(acl != NULL && (grant->rights & ~(unsigned)POLICY_FULL_CONTROL) == 0 && grant->rights != 0);
+  if (grant->to == POLICY_TO_ACCOUNT && !account_is_sound(grant->account)) return false;
   for (size_t i = 0; i < acl->count; i++) {
     struct policy_grant *have = &acl->grant[i];
     if (have->to != grant->to || !slice_equal(have->account, grant->account)) continue;
@@ -93,7 +103,7 @@ static bool grantee_parse(struct slice text, struct policy_grant *out) {
   if (slice_equal_nocase(kind, SLICE_LIT("uri"))) return policy_group_of_uri(value, &out->to);
   out->to = POLICY_TO_ACCOUNT;
   out->account = value;
-  return slice_equal_nocase(kind, SLICE_LIT("id")) && value.len > 0 && value.len <= POLICY_ACCOUNT_BYTES_MAX;
+  return slice_equal_nocase(kind, SLICE_LIT("id")) && account_is_sound(value);
 }
 
 enum dom_code policy_acl_header(struct slice value, unsigned rights, struct policy_acl *acl,
@@ -198,7 +208,7 @@ static bool grant_parse(struct slice line, struct policy_grant *out) {
   *out = (struct policy_grant){.to = POLICY_TO_ACCOUNT, .rights = (unsigned)rights};
   if (slice_starts_with(who, mark)) {
     out->account = slice_cut(who, mark.len, who.len);
-    return out->account.len > 0 && out->account.len <= POLICY_ACCOUNT_BYTES_MAX;
+    return account_is_sound(out->account);
   }
   for (unsigned to = POLICY_TO_EVERYBODY; to <= POLICY_TO_LOG_DELIVERY; to++) {
     if (!slice_equal(who, slice_str(group_words[to]))) continue;
@@ -210,15 +220,22 @@ static bool grant_parse(struct slice line, struct policy_grant *out) {
 
 enum dom_code policy_acl_parse(struct slice text, struct policy_acl *out, struct dom_err *err) {
   struct slice line, mark = SLICE_LIT("owner ");
+  struct policy_acl read;
   assert(out != NULL);
-  out->count = 0;
+  read.owner = (struct slice){0};
+  read.count = 0;
   if (text.len > POLICY_ACL_TEXT_BYTES_MAX)
     return dom_fail(err, DOM_TOO_LARGE, "policy/acl", "longer than any ACL");
   bool fits = line_next(&text, &line) && slice_starts_with(line, mark) && line.len > mark.len;
-  if (fits) out->owner = slice_cut(line, mark.len, line.len);
+  fits = fits && account_is_sound(slice_cut(line, mark.len, line.len));
+  if (fits) read.owner = slice_cut(line, mark.len, line.len);
   while (fits && text.len > 0) {
     struct policy_grant grant;
-    fits = line_next(&text, &line) && grant_parse(line, &grant) && policy_acl_add(out, &grant);
+    fits = line_next(&text, &line) && grant_parse(line, &grant) && policy_acl_add(&read, &grant);
   }
-  return fits ? DOM_OK : dom_fail(err, DOM_INVALID, "policy/acl", "a stored ACL does not decode");
+  if (!fits) return dom_fail(err, DOM_INVALID, "policy/acl", "a stored ACL does not decode");
+  out->owner = read.owner;
+  out->count = read.count;
+  memcpy(out->grant, read.grant, read.count * sizeof read.grant[0]);
+  return DOM_OK;
 }

@@ -93,7 +93,8 @@ struct policy_acl {
   struct policy_grant grant[POLICY_GRANTS_MAX];
 };
 
-/* Adds a grant; rights to the same grantee are joined. False: there are POLICY_GRANTS_MAX already. */
+/* Adds a grant; rights to the same grantee are joined. False: there are POLICY_GRANTS_MAX already, or the
+ * account is none that can be: names of accounts are visible ASCII. */
 bool policy_acl_add(struct policy_acl *acl, const struct policy_grant *grant);
 /* A canned ACL by S3's name, for an object or bucket of `owner` in a bucket of `bucket_owner`.
  * Returns: false for a name that S3 does not have. */

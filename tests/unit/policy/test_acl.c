@@ -31,6 +31,30 @@ static void test_grants_are_bounded(void **state) {
   assert_int_equal(policy_acl_header(SLICE_LIT("id=new"), POLICY_READ, &acl, NULL), DOM_TOO_LARGE);
 }
 
+/* The stored form is made of lines: no account brings one of its own along. */
+static void test_accounts_hold_no_lines(void **state) {
+  (void)state;
+  static const char *const bad[] = {"a\n15 everybody", "a\n", "a b", "a\t", "\xc3\xa4", "a\x7f"};
+  struct policy_acl acl = {.owner = SLICE_LIT("owner")};
+  for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+    BUF_AUTO header = BUF_INIT;
+    struct policy_grant g = {.rights = POLICY_READ, .account = slice_str(bad[i])};
+    assert_false(policy_acl_add(&acl, &g));
+    buf_printf(&header, "id=\"%s\"", bad[i]);
+    assert_int_equal(policy_acl_header(buf_slice(&header), POLICY_READ, &acl, NULL), DOM_INVALID);
+    assert_int_equal(acl.count, 0);
+  }
+}
+
+/* A text that does not decode leaves what was there. */
+static void test_refusal_touches_nothing(void **state) {
+  (void)state;
+  struct policy_acl acl = {.owner = SLICE_LIT("before"), .count = 1}, before = acl;
+  assert_int_equal(policy_acl_parse(SLICE_LIT(""), &acl, NULL), DOM_INVALID);
+  assert_int_equal(policy_acl_parse(SLICE_LIT("owner a\n1 everybody\n2 nobody\n"), &acl, NULL), DOM_INVALID);
+  assert_memory_equal(&acl, &before, sizeof acl);
+}
+
 static void test_stored_form(void **state) {
   (void)state;
   static const char *const canned[] = {"private",           "public-read",
@@ -114,8 +138,12 @@ static void test_may_set(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_headers),     cmocka_unit_test(test_grants_are_bounded),
-      cmocka_unit_test(test_stored_form), cmocka_unit_test(test_groups),
+      cmocka_unit_test(test_headers),
+      cmocka_unit_test(test_grants_are_bounded),
+      cmocka_unit_test(test_stored_form),
+      cmocka_unit_test(test_refusal_touches_nothing),
+      cmocka_unit_test(test_accounts_hold_no_lines),
+      cmocka_unit_test(test_groups),
       cmocka_unit_test(test_may_set),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
