@@ -1,0 +1,103 @@
+/* Configurations of a bucket: every parser over every document. What is accepted prints to the canonical
+ * form; that is read again, and prints to the same bytes; a refusal touches nothing. CORS: a rule that
+ * matches is one of the rules. */
+#include "fuzz.h"
+
+#include "s3/config.h"
+#include "s3/cors.h"
+
+enum { ARENA_BYTES = 1 << 20 };
+
+static bool is_known(enum s3_error error) {
+  return error == S3_OK || (error < S3_ERROR_COUNT && s3_error_status(error) >= 400);
+}
+
+/* Defines a check of one kind of document with a parser and a printer of the usual form. */
+#define CONFIG_CHECK(kind, type, pass)                                                                       \
+  static void check_##kind(struct slice in, struct arena *arena) {                                           \
+    static type first;                                                                                       \
+    static type second;                                                                                      \
+    BUF_AUTO once = BUF_INIT;                                                                                \
+    BUF_AUTO twice = BUF_INIT;                                                                               \
+    fuzz_mark(&first, sizeof first);                                                                         \
+    enum s3_error error = s3_##kind##_parse(in, arena, &first);                                              \
+    assert(is_known(error));                                                                                 \
+    if (error != S3_OK) {                                                                                    \
+      assert(fuzz_is_marked(&first, sizeof first));                                                          \
+      return;                                                                                                \
+    }                                                                                                        \
+    s3_##kind##_print(pass first, &once);                                                                    \
+    assert(!once.failed);                                                                                    \
+    assert(s3_##kind##_parse(buf_slice(&once), arena, &second) == S3_OK);                                    \
+    s3_##kind##_print(pass second, &twice);                                                                  \
+    assert(slice_equal(buf_slice(&once), buf_slice(&twice)));                                                \
+  }
+CONFIG_CHECK(encryption, struct s3_encryption, &)
+CONFIG_CHECK(public_access, struct s3_public_access, &)
+CONFIG_CHECK(ownership, const char *, )
+CONFIG_CHECK(object_lock, struct s3_object_lock, &)
+CONFIG_CHECK(cors, struct s3_cors, &)
+
+static void check_versioning(struct slice in, struct arena *arena) {
+  bool enabled, again;
+  enum s3_error error = s3_versioning_parse(in, arena, &enabled);
+  assert(is_known(error) && s3_versioning_parse(in, arena, &again) == error);
+  assert(error != S3_OK || enabled == again);
+}
+
+static void check_tags(struct slice in, size_t max, struct arena *arena) {
+  static struct s3_tags tags, again;
+  BUF_AUTO printed = BUF_INIT;
+  fuzz_mark(&tags, sizeof tags);
+  enum s3_error error = s3_tags_parse(in, max, arena, &tags);
+  assert(is_known(error));
+  if (error != S3_OK) {
+    assert(fuzz_is_marked(&tags, sizeof tags));
+    return;
+  }
+  assert(tags.count <= max);
+  s3_tags_print(&tags, &printed);
+  assert(s3_tags_parse(buf_slice(&printed), max, arena, &again) == S3_OK && again.count == tags.count);
+  for (size_t i = 0; i < tags.count; i++) {
+    assert(utf8_valid(tags.tag[i].key) && slice_equal(tags.tag[i].key, again.tag[i].key));
+    assert(utf8_valid(tags.tag[i].value) && slice_equal(tags.tag[i].value, again.tag[i].value));
+  }
+}
+
+static void check_match(struct slice in, struct fuzz_random *r, struct arena *arena) {
+  static const char *const methods[] = {"GET", "PUT", "POST", "DELETE", "HEAD", "FROB"};
+  struct s3_cors cors;
+  if (s3_cors_parse(in, arena, &cors) != S3_OK) return;
+  assert(cors.count >= 1 && cors.count <= S3_CORS_RULES_MAX);
+  for (int i = 0; i < 8; i++) {
+    size_t from = fuzz_random_below(r, in.len), end = from + fuzz_random_below(r, in.len - from);
+    struct slice text = slice_cut(in, from, end);
+    const struct s3_cors_rule *rule =
+        s3_cors_match(&cors, text, slice_str(methods[fuzz_random_below(r, 6)]), (struct slice){0});
+    assert(rule == NULL || (rule >= cors.rule && rule < cors.rule + cors.count));
+    (void)s3_cors_match(&cors, SLICE_LIT("https://example.org"), SLICE_LIT("PUT"), text);
+  }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  static struct arena *arena;
+  struct slice in = slice_of(data, size);
+  struct fuzz_random r = fuzz_random_of(in);
+  if (arena == NULL) arena = arena_new(ARENA_BYTES);
+  assert(arena != NULL);
+  arena_reset(arena);
+  check_versioning(in, arena);
+  check_encryption(in, arena);
+  check_public_access(in, arena);
+  check_ownership(in, arena);
+  check_object_lock(in, arena);
+  arena_reset(arena);
+  check_cors(in, arena);
+  arena_reset(arena);
+  check_match(in, &r, arena);
+  arena_reset(arena);
+  check_tags(in, S3_BUCKET_TAGS_MAX, arena);
+  arena_reset(arena);
+  check_tags(in, S3_OBJECT_TAGS_MAX, arena);
+  return 0;
+}
