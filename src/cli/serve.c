@@ -8,7 +8,7 @@
 #include "wire/wire.h"
 
 struct flags {
-  const char *config, *data, *region, *keys, *workers, *log, *access_log, *fault_point;
+  const char *config, *data, *region, *keys, *workers, *log, *access_log, *fault_point, *day;
   struct cli_many listen, key, domain, tls_cert, tls_key;
   bool check, dev, insecure;
 };
@@ -44,6 +44,8 @@ static enum dom_code apply(const struct flags *f, struct serve_config *c, struct
   if (!code && f->workers &&
       (slice_to_u64(slice_str(f->workers), &c->workers) || c->workers < 1 || c->workers > WIRE_WORKERS_MAX))
     code = dom_fail(err, DOM_INVALID, "cli/serve", "--workers must be 1 to %d", WIRE_WORKERS_MAX);
+  if (!code && f->day && (slice_to_u64(slice_str(f->day), &c->lifecycle_day_ms) || c->lifecycle_day_ms < 1))
+    code = dom_fail(err, DOM_INVALID, "cli/serve", "--lifecycle-day-ms must be a number of milliseconds");
   return code;
 }
 
@@ -127,6 +129,7 @@ int cli_serve(int argc, char **argv) {
       {"region", CLI_TEXT, &f.region, "NAME", "with --dev: its name (a country's code names its country)"},
       {"key", CLI_MANY, &f.key, "ACCESS:SECRET[:ACCOUNT]", "with --dev: an access key; may be repeated"},
       {"keys", CLI_TEXT, &f.keys, "DIR", "with --dev: where its own secrets lie (default: DATA.keys)"},
+      {"lifecycle-day-ms", CLI_TEXT, &f.day, "N", "for tests: lifecycle rules take a day to be so long"},
       {"fault-point", CLI_TEXT, &f.fault_point, "STEP[:N]", NULL}};
   const struct cli_usage usage = {
       .line = "serve (--config FILE | --dev --data DIR --key ACCESS:SECRET[:ACCOUNT])",

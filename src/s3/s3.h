@@ -9,9 +9,10 @@
  *   fault         why a head was not understood: an error and the thing it is about
  *   condition     If-Match and its three siblings, for a read, a write or a copy's source
  *   entity tag    MD5 of a simple object; MD5 of part MD5s with "-N" of a multipart one
- *   configuration  a document that a bucket's owner puts, such as ?cors; read strictly, given back canonically
- *   page          what one listing answer holds, S3_PAGE_MAX entries at most
- *   token         the opaque place where the next page of a V2 listing begins */
+ *   configuration  a document that a bucket's owner puts, such as ?cors; read strictly, given back
+ * canonically lifecycle     rules by which objects and uploads end by themselves page          what one
+ * listing answer holds, S3_PAGE_MAX entries at most token         the opaque place where the next page of a
+ * V2 listing begins */
 #ifndef DOMICILE_S3_S3_H
 #define DOMICILE_S3_S3_H
 
@@ -22,6 +23,7 @@
 #include "s3/document.h"
 #include "s3/error.h"
 #include "s3/etag.h"
+#include "s3/lifecycle.h"
 #include "s3/limits.h"
 #include "s3/listing.h"
 #include "s3/meta.h"

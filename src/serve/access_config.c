@@ -6,11 +6,17 @@
 
 /* ---- setting ----------------------------------------------------------------------------------- */
 
-/* A part's new value, or none. */
+/* A part's new value, or none. It was judged beside the others that are there (a public policy beside the
+ * public access block): both or neither. */
 static enum s3_error part_set(struct call *c, enum subject_part part, struct slice value, unsigned status) {
   assert(part > 0);
-  return bucket_config_change(
-      c, &(struct subject_config_change){.part = part, .remove = value.len == 0, .value = value}, status);
+  return bucket_config_change(c,
+                              &(struct subject_config_change){.part = part,
+                                                              .remove = value.len == 0,
+                                                              .value = value,
+                                                              .only_if = value.len > 0,
+                                                              .if_version = c->bucket.config_version},
+                              status);
 }
 
 /* Judged, then read: nobody else sends a byte. */

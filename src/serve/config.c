@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "s3/s3.h"
 #include "serve/serve.h"
 #include "wire/wire.h"
 
@@ -79,6 +80,11 @@ static const struct yaml_field CHARTER[] = {
 static const struct yaml_field S3[] = {
     NODE("host_names", YAML_AS_LIST, m.host_names),
     TEXT("region", top, c.pinned_region, NAME_BYTES_MAX),
+    {.key = "lifecycle_day_ms",
+     .type = YAML_AS_U64,
+     .offset = offsetof(struct top, c.lifecycle_day_ms),
+     .min = 1,
+     .max = S3_DAY_MS},
     {.key = "default_layout",
      .type = YAML_AS_STRING,
      .offset = offsetof(struct top, c.default_layout),

@@ -171,6 +171,7 @@ static void set_names(struct daemon *d) {
   for (size_t i = 0; i < c->host_count; i++) r->domain_names[i] = slice_str(c->host_names[i]);
   r->domains = (struct s3_domains){.names = r->domain_names, .count = c->host_count};
   r->default_layout = slice_str(c->default_layout);
+  r->lifecycle_day_ms = c->lifecycle_day_ms ? c->lifecycle_day_ms : S3_DAY_MS;
   r->peers_certified = c->tls.peer_ca_file && c->tls.count; /* without: a proxy ends TLS before us */
   unsigned workers = c->workers ? (unsigned)c->workers : WIRE_WORKERS_DEFAULT;
   r->forward_max = workers > 1 ? workers / 2 : 1; /* a dead region never takes all workers */
@@ -206,8 +207,9 @@ static enum dom_code start_threads(struct daemon *d, struct dom_err *err) {
   struct region *r = &d->region;
   r->has_ledger_thread = pthread_create(&r->ledger_thread, NULL, ledger_feed_main, r) == 0;
   r->has_upkeep_thread = pthread_create(&r->upkeep_thread, NULL, upkeep_main, r) == 0;
+  r->has_lifecycle_thread = pthread_create(&r->lifecycle_thread, NULL, lifecycle_main, r) == 0;
   r->has_config_thread = pthread_create(&r->config_thread, NULL, config_upkeep_main, r) == 0;
-  if (!r->has_ledger_thread || !r->has_upkeep_thread || !r->has_config_thread)
+  if (!r->has_ledger_thread || !r->has_upkeep_thread || !r->has_config_thread || !r->has_lifecycle_thread)
     return dom_fail(err, DOM_NO_MEMORY, where, "cannot start threads");
   return wire_server_start(r->server, err);
 }
@@ -243,6 +245,7 @@ void daemon_close(struct daemon *d) {
   wire_server_close(r->server);
   if (r->has_upkeep_thread) pthread_join(r->upkeep_thread, NULL);
   if (r->has_config_thread) pthread_join(r->config_thread, NULL);
+  if (r->has_lifecycle_thread) pthread_join(r->lifecycle_thread, NULL);
   mover_close(r->mover);
   atomic_store(&r->ledger_stopping, true);
   if (r->has_ledger_thread) pthread_join(r->ledger_thread, NULL);

@@ -8,6 +8,7 @@
 enum {
   DAEMON_UPKEEP_MS = 200,                /* how soon a lost message of a handoff is asked for again */
   DAEMON_CONFIG_MS = 1000,               /* how soon a configuration that is not everywhere is told again */
+  DAEMON_LIFECYCLE_MS = 60000,           /* first pass over lifecycle rules, after the rush of a start */
   DAEMON_OUTBOX_WAIT_MS = 500,           /* how soon the ledger thread notices that it is to end */
   DAEMON_LOG_QUIET_MS = 10000,           /* the same upkeep failure is logged this often at most */
   DAEMON_CHARTER_BYTES_MAX = 300 * 1024, /* a charter file and what JSON adds to it */
@@ -70,6 +71,8 @@ void *upkeep_main(void *region);
  * serves and, in a thread that may wait for other regions, from then on. */
 void config_upkeep_first(struct region *r);
 void *config_upkeep_main(void *region);
+/* Carries out lifecycle rules of buckets, hour by hour. */
+void *lifecycle_main(void *region);
 
 /* ---- dispatch.c: one handler for all listeners --------------------------------------------------------- */
 

@@ -100,6 +100,7 @@ struct region {
   char name[CHARTER_NAME_BYTES_MAX + 1];
   struct slice domain_names[8];
   struct s3_domains domains;
+  uint64_t lifecycle_day_ms;   /* S3_DAY_MS but in tests */
   struct slice default_layout; /* of buckets created without one; empty in --dev */
   unsigned forward_max;        /* workers that may wait for other regions at once */
   atomic_uint forwarding;
@@ -112,8 +113,8 @@ struct region {
   atomic_bool draining;        /* takes nothing new; what is in flight goes on */
   atomic_bool stopping;        /* whatever waits for others gives up */
   atomic_bool ledger_stopping; /* after the last commit */
-  pthread_t ledger_thread, upkeep_thread, config_thread;
-  bool has_ledger_thread, has_upkeep_thread, has_config_thread;
+  pthread_t ledger_thread, upkeep_thread, config_thread, lifecycle_thread;
+  bool has_ledger_thread, has_upkeep_thread, has_config_thread, has_lifecycle_thread;
 };
 
 /* One client request. Lives on the worker's stack; memory is the exchange's arena. */

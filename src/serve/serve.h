@@ -68,6 +68,7 @@ struct serve_config {
   const char *default_layout; /* of buckets created without one */
   const char *pinned_region;  /* SigV4 region name accepted; NULL: any */
   uint64_t workers, drain_ms; /* 0: default */
+  uint64_t lifecycle_day_ms;  /* how long lifecycle rules take a day to be; 0: 24 hours. For tests */
   unsigned log;               /* enum log_level */
   bool insecure;
   bool dev;

@@ -1,7 +1,9 @@
 /* The timers of a region: one goes on with handoffs and deletions of buckets whose messages or whose process
  * were lost, one with configurations of buckets that are not everywhere yet. */
-#include "serve/daemon.h"
 #include <assert.h>
+
+#include "serve/daemon.h"
+#include "serve/lifecycle.h"
 
 enum { UPKEEP_BUCKETS_MS = 10000 }; /* a deletion is stuck only after a crash of the registrar */
 
@@ -65,6 +67,44 @@ void *config_upkeep_main(void *region) {
       at = mono_ms(r) + DAEMON_CONFIG_MS;
     }
     clock_sleep_ms(r->clock, DAEMON_UPKEEP_MS); /* short, so that a stop is not waited for */
+  }
+  return NULL;
+}
+
+/* One pass; what it did is counted, never named. */
+static void lifecycle_step(struct region *r, struct lifecycle *l) {
+  struct dom_err err = {0};
+  uint64_t expired = l->expired, aborted = l->aborted;
+  enum dom_code code = lifecycle_pass(l, &err);
+  if (code && code != DOM_CANCELLED)
+    log_event(
+        LOG_WARN, "serve", "", "lifecycle rules wait",
+        LOG_FIELDS({.name = "code", .text = dom_code_name(code)}, {.name = "detail", .text = err.text}));
+  if (l->expired == expired && l->aborted == aborted) return;
+  log_event(LOG_INFO, "serve", "", "lifecycle rules were carried out",
+            LOG_FIELDS({.name = "region", .text = r->name},
+                       {.name = "objects", .number = (int64_t)(l->expired - expired)},
+                       {.name = "uploads", .number = (int64_t)(l->aborted - aborted)}));
+}
+
+void *lifecycle_main(void *region) {
+  struct region *r = region;
+  struct lifecycle l = {.store = r->store,
+                        .subjects = r->subjects,
+                        .clock = r->clock,
+                        .region = r->number,
+                        .day_ms = r->lifecycle_day_ms,
+                        .stopping = &r->stopping};
+  uint64_t every_ms = l.day_ms / LIFECYCLE_PARTS_OF_DAY;
+  if (every_ms < LIFECYCLE_PASS_MS_MIN) every_ms = LIFECYCLE_PASS_MS_MIN;
+  /* Soon after a start, or a region that is started often would never come to it. */
+  uint64_t at = mono_ms(r) + (every_ms < DAEMON_LIFECYCLE_MS ? every_ms : DAEMON_LIFECYCLE_MS);
+  while (!atomic_load(&r->stopping)) {
+    if (mono_ms(r) >= at) {
+      lifecycle_step(r, &l);
+      at = mono_ms(r) + every_ms;
+    }
+    clock_sleep_ms(r->clock, DAEMON_UPKEEP_MS);
   }
   return NULL;
 }

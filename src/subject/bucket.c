@@ -192,6 +192,29 @@ enum dom_code subject_bucket_known(struct store_view *v, struct slice name, stru
   return code;
 }
 
+struct scan {
+  subject_bucket_fn fn;
+  void *arg;
+  struct dom_err *err;
+  enum dom_code code;
+};
+
+static bool scan_row(void *arg, struct slice key, struct slice value) {
+  struct scan *n = arg;
+  struct subject_bucket k;
+  (void)key;
+  n->code = bucket_decode(value, &k, n->err);
+  return !n->code && n->fn(n->arg, &k);
+}
+
+enum dom_code subject_bucket_scan(struct store_view *v, struct slice after, subject_bucket_fn fn, void *arg,
+                                  struct dom_err *err) {
+  assert(v && fn);
+  struct scan n = {.fn = fn, .arg = arg, .err = err};
+  enum dom_code code = store_row_scan(v, STORE_TABLE_BUCKET, SLICE_LIT(""), after, scan_row, &n, err);
+  return code ? code : n.code;
+}
+
 enum dom_code subject_bucket_check(struct store_view *v, const struct subject_bucket *seen,
                                    struct dom_err *err) {
   BUF_AUTO value = BUF_INIT;

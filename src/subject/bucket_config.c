@@ -218,8 +218,8 @@ static enum dom_code ask_until_first(struct subjects *s, const struct subject_bu
     enum dom_code code = ask_change(s, b, change, on_top_of, &why);
     if (code == DOM_OK) return code;
     if (code != DOM_RETRY) return dom_fail(err, code, "subject/config: change", "%s", why.text);
-    if (change->only_if) break;
     code = bucket_fetch(s, slice_str(b->name), &now, err);
+    if (!code && change->only_if) break; /* who looks again sees the other change */
     if (!code && memcmp(now.id, b->id, sizeof now.id) != 0) code = DOM_NOT_FOUND;
     if (code) return dom_fail(err, code, "subject/config: change", "no such bucket");
     on_top_of = now.config_version;

@@ -124,6 +124,11 @@ enum dom_code subject_bucket_get(struct subjects *s, struct store_view *v, struc
  * Returns: DOM_NOT_FOUND also while it is being deleted; DOM_CORRUPT. */
 enum dom_code subject_bucket_known(struct store_view *v, struct slice name, struct subject_bucket *out,
                                    struct dom_err *err);
+/* The buckets that this region knows, by name, after `after` (empty: from the first), those being deleted
+ * included; fn returns false to stop. Asks nobody. */
+typedef bool (*subject_bucket_fn)(void *arg, const struct subject_bucket *b);
+enum dom_code subject_bucket_scan(struct store_view *v, struct slice after, subject_bucket_fn fn, void *arg,
+                                  struct dom_err *err);
 /* Whether the view still shows a bucket that was looked up earlier, as one that may be written to and under
  * the same configuration: a commit through this view is guarded by that row, one through a later view than
  * the lookup's is not. DOM_NOT_FOUND when it is gone, DOM_BUSY while it is being deleted, DOM_RETRY when its
@@ -143,7 +148,6 @@ enum dom_code subject_bucket_create(struct subjects *s, const struct subject_buc
 enum dom_code subject_bucket_delete(struct subjects *s, struct slice name, struct dom_err *err);
 /* Buckets of an owner in name order (asks the registrar). fn returns false to stop. Returns: DOM_UNAVAILABLE,
  * DOM_TIMEOUT the registrar does not answer; DOM_CORRUPT its answer does not decode. */
-typedef bool (*subject_bucket_fn)(void *arg, const struct subject_bucket *b);
 enum dom_code subject_bucket_each(struct subjects *s, struct slice owner, subject_bucket_fn fn, void *arg,
                                   struct dom_err *err);
 

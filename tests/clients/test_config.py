@@ -1,5 +1,6 @@
 """Configurations of buckets: each subresource with boto3 and awscli, CORS as a browser uses it, and every region
 obeys before the answer is 200."""
+import datetime
 import json
 import pathlib
 import sys
@@ -21,6 +22,13 @@ def refused(call, *arguments, **named):
         call(*arguments, **named)
     error = failure.value.response
     return error["Error"]["Code"], error["ResponseMetadata"]["HTTPStatusCode"]
+
+
+def until(call, seconds=60):
+    end = time.monotonic() + seconds
+    while not call():
+        assert time.monotonic() < end, "not in time"
+        time.sleep(0.1)
 
 
 CORS = {"CORSRules": [
@@ -84,7 +92,7 @@ def test_a_wrong_checksum_changes_nothing(http, bucket):
     assert http.request("GET", f"/{bucket}", [("publicAccessBlock", None)]).status == 404
 
 
-NOT_YET = ["lifecycle", "versioning", "object-lock", "website", "replication", "logging", "notification",
+NOT_YET = ["versioning", "object-lock", "website", "replication", "logging", "notification",
            "accelerate", "requestPayment"]
 
 
@@ -143,6 +151,54 @@ def test_encryption_by_default_is_told(s3, bucket):
     assert [each.get("ServerSideEncryption") for each in answers] == ["AES256"] * len(answers)
 
 
+# ---- lifecycle --------------------------------------------------------------------------------------
+
+def rule(name, **more):
+    return {"ID": name, "Status": "Enabled", "Filter": {"Prefix": ""}, **more}
+
+
+RULES = {"Rules": [rule("logs", Filter={"Prefix": "logs/"}, Expiration={"Days": 1}),
+                   rule("big", Filter={"And": {"Prefix": "b/", "ObjectSizeGreaterThan": 10}}, Expiration={"Days": 1}),
+                   rule("parts", Filter={"Prefix": "u/"}, AbortIncompleteMultipartUpload={"DaysAfterInitiation": 1}),
+                   rule("later", Expiration={"Date": datetime.datetime(2099, 1, 1, tzinfo=datetime.timezone.utc)})]}
+
+
+def test_lifecycle_comes_back(s3, bucket):
+    s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration=RULES)
+    assert s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"] == RULES["Rules"]
+    s3.delete_bucket_lifecycle(Bucket=bucket)
+    assert refused(s3.get_bucket_lifecycle_configuration, Bucket=bucket) == ("NoSuchLifecycleConfiguration", 404)
+
+
+@pytest.mark.parametrize("bad,error", [
+    (rule("a", Expiration={"Days": 0}), ("InvalidArgument", 400)),
+    (rule("a", Transitions=[{"Days": 1, "StorageClass": "GLACIER"}]), ("NotImplemented", 501)),
+    (rule("a", NoncurrentVersionExpiration={"NoncurrentDays": 1}), ("NotImplemented", 501)),
+    (rule("a", Expiration={"ExpiredObjectDeleteMarker": True}), ("NotImplemented", 501)),
+    (rule("a", Filter={"Tag": {"Key": "k", "Value": "v"}}, Expiration={"Days": 1}), ("NotImplemented", 501)),
+    (rule("a"), ("InvalidRequest", 400))], ids=range(6))
+def test_rules_that_cannot_be_kept(s3, bucket, bad, error):
+    assert refused(s3.put_bucket_lifecycle_configuration, Bucket=bucket,
+                   LifecycleConfiguration={"Rules": [bad]}) == error
+
+
+def test_lifecycle_is_carried_out(folder):
+    dev = daemon.Daemon.dev(folder, extra=["--lifecycle-day-ms", "1000"]).start()
+    try:
+        s3 = tools.boto(dev, daemon.ALICE)
+        s3.create_bucket(Bucket="bucket")
+        for key, body in (("logs/a", b"x"), ("b/small", b"x"), ("b/large", b"x" * 11), ("other", b"x")):
+            s3.put_object(Bucket="bucket", Key=key, Body=body)
+        for key in ("u/open", "v/open"):
+            s3.create_multipart_upload(Bucket="bucket", Key=key)
+        s3.put_bucket_lifecycle_configuration(Bucket="bucket", LifecycleConfiguration=RULES)
+        until(lambda: [each["Key"] for each in s3.list_objects_v2(Bucket="bucket")["Contents"]] == ["b/small", "other"])
+        until(lambda: [each["Key"] for each in s3.list_multipart_uploads(Bucket="bucket")["Uploads"]] == ["v/open"])
+        assert dev.stop() == 0
+    finally:
+        dev.kill()
+
+
 # ---- CORS, as a browser uses it ---------------------------------------------------------------------
 
 def unsigned(server, method, path, **headers):
@@ -195,12 +251,19 @@ def test_answers_to_pages_of_other_origins(http, s3, bucket):
 # ---- several regions --------------------------------------------------------------------------------------
 
 BUCKET = "phones"
+CHARTER = """  IN:
+    home: cn
+    restricted: {store: any, read: any, transit: any}
+    personal: {store: any, read: any, transit: any}
+    keep_at_least_days: 365
+""" + regions.RULES_OPEN
 
 
 @pytest.fixture(scope="module")
 def world():
-    with watched("config", regions.RULES_OPEN, BUCKET) as made:
-        made.register("asha", at="cn")
+    with watched("config", CHARTER, BUCKET) as made:
+        made.register("asha", "US", at="cn")
+        made.register("ravi", "IN", at="cn")
         made.s3 = {name: tools.boto(made.gateway[name], KEY) for name in made.names}
         yield made
 
@@ -211,13 +274,6 @@ def block(s3, on):
 
 def blocked(s3):
     return s3.get_public_access_block(Bucket=BUCKET)["PublicAccessBlockConfiguration"]["IgnorePublicAcls"]
-
-
-def until(call, seconds=60):
-    end = time.monotonic() + seconds
-    while not call():
-        assert time.monotonic() < end, "not in time"
-        time.sleep(0.1)
 
 
 def changes(call):
@@ -333,3 +389,22 @@ def test_the_registrar_killed(world):
         world.region["in"].start()
     until(lambda: changes(lambda: block(world.s3["cn"], True)))
     assert {blocked(world.s3[each]) for each in world.names} == {True}
+
+
+def test_the_charter_is_asked_before_anything_expires(world):
+    s3 = world.s3["us"]
+    for who in ("asha", "ravi"):
+        s3.put_object(Bucket=BUCKET, Key=f"{who}/logs", Body=b"x")
+    s3.put_bucket_lifecycle_configuration(Bucket=BUCKET, LifecycleConfiguration={"Rules": [
+        rule("all", Expiration={"Days": 1})]})
+    assert world.region["cn"].stop() == 0
+    world.region["cn"].start("--lifecycle-day-ms", "500")
+    try:
+        for _ in range(2):  # a pass that removed asha's later object looked at ravi's, too
+            until(lambda: "Contents" not in s3.list_objects_v2(Bucket=BUCKET, Prefix="asha/"))
+            assert s3.get_object(Bucket=BUCKET, Key="ravi/logs")["Body"].read() == b"x"
+            s3.put_object(Bucket=BUCKET, Key="asha/logs", Body=b"y")
+    finally:
+        s3.delete_bucket_lifecycle(Bucket=BUCKET)
+        world.region["cn"].stop()
+        world.region["cn"].start()

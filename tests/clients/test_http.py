@@ -123,7 +123,7 @@ def test_half_a_body_stores_nothing(server, http, bucket):
 
 
 UNSUPPORTED = [("PUT", "/k", "tagging"), ("DELETE", "/k", "tagging"), ("GET", "/k", "tagging"),
-               ("PUT", "", "lifecycle"), ("PUT", "", "website"), ("PUT", "", "replication"),
+               ("PUT", "", "website"), ("PUT", "", "replication"),
                ("PUT", "", "versioning"), ("GET", "/k", "torrent"),
                ("PUT", "/k", "retention"), ("GET", "/k", "legal-hold"), ("POST", "/k", "restore"), ("POST", "/k", "select"),
                ("PUT", "", "object-lock"), ("GET", "/k", "attributes"),

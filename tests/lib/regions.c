@@ -267,6 +267,18 @@ enum dom_code region_put_large(struct test_regions *t, uint16_t number, const ch
   return code;
 }
 
+enum dom_code region_upload(struct test_regions *t, uint16_t number, const char *subject, const char *name,
+                            uint8_t id) {
+  struct op o;
+  enum dom_code code = op_begin(&o, t, number, subject, name, PERMIT_STORE);
+  struct store_upload u = {.key = slice_str(o.key), .mtime_ms = clock_wall_ms(t->clock)};
+  memset(u.id, id, sizeof u.id);
+  if (!code) code = store_tx_upload_create(o.tx, o.permit, &o.place, &u, NULL);
+  if (!code) code = op_commit(&o);
+  op_done(&o);
+  return code;
+}
+
 enum dom_code region_delete(struct test_regions *t, uint16_t number, const char *subject, const char *name) {
   struct op o;
   enum dom_code code = op_begin(&o, t, number, subject, name, PERMIT_DELETE);

@@ -51,6 +51,9 @@ enum dom_code region_put(struct test_regions *t, uint16_t number, const char *su
 enum dom_code region_get(struct test_regions *t, uint16_t number, const char *subject, const char *name,
                          struct buf *out);
 enum dom_code region_delete(struct test_regions *t, uint16_t number, const char *subject, const char *name);
+/* Begins an upload with an id of sixteen bytes `id`. */
+enum dom_code region_upload(struct test_regions *t, uint16_t number, const char *subject, const char *name,
+                            uint8_t id);
 enum dom_code region_who(struct test_regions *t, uint16_t number, const char *subject,
                          struct subject_who *out);
 /* A body in a file of its own: `size` bytes made from `seed`. */
