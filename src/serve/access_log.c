@@ -114,6 +114,9 @@ static void put_line(struct buf *b, const struct access_log *log, const struct c
   if (c->q.key.len) put_key(b, log, &c->q);
   if (memcmp(c->who.token, nobody, TOKEN_SIZE) != 0) put_hex(b, "subject", c->who.token, TOKEN_SIZE);
   put_text(b, "met", slice_str(call_met_name(c->met)));
+  char certificate[WIRE_TLS_NAME_SIZE] = ""; /* the client's own, not its gateway's */
+  if (!c->is_forwarded) wire_exchange_certified_name(c->x, certificate);
+  if (certificate[0]) put_text(b, "client_certificate", slice_str(certificate));
   if (c->is_forwarded) buf_printf(b, ",\"gateway\":%u", c->gateway);
   if (error) put_text(b, "error", slice_str(s3_error_code(error)));
   if (error == S3_ERR_RESIDENCY_VIOLATION) {

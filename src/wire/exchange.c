@@ -31,7 +31,10 @@ const char *wire_exchange_peer(struct wire_exchange *x) {
 
 unsigned wire_exchange_tls(const struct wire_exchange *x) {
   assert(x->conn != NULL);
-  return wire_io_tls_version(&x->conn->io);
+  unsigned own = wire_io_tls_version(&x->conn->io);
+  bool told =
+      x->conn->front && slice_equal_nocase(wire_head_get(&x->head, "x-forwarded-proto"), SLICE_LIT("https"));
+  return own == 0 && told ? 12 : own;
 }
 
 bool wire_exchange_certified(const struct wire_exchange *x, const char *host) {

@@ -40,7 +40,8 @@ unsigned wire_exchange_listener(const struct wire_exchange *x);
 /* The client's address without port, as a front says it where one brought the request ("192.0.2.7",
  * "2001:db8::1", "unix"). Lives as the exchange. */
 const char *wire_exchange_peer(struct wire_exchange *x);
-/* 12 or 13 where the connection is TLS 1.2 or 1.3, else 0. */
+/* 12 or 13 where the connection is TLS 1.2 or 1.3, else 0. Where a front brought the request and says that
+ * its client spoke TLS (X-Forwarded-Proto): at least 12, which is the least that deploy/nginx speaks. */
 unsigned wire_exchange_tls(const struct wire_exchange *x);
 /* The client showed a TLS certificate that an authority of ours signed and that names `host`, a DNS name or
  * an address without brackets; NULL: any name. */

@@ -1,15 +1,21 @@
 """TLS of one region: other people's clients, names, reload, client certificates."""
 import hashlib
 import io
+import json
 import os
+import pathlib
 import signal
 import socket
 import ssl
 import subprocess
+import sys
 
 import pytest
 
-from kit import certs, daemon, env, raw, tools
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from kit import certs, daemon, env, raw, tools  # noqa: E402
+from lib import regions  # noqa: E402
 
 ALICE = daemon.ALICE
 
@@ -211,3 +217,39 @@ def test_verify_over_tls(secure, tmp_path):
     assert status == 1 and "consistent" in told + complaint, told + complaint  # no key from elsewhere was given
     status, told, complaint = daemon.run(["verify", url], tmp_path)
     assert status == 3 and "certificate" in complaint.lower(), told + complaint
+
+
+def test_client_certificates(tmp_path):
+    """Required of everybody; who shows one is in the access log as a hash, never by name."""
+    ca = certs.Certificate(tmp_path, "ca")
+    own = certs.Certificate(tmp_path, "own", ["localhost"], ca)
+    with regions.Folder("tls-clients") as folder:
+        class World(regions.World):
+            def listen(self, name):
+                return [f"https://127.0.0.1:{self.port[name]}"]
+
+            def settings(self, name):
+                return (f'access_log: "{tmp_path}/access.log"\ntls: {{certificates: [{{chain_file: "{own.chain_file}", '
+                        f'key_file: "{own.key_file}"}}], client_ca_file: "{ca.chain_file}", client_certificates: require}}\n')
+
+        world = World(folder, str(pathlib.Path(env.BINARY).parent), names=("in",), program=env.BINARY,
+                      rules=regions.RULES_OPEN.replace("home: cn", "home: in"))
+        world.start()
+        member = certs.Certificate(tmp_path, "member", by=ca, subject="somebody by name")
+        stranger = certs.Certificate(tmp_path, "stranger", by=certs.Certificate(tmp_path, "other"))
+
+        class At:
+            host, port = "localhost", world.port["in"]
+        for shows, good in ((member, True), (None, False), (stranger, False)):
+            At.tls = ca.client(shows)
+            try:
+                with raw.S3(At, daemon.Key(*regions.ACCESS.split(":"), "")) as client:
+                    status = client.request("GET", "/").status
+            except (ssl.SSLError, raw.Closed, OSError):
+                status = None
+            assert status == (200 if good else None)
+        log = (tmp_path / "access.log").read_text().splitlines()
+        wanted = hashlib.sha256(member.certificate.subject.public_bytes()).hexdigest()
+        assert [json.loads(line)["client_certificate"] for line in log] == [wanted]
+        assert "somebody" not in "".join(log) and "somebody" not in world.region["in"].tail()
+        world.stop()

@@ -9,6 +9,10 @@ static void handle(struct wire_exchange *x, void *arg) {
     atomic_store(&inside, true);
     while (!atomic_load(&open_gate)) (void)poll(NULL, 0, 1);
   }
+  if (slice_equal(wire_exchange_head(x)->path, SLICE_LIT("/tls"))) {
+    (void)wire_reply(x, 200, wire_exchange_tls(x) ? SLICE_LIT("secure") : SLICE_LIT("open"), NULL);
+    return;
+  }
   (void)wire_reply(x, 200, slice_str(wire_exchange_peer(x)), NULL);
 }
 
@@ -73,6 +77,24 @@ static void test_nobody_else_is(void **state) {
   rig_close(&r);
 }
 
+static void test_who_says_that_it_was_tls(void **state) {
+  (void)state;
+  const char *const fronts[] = {"127.0.0.1"};
+  for (size_t count = 0; count < 2; count++) {
+    struct wire_server_options o = options_with(fronts, count, 0);
+    struct rig r;
+    struct heard h;
+    rig_open(&r, &o, handle, NULL);
+    talk(&r, "GET /tls HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-Forwarded-Proto: https\r\n\r\n", &h);
+    expect_part(&h, count == 1 ? "secure" : "open");
+    heard_done(&h);
+    talk(&r, "GET /tls HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-Forwarded-Proto: http\r\n\r\n", &h);
+    expect_part(&h, "open");
+    heard_done(&h);
+    rig_close(&r);
+  }
+}
+
 #define ASK(path, client, more)                                                                              \
   "GET " path " HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: " client "\r\n" more "\r\n"
 
@@ -134,6 +156,7 @@ static void test_texts(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_who_is_believed), cmocka_unit_test(test_nobody_else_is),
-      cmocka_unit_test(test_clients_are_counted), cmocka_unit_test(test_texts)};
+      cmocka_unit_test(test_who_says_that_it_was_tls), cmocka_unit_test(test_clients_are_counted),
+      cmocka_unit_test(test_texts)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
