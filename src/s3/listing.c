@@ -217,7 +217,7 @@ enum dom_code s3_listing_end(struct s3_listing *l, bool truncated, struct dom_er
   if (l->count == 0) truncated = false;
   if (op == S3_OP_LIST_OBJECTS_V2) xml_u64(l->out, "KeyCount", l->count);
   xml_bool(l->out, "IsTruncated", truncated);
-  if (op == S3_OP_LIST_PARTS)
+  if (truncated && op == S3_OP_LIST_PARTS) /* else npm's paginator would begin again */
     xml_u64(l->out, "NextPartNumberMarker", l->last_part);
   else if (truncated && op == S3_OP_LIST_OBJECTS)
     next_v1(l);

@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "s3/head.h"
+#include "s3/hoist.h"
 #include "s3/params.h"
 #include "s3/route.h"
 
@@ -119,13 +120,16 @@ enum s3_error s3_request_parse(const struct auth_request *head, const struct s3_
   if (query_error != AUTH_OK) return fault_set(out_fault, s3_error_of_auth(query_error), NULL);
   enum s3_error error = s3_target_parse(host_of(head), head->raw_path, domains, arena, &target);
   if (error != S3_OK) return fault_set(out_fault, error, NULL);
-  error = route_find(head->method, &target, &query, has_copy_source(head), &request.op, out_fault);
+  struct auth_request whole = {0};
+  error = hoist_undo(head, &query, arena, &whole, out_fault);
+  if (error != S3_OK) return error;
+  error = route_find(head->method, &target, &query, has_copy_source(&whole), &request.op, out_fault);
   if (error != S3_OK) return error;
   request.bucket = target.bucket;
   request.key = target.key;
   request.is_host_style = target.is_host_style;
   error = params_parse(&query, &request, out_fault);
-  if (error == S3_OK) error = head_parse(head, arena, &request, out_fault);
+  if (error == S3_OK) error = head_parse(&whole, arena, &request, out_fault);
   if (error == S3_OK) *out = request;
   return error;
 }

@@ -160,15 +160,17 @@ enum s3_error object_send(struct call *c, struct store_found *f, uint64_t first,
   return S3_OK;
 }
 
-/* The object's headers; a 304 has them too (RFC 9110 §15.4.5), so that caches can renew theirs. */
-static enum s3_error describe(struct call *c, const struct store_object *o, struct s3_headers *headers) {
+/* The object's headers; a 304 has them too (RFC 9110 §15.4.5), so that caches can renew theirs.
+ * Clients check the bytes that they get against the checksum: a part goes without the whole's. */
+static enum s3_error describe(struct call *c, const struct store_object *o, bool whole,
+                              struct s3_headers *headers) {
   struct s3_meta meta;
   struct dom_err err = {0};
   enum dom_code code = s3_meta_decode(o->meta, headers->arena, &meta, &err);
   if (code) return call_error_of(c, code, &err);
   struct s3_object_view view = {
       .md5 = o->etag_md5, .part_count = o->etag_parts, .modified_ms = o->mtime_ms, .meta = &meta};
-  s3_headers_object(headers, &view, &c->q.overrides, c->q.checksum_mode);
+  s3_headers_object(headers, &view, &c->q.overrides, c->q.checksum_mode && whole);
   return headers->failed ? S3_ERR_SLOW_DOWN : S3_OK;
 }
 
@@ -182,7 +184,7 @@ static enum s3_error answer(struct call *c, struct store_found *f) {
   uint64_t first = 0, count = o->size;
   bool ranged = c->q.range.kind != S3_RANGE_NONE;
   enum s3_error error = ranged && !verdict ? s3_range_resolve(&c->q.range, o->size, &first, &count) : S3_OK;
-  if (!error) error = describe(c, o, &headers);
+  if (!error) error = describe(c, o, count == o->size, &headers);
   if (error) return error;
   if (verdict) {
     call_headers(c, &headers);

@@ -1,4 +1,5 @@
 """Objects: bytes, ranges, metadata, conditions, deletion."""
+import base64
 import concurrent.futures
 import datetime
 import hashlib
@@ -78,6 +79,18 @@ def test_ranges(http, bucket, size):
     for text in ("bytes=5-2", "bytes=a-b", "items=0-1", "bytes=0-1,3-4", "bytes=", "0-1"):
         got = http.get(bucket, "k", Range=text)
         assert (got.status, got.body) == (200, body), text  # what is no byte range is ignored (RFC 9110 14.2)
+
+
+def test_range_goes_without_the_checksum_of_the_whole(http, bucket):
+    """A client that validates compares it with the bytes that it got."""
+    name = "x-amz-checksum-sha256"
+    right = base64.b64encode(hashlib.sha256(b"some body").digest()).decode()
+    http.request("PUT", f"/{bucket}/k", headers={name: right}, body=b"some body")
+    mode = {"x-amz-checksum-mode": "ENABLED"}
+    for method in ("GET", "HEAD"):
+        for text, there in ((None, True), ("bytes=0-", True), ("bytes=1-", False), ("bytes=0-3", False), ("bytes=-1", False)):
+            got = http.request(method, f"/{bucket}/k", headers={**mode, **({"Range": text} if text else {})})
+            assert got[name] == (right if there else None), (method, text)
 
 
 def test_range_of_an_empty_object(http, bucket):

@@ -181,6 +181,21 @@ static void parts_read_so(void **state) {
           "<IsTruncated>true</IsTruncated><NextPartNumberMarker>2</NextPartNumberMarker></ListPartsResult>");
 }
 
+/* A marker on the last page, "0" at worst, sends paginators that look at nothing else back to the start. */
+static void last_page_of_parts_has_no_marker(void **state) {
+  struct s3_request r = request_for(*state, "/photos/k", "uploadId=u1");
+  for (unsigned count = 0; count < 2; count++) {
+    struct s3_listing l;
+    BUF_AUTO out = BUF_INIT;
+    s3_listing_begin(&l, &r, SLICE_LIT("main"), &out);
+    if (count > 0)
+      s3_listing_part(&l, &(struct s3_listed_part){.number = 2, .modified_ms = DATE_MS, .md5 = md5});
+    assert_int_equal(s3_listing_end(&l, false, NULL), DOM_OK);
+    s3_listing_done(&l);
+    assert_non_null(strstr(buf_str(&out), "<IsTruncated>false</IsTruncated></ListPartsResult>"));
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       arena_test(a_v1_page_reads_so),
@@ -191,6 +206,7 @@ int main(void) {
       arena_test(versions_read_so),
       arena_test(uploads_read_so),
       arena_test(parts_read_so),
+      arena_test(last_page_of_parts_has_no_marker),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

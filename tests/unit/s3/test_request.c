@@ -206,11 +206,89 @@ static void wrong_requests_are_refused(void **state) {
   }
 }
 
+#define SIGNED_QUERY "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=00&"
+
+/* What npm's presigner made of a PutObject; the checksum is that of no bytes, the body comes later. */
+static void headers_in_a_presigned_query_count(void **state) {
+  struct draft d;
+  struct s3_request request;
+  struct s3_fault fault;
+  draft_init(&d, "PUT", "/photos/a",
+             SIGNED_QUERY "x-amz-meta-m=a%20b&x-amz-acl=private&x-amz-checksum-crc32=AAAAAA%3D%3D"
+                          "&x-amz-sdk-checksum-algorithm=CRC32&x-id=PutObject");
+  assert_int_equal(parse(*state, &d, &request, &fault), S3_OK);
+  assert_int_equal(request.meta.user_count, 1);
+  assert_slice(request.meta.user[0].name, "m");
+  assert_slice(request.meta.user[0].value, "a b");
+  assert_false(request.has_checksum || request.has_checksum_algorithm);
+  draft_init(&d, "PUT", "/photos/a",
+             SIGNED_QUERY "x-amz-copy-source=b-b-b/k&x-amz-metadata-directive=REPLACE");
+  assert_int_equal(parse(*state, &d, &request, &fault), S3_OK);
+  assert_int_equal(request.op, S3_OP_COPY_OBJECT);
+  assert_true(request.replace_metadata);
+}
+
+static void headers_in_a_query_that_is_not_presigned_are_nothing(void **state) {
+  struct draft d;
+  struct s3_request request;
+  struct s3_fault fault;
+  draft_init(&d, "PUT", "/photos/a", "x-amz-meta-m=v&x-amz-copy-source=b-b-b/k");
+  assert_int_equal(parse(*state, &d, &request, &fault), S3_OK);
+  assert_int_equal(request.op, S3_OP_PUT_OBJECT);
+  assert_int_equal(request.meta.user_count, 0);
+}
+
+static void a_header_counts_more_than_its_name_in_the_query(void **state) {
+  struct draft d;
+  struct s3_request request;
+  struct s3_fault fault;
+  draft_init(&d, "PUT", "/photos/a", SIGNED_QUERY "x-amz-meta-m=query&x-amz-meta-n=query");
+  draft_add(&d, "X-Amz-Meta-M", "header");
+  assert_int_equal(parse(*state, &d, &request, &fault), S3_OK);
+  assert_int_equal(request.meta.user_count, 2);
+  assert_slice(request.meta.user[0].value, "header");
+  assert_slice(request.meta.user[1].value, "query");
+}
+
+/* Metadata is sent back in answers: nothing may end a line there. */
+static void no_line_is_smuggled_by_a_query(void **state) {
+  static const char *const queries[] = {
+      SIGNED_QUERY "x-amz-meta-m=a%0d%0aSet-Cookie:b",
+      SIGNED_QUERY "x-amz-meta-m=a%00b",
+      SIGNED_QUERY "x-amz-meta-m=%7f",
+      SIGNED_QUERY "x-amz-meta-a%0d%0ab=v",
+      SIGNED_QUERY "x-amz-meta-a:b=v",
+      SIGNED_QUERY "x-amz-meta-a%20b=v",
+      SIGNED_QUERY "x-amz-meta-%C3%BC=v",
+  };
+  for (size_t i = 0; i < sizeof queries / sizeof queries[0]; i++) {
+    struct draft d;
+    struct s3_request request;
+    struct s3_fault fault;
+    draft_init(&d, "PUT", "/photos/a", queries[i]);
+    assert_int_equal(parse(*state, &d, &request, &fault), S3_ERR_INVALID_ARGUMENT);
+  }
+}
+
+/* Asked for in the query or in a header: what this program does not do it says. */
+static void unsupported_headers_in_a_presigned_query_are_named(void **state) {
+  struct draft d;
+  struct s3_request request;
+  struct s3_fault fault;
+  draft_init(&d, "PUT", "/photos/a", SIGNED_QUERY "x-amz-website-redirect-location=%2F");
+  assert_int_equal(parse(*state, &d, &request, &fault), S3_ERR_NOT_IMPLEMENTED);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       arena_test(every_operation_is_found),
       arena_test(what_s3_has_and_we_have_not_is_named),
       arena_test(wrong_requests_are_refused),
+      arena_test(headers_in_a_presigned_query_count),
+      arena_test(headers_in_a_query_that_is_not_presigned_are_nothing),
+      arena_test(a_header_counts_more_than_its_name_in_the_query),
+      arena_test(no_line_is_smuggled_by_a_query),
+      arena_test(unsupported_headers_in_a_presigned_query_are_named),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
