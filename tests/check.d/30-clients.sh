@@ -1,4 +1,6 @@
 # Real clients against real daemons: awscli, s3cmd, rclone, boto3 and curl, and four regions with a moved subject.
+need clients
+command -v npm >/dev/null || need npm # other packages of Node bring npm with them, and conflict with Debian's
 layer_begin clients
 DOMICILE_BIN="$ROOT/build/domicile" PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m pytest -p no:cacheprovider -q -rfEs \
   --tb=short --durations=10 tests/clients >build/check/clients.log 2>&1

@@ -4,6 +4,8 @@ import pathlib
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 BINARY = os.environ.get("DOMICILE_BIN", str(ROOT / "build" / "domicile"))
+ORIGINAL = dict(os.environ)  # for npm only
+WITHOUT = set(os.environ.get("DOMICILE_CLIENTS_WITHOUT", "").split())  # what a run says it does without
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"  # Debian's Python clients, whatever else is installed
 
 # One of these breaks rclone 1.60; the others would send clients elsewhere.
