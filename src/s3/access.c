@@ -70,11 +70,11 @@ static enum s3_error acl_element(void *context, struct slice path, struct slice 
 }
 
 enum s3_error s3_acl_parse(struct slice body, struct arena *arena, struct s3_acl *out) {
-  struct acl_context c = {.arena = arena, .acl = out};
+  struct s3_acl acl = {.count = 0};
+  struct acl_context c = {.arena = arena, .acl = &acl};
   assert(arena != NULL && out != NULL);
-  out->count = 0;
-  out->owner = (struct slice){0};
   enum s3_error error = xmlread_document(body, ACL_BYTES_MAX, "AccessControlPolicy", acl_element, &c);
+  if (error == S3_OK) *out = acl;
   return error == S3_ERR_MALFORMED_XML ? S3_ERR_MALFORMED_ACL : error;
 }
 

@@ -34,8 +34,9 @@ static void bad_acls_are_refused(void **state) {
       GRANT("<Grantee><EmailAddress>a@b.example</EmailAddress></Grantee><Permission>READ</Permission>"),
   };
   for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-    struct s3_acl acl;
+    struct s3_acl acl = {.count = 7};
     assert_int_equal(s3_acl_parse(slice_str(rows[i]), *state, &acl), S3_ERR_MALFORMED_ACL);
+    assert_int_equal(acl.count, 7); /* what was there stays */
   }
 }
 
