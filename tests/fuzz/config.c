@@ -3,6 +3,8 @@
  * matches is one of the rules. */
 #include "fuzz.h"
 
+#include "policy/policy.h"
+#include "s3/access.h"
 #include "s3/config.h"
 #include "s3/cors.h"
 
@@ -64,6 +66,30 @@ static void check_tags(struct slice in, size_t max, struct arena *arena) {
   }
 }
 
+/* What a document grants, kept as lines and read back, is what was granted: no grant more. */
+static void check_acl(struct slice in, struct arena *arena) {
+  static struct s3_acl read;
+  static struct policy_acl acl, back;
+  BUF_AUTO lines = BUF_INIT;
+  fuzz_mark(&read, sizeof read);
+  enum s3_error error = s3_acl_parse(in, arena, &read);
+  assert(is_known(error));
+  if (error != S3_OK) {
+    assert(fuzz_is_marked(&read, sizeof read));
+    return;
+  }
+  acl = (struct policy_acl){.owner = SLICE_LIT("owner")};
+  for (size_t i = 0; i < read.count; i++) {
+    struct policy_grant g = {.rights = POLICY_READ, .account = read.grant[i].id};
+    if (read.grant[i].uri.len > 0 && !policy_group_of_uri(read.grant[i].uri, &g.to)) return;
+    if (!policy_acl_add(&acl, &g)) return;
+  }
+  policy_acl_print(&acl, &lines);
+  assert(policy_acl_parse(buf_slice(&lines), &back, NULL) == DOM_OK && back.count == acl.count);
+  for (size_t i = 0; i < acl.count; i++)
+    assert(back.grant[i].to == acl.grant[i].to && back.grant[i].rights == acl.grant[i].rights);
+}
+
 static void check_match(struct slice in, struct fuzz_random *r, struct arena *arena) {
   static const char *const methods[] = {"GET", "PUT", "POST", "DELETE", "HEAD", "FROB"};
   struct s3_cors cors;
@@ -95,6 +121,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   check_cors(in, arena);
   arena_reset(arena);
   check_match(in, &r, arena);
+  arena_reset(arena);
+  check_acl(in, arena);
   arena_reset(arena);
   check_tags(in, S3_BUCKET_TAGS_MAX, arena);
   arena_reset(arena);
