@@ -7,7 +7,7 @@ from table import Figures
 COLOURS = {"domicile": "#1b6ca8", "domicile on tmpfs": "#8fc1e3", "null handler": "#7a7a7a", "engine": "#c4c4c4",
            "nginx": "#3f9b5b", "radosgw": "#d1603d", "hash limit md5": "#e0b83e"}
 SMALL = (("put-4k", "PUT"), ("get-4k", "GET"), ("tls-get-4k", "TLS"), ("delete", "DEL"), ("list", "LIST"))
-LARGE = (("put-16m", "PUT"), ("get-16m", "GET"), ("upload-1g", "upload"))
+LARGE = (("put-16m", "PUT"), ("get-16m", "GET"), ("upload-1g", "parts"))
 
 
 def groups_of(f, cells):
