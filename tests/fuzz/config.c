@@ -7,6 +7,7 @@
 #include "s3/access.h"
 #include "s3/config.h"
 #include "s3/cors.h"
+#include "s3/lifecycle.h"
 
 enum { ARENA_BYTES = 1 << 20 };
 
@@ -39,6 +40,7 @@ CONFIG_CHECK(public_access, struct s3_public_access, &)
 CONFIG_CHECK(ownership, const char *, )
 CONFIG_CHECK(object_lock, struct s3_object_lock, &)
 CONFIG_CHECK(cors, struct s3_cors, &)
+CONFIG_CHECK(lifecycle, struct s3_lifecycle, &)
 
 static void check_versioning(struct slice in, struct arena *arena) {
   bool enabled, again;
@@ -119,6 +121,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   check_object_lock(in, arena);
   arena_reset(arena);
   check_cors(in, arena);
+  arena_reset(arena);
+  check_lifecycle(in, arena);
   arena_reset(arena);
   check_match(in, &r, arena);
   arena_reset(arena);
