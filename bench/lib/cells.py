@@ -4,6 +4,7 @@ A cell's step returns the figures of one row. What must be there before (objects
 time and of the CPU that are counted."""
 import json
 import subprocess
+import sys
 import time
 
 from procs import Failed, cpu_s, rss_mib, run
@@ -56,6 +57,7 @@ def warm(bench, server):
 def once(server, what, fill):
     """Fills what a cell reads, the first time this process of the server meets it."""
     if what not in server.ready:
+        print(f"  {server.name}: putting there what '{what}' needs", file=sys.stderr, flush=True)
         fill()
         server.ready.add(what)
 
