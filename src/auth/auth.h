@@ -24,6 +24,7 @@
 #include "auth/keys.h"
 #include "auth/query.h"
 #include "auth/sign.h"
+#include "auth/token.h"
 #include "auth/types.h"
 #include "auth/verify.h"
 

@@ -17,6 +17,7 @@ static const char *const names[AUTH_ERROR_COUNT] = {
     [AUTH_TWO_MECHANISMS] = "two-mechanisms",
     [AUTH_SIGV2] = "sigv2",
     [AUTH_INVALID_TOKEN] = "invalid-token",
+    [AUTH_EXPIRED_TOKEN] = "expired-token",
     [AUTH_INVALID_PAYLOAD_HASH] = "invalid-payload-hash",
     [AUTH_INVALID_URI] = "invalid-uri",
     [AUTH_MISSING_LENGTH] = "missing-length",

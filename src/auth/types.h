@@ -52,7 +52,8 @@ enum auth_error {
   AUTH_UNSUPPORTED_TYPE,     /* InvalidArgument "Unsupported Authorization Type" */
   AUTH_TWO_MECHANISMS,       /* InvalidArgument "Only one auth mechanism allowed" */
   AUTH_SIGV2,                /* InvalidRequest: please use AWS4-HMAC-SHA256 */
-  AUTH_INVALID_TOKEN,        /* InvalidToken: a session token where none is known */
+  AUTH_INVALID_TOKEN,        /* InvalidToken: a session token that is none, or not of this credential */
+  AUTH_EXPIRED_TOKEN,        /* ExpiredToken: its time is over */
   AUTH_INVALID_PAYLOAD_HASH, /* InvalidArgument: x-amz-content-sha256 is no known value */
   AUTH_INVALID_URI,          /* InvalidURI: a bad percent escape in path or query */
   AUTH_MISSING_LENGTH,       /* MissingContentLength: no x-amz-decoded-content-length */

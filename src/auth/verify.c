@@ -10,6 +10,8 @@
 struct auth_verifier {
   auth_key_lookup *lookup;
   void *lookup_context;
+  uint8_t *token_key; /* locked memory, or NULL */
+  uint16_t region;
   char region_pinned[AUTH_REGION_BYTES_MAX + 1];
   struct keycache *cache;
 };
@@ -23,9 +25,12 @@ struct auth_verifier *auth_verifier_new(const struct auth_config *config) {
   verifier->lookup_context = config->lookup_context;
   if (config->region_pinned.len > 0)
     memcpy(verifier->region_pinned, config->region_pinned.data, config->region_pinned.len);
+  verifier->region = config->region;
+  verifier->token_key = config->token_key != NULL ? secret_alloc(KEY_SIZE) : NULL;
+  if (verifier->token_key != NULL) memcpy(verifier->token_key, config->token_key, KEY_SIZE);
   verifier->cache = keycache_new();
-  if (verifier->cache == NULL) {
-    dom_free(verifier);
+  if (verifier->cache == NULL || (config->token_key != NULL && verifier->token_key == NULL)) {
+    auth_verifier_free(verifier);
     return NULL;
   }
   return verifier;
@@ -33,14 +38,15 @@ struct auth_verifier *auth_verifier_new(const struct auth_config *config) {
 
 void auth_verifier_free(struct auth_verifier *verifier) {
   if (verifier == NULL) return;
-  assert(verifier->cache != NULL);
+  assert(verifier->token_key == NULL || verifier->region != 0);
   keycache_free(verifier->cache);
+  if (verifier->token_key != NULL) secret_free(verifier->token_key, KEY_SIZE);
   dom_free(verifier);
 }
 
 bool auth_result_is_proven(const struct auth_result *result) {
   assert(result != NULL);
-  return result->payload != AUTH_PAYLOAD_DEFERRED;
+  return result->payload != AUTH_PAYLOAD_DEFERRED && !result->is_unverified;
 }
 
 /* ---- how the body is bound ---- */
@@ -167,13 +173,43 @@ static enum auth_error time_check(const struct claim *claim, uint64_t now_ms) {
   return now_ms >= claim->date_ms + claim->expires_s * 1000 ? AUTH_EXPIRED : AUTH_OK;
 }
 
-/* A session token belongs to a temporary credential; the key table holds lasting ones only. */
-static enum auth_error token_check(const struct auth_request *request, const struct auth_query *query) {
-  struct slice unused;
+/* The one session token of the request; data NULL: it has none. */
+static enum auth_error token_find(const struct auth_request *request, const struct auth_query *query,
+                                  struct slice *out) {
   assert(request != NULL && query != NULL);
-  bool in_header = auth_header_find(request, SLICE_LIT("x-amz-security-token"), &unused) > 0;
-  bool in_query = auth_query_find(query, SLICE_LIT("X-Amz-Security-Token"), &unused) > 0;
-  return in_header || in_query ? AUTH_INVALID_TOKEN : AUTH_OK;
+  *out = (struct slice){0};
+  size_t headers = auth_header_find(request, SLICE_LIT("x-amz-security-token"), out);
+  size_t params = auth_query_find(query, SLICE_LIT("X-Amz-Security-Token"), out);
+  if (headers + params > 0 && out->data == NULL) return AUTH_INVALID_TOKEN;
+  return headers + params > 1 ? AUTH_INVALID_TOKEN : AUTH_OK;
+}
+
+/* The credential of a token: its key, where this region made it. Its times are looked at wherever it is. */
+static enum auth_error token_key(struct auth_verifier *verifier, struct slice text, const struct claim *claim,
+                                 uint64_t now_ms, struct auth_result *result, struct auth_key *out) {
+  assert(text.data != NULL);
+  if (verifier->token_key == NULL) return AUTH_INVALID_TOKEN;
+  enum auth_error error = auth_token_peek(text, &result->token);
+  if (error != AUTH_OK) return error;
+  if (result->payload == AUTH_PAYLOAD_DEFERRED) return AUTH_INVALID_PAYLOAD_HASH; /* heads must prove it */
+  if (result->token.issued_ms > now_ms + AUTH_SKEW_MS_MAX) return AUTH_INVALID_TOKEN;
+  if (result->token.expires_ms <= now_ms) return AUTH_EXPIRED_TOKEN;
+  result->has_token = true;
+  result->is_unverified = result->token.region != verifier->region;
+  if (result->is_unverified) return AUTH_OK;
+  return auth_token_open(verifier->token_key, text, claim->access, &result->token, out);
+}
+
+/* A lasting key stands in the table and has no token; a temporary one stands nowhere. */
+static enum auth_error key_find(struct auth_verifier *verifier, const struct auth_request *request,
+                                const struct auth_query *query, const struct claim *claim,
+                                struct auth_result *result, struct auth_key *out) {
+  struct slice token;
+  enum auth_error error = token_find(request, query, &token);
+  assert(out != NULL);
+  if (error != AUTH_OK) return error;
+  if (token.data != NULL) return token_key(verifier, token, claim, request->now_ms, result, out);
+  return verifier->lookup(verifier->lookup_context, claim->access, out) ? AUTH_OK : AUTH_UNKNOWN_ACCESS_KEY;
 }
 
 /* Copies into *result what the body's check needs; the arena keeps the texts. */
@@ -181,7 +217,6 @@ static enum auth_error chain_keep(const struct claim *claim, struct slice head, 
                                   const uint8_t key[KEY_SIZE], struct auth_result *result) {
   assert(claim->signature.len == AUTH_SIGNATURE_HEX);
   memcpy(result->signature, claim->signature.data, AUTH_SIGNATURE_HEX);
-  memcpy(result->date, claim->date_text, sizeof result->date);
   result->scope = claim->scope;
   bool needs_key = result->payload == AUTH_PAYLOAD_DEFERRED || result->payload == AUTH_PAYLOAD_CHUNKED ||
                    result->payload == AUTH_PAYLOAD_CHUNKED_TRAILER;
@@ -219,20 +254,20 @@ static enum auth_error sender_check(struct auth_verifier *verifier, const struct
                                     const struct auth_query *query, const struct claim *claim,
                                     struct slice payload_hash, struct arena *arena,
                                     struct auth_result *result) {
-  struct auth_key key;
+  struct auth_key key = {0};
   assert(verifier != NULL && result != NULL);
   enum auth_error error = signed_headers_check(request, claim->signed_headers);
+  if (error == AUTH_OK) error = key_find(verifier, request, query, claim, result, &key);
   if (error != AUTH_OK) return error;
-  if (!verifier->lookup(verifier->lookup_context, claim->access, &key)) return AUTH_UNKNOWN_ACCESS_KEY;
-  error = token_check(request, query);
-  if (error == AUTH_OK) error = time_check(claim, request->now_ms);
-  if (error == AUTH_OK)
+  error = time_check(claim, request->now_ms);
+  if (error == AUTH_OK && !result->is_unverified)
     error = signature_check(verifier, request, query, claim, &key, payload_hash, arena, result);
+  memcpy(result->date, claim->date_text, sizeof result->date);
   result->is_operator = key.is_operator;
   result->access_key = claim->access;
   result->account = arena_copy(arena, slice_str(key.account));
   auth_key_done(&key);
-  if (error == AUTH_OK && result->account.data == NULL) error = AUTH_NO_MEMORY;
+  if (error == AUTH_OK && result->account.len < strlen(key.account)) error = AUTH_NO_MEMORY;
   return error;
 }
 

@@ -4,6 +4,7 @@
 
 #include "auth/checksum.h"
 #include "auth/keys.h"
+#include "auth/token.h"
 #include "auth/types.h"
 #include "base/arena.h"
 #include "base/crypto.h"
@@ -33,6 +34,9 @@ struct auth_result {
   struct slice access_key; /* empty when anonymous */
   struct slice account;    /* empty when anonymous */
   bool is_operator;
+  bool has_token;          /* a scoped token's credential: account is empty, `token` says whose it is */
+  bool is_unverified;      /* … of another region, which alone can check it: nothing here is proven */
+  struct auth_token token; /* when has_token */
 
   bool has_decoded_length; /* true for the three aws-chunked payloads, always */
   uint64_t decoded_length; /* x-amz-decoded-content-length: the object's bytes */
@@ -48,14 +52,17 @@ struct auth_result {
   struct slice canonical_head;            /* deferred: canonical request up to the payload hash */
 };
 
-/* Whether the head alone already proved the sender. False only for AUTH_PAYLOAD_DEFERRED, where
- * nothing may be shown or kept before auth_body_end said AUTH_OK. */
+/* Whether the head alone already proved the sender. False for AUTH_PAYLOAD_DEFERRED, where nothing may be
+ * shown or kept before auth_body_end said AUTH_OK, and for a token of another region, where nothing ever may.
+ */
 bool auth_result_is_proven(const struct auth_result *result);
 
 struct auth_config {
   auth_key_lookup *lookup;    /* never NULL */
   void *lookup_context;       /* outlives the verifier */
   struct slice region_pinned; /* empty: any region name in the scope is accepted */
+  const uint8_t *token_key;   /* KEY_SIZE bytes, copied; NULL: every token is refused */
+  uint16_t region;            /* this region's number: tokens that name another are not checked */
 };
 
 /* A verifier holds the lookup and a bounded cache of derived signing keys (four HMACs saved per
@@ -67,7 +74,8 @@ struct auth_verifier *auth_verifier_new(const struct auth_config *config);
 void auth_verifier_free(struct auth_verifier *verifier); /* wipes; NULL is allowed */
 
 /* Verifies one head: detects the scheme, checks date, scope, SignedHeaders and signature.
- * A request without any credential is AUTH_OK with scheme AUTH_ANONYMOUS.
+ * A request without any credential is AUTH_OK with scheme AUTH_ANONYMOUS. One with a token of another region
+ * is AUTH_OK with is_unverified: its shape and its times were looked at, and nothing else.
  * `arena`: memory of *out; a few kilobytes more than the head itself.
  * Threads: any. Returns: AUTH_OK, or any verdict up to AUTH_INVALID_TRAILER, AUTH_TOO_MANY_PARTS
  * or AUTH_NO_MEMORY; *out is filled only with AUTH_OK.

@@ -8,6 +8,7 @@ static const struct cli_command COMMANDS[] = {{"serve", "serve one region", cli_
                                               {"status", "a region at a glance", cli_status},
                                               {"bucket", "create and list buckets", cli_bucket},
                                               {"subject", "people: register, show, list", cli_subject},
+                                              {"token", "a credential for one person's objects", cli_token},
                                               {"move", "move people to a new home", cli_move},
                                               {"charter", "check, sign and put charters", cli_charter},
                                               {"key", "make keys, rotate the KEK", cli_key},

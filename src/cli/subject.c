@@ -1,10 +1,9 @@
-/* domicile subject: show, register, list, set-country. */
+/* domicile subject: show, register, list, set-country, revoke-tokens. */
 #include <stdio.h>
 
 #include "cli/cli.h"
 
-/* "subjects/ID[/TAIL]?tenant=T" */
-static void subject_path(struct buf *out, const char *id, const char *tail, const char *tenant) {
+void cli_subject_path(struct buf *out, const char *id, const char *tail, const char *tenant) {
   buf_append_str(out, "subjects/");
   percent_encode(out, slice_str(id), false);
   buf_append_str(out, tail);
@@ -72,7 +71,7 @@ static int show(int argc, char **argv) {
     buf_append_str(&path, "tokens/");
     percent_encode(&path, slice_str(token), false);
   } else {
-    subject_path(&path, words[0], "", tenant);
+    cli_subject_path(&path, words[0], "", tenant);
   }
   return answer_subject(&common, link, "GET", buf_str(&path), NULL);
 }
@@ -100,7 +99,7 @@ static int change(int argc, char **argv, const char *tail, const char *line, con
   if (status == CLI_CONTINUE) status = cli_link_open(&common, &link);
   if (status != CLI_CONTINUE) return status;
   BUF_AUTO path = BUF_INIT;
-  subject_path(&path, words[0], tail, tenant);
+  cli_subject_path(&path, words[0], tail, tenant);
   return answer_subject(&common, link, "PUT", buf_str(&path), country);
 }
 
@@ -112,6 +111,35 @@ static int register_one(int argc, char **argv) {
 static int set_country(int argc, char **argv) {
   return change(argc, argv, "/country", "subject set-country ID --country CODE",
                 "Changes a person's country, where the charter lets them stay where they are.\n");
+}
+
+static int revoke_tokens(int argc, char **argv) {
+  struct cli_common common = {0};
+  const char *tenant = NULL, *words[CLI_WORDS_MAX];
+  const struct cli_option options[] = {
+      {"tenant", CLI_TEXT, &tenant, "ACCOUNT", "whose subject (default: main)"}, CLI_COMMON_OPTIONS(common)};
+  const struct cli_usage usage = {
+      .line = "subject revoke-tokens ID",
+      .summary = "Ends every scoped token of a person that was made before, at the person's home region.\n",
+      .options = options,
+      .option_count = sizeof options / sizeof options[0],
+      .words_min = 1,
+      .words_max = 1};
+  CLI_LINK_AUTO *link = NULL;
+  CLI_JSON_AUTO *answer = NULL;
+  int status = cli_parse(&usage, argc, argv, words, NULL);
+  if (status == CLI_CONTINUE) status = cli_link_open(&common, &link);
+  if (status != CLI_CONTINUE) return status;
+  BUF_AUTO path = BUF_INIT;
+  cli_subject_path(&path, words[0], "/revoke-tokens", tenant);
+  status = cli_ask(link, "POST", buf_str(&path), NULL, &answer);
+  if (status != CLI_CONTINUE) return status;
+  if (common.json)
+    cli_print_json(answer);
+  else
+    printf("tokens made before now are over (generation %llu)\n",
+           (unsigned long long)cli_number(answer, "generation"));
+  return CLI_OK;
 }
 
 static void print_row(const json_t *s) {
@@ -178,6 +206,7 @@ int cli_subject(int argc, char **argv) {
       {"register", "register a person with a country", register_one},
       {"list", "list tokens that live here or left", list},
       {"set-country", "change a person's country", set_country},
+      {"revoke-tokens", "end a person's scoped tokens", revoke_tokens},
       {0}};
   return cli_dispatch("domicile subject", commands, argc, argv);
 }

@@ -164,8 +164,11 @@ static void say_connection(struct call *c, struct policy_request *q) {
 static void request_fill(struct call *c, enum policy_action action, struct slice key,
                          struct policy_request *q) {
   assert(q);
-  q->who = c->auth.scheme == AUTH_ANONYMOUS ? POLICY_ANONYMOUS : POLICY_ACCESS_KEY;
-  q->account = c->auth.account;
+  q->who = c->auth.has_token                  ? POLICY_TOKEN
+           : c->auth.scheme == AUTH_ANONYMOUS ? POLICY_ANONYMOUS
+                                              : POLICY_ACCESS_KEY;
+  /* A token names no account; the subject that it reaches is one of the bucket's. */
+  q->account = c->auth.has_token ? slice_str(c->bucket.owner) : c->auth.account;
   q->user = c->auth.access_key;
   q->action = action;
   q->key = key;
@@ -175,7 +178,8 @@ static void request_fill(struct call *c, enum policy_action action, struct slice
 /* ---- judging --------------------------------------------------------------------------------------- */
 
 bool access_is_owner(const struct call *c) {
-  return c->auth.scheme != AUTH_ANONYMOUS && slice_equal(slice_str(c->bucket.owner), c->auth.account);
+  return c->auth.scheme != AUTH_ANONYMOUS && !c->auth.has_token &&
+         slice_equal(slice_str(c->bucket.owner), c->auth.account);
 }
 
 /* For the owner of the bucket, in the operator's log: which sentence said no. Nothing of it is answered. */
@@ -237,8 +241,9 @@ static enum s3_error judge_broken(struct call *c, enum policy_action action) {
 
 enum s3_error access_action(struct call *c, enum policy_action action, struct slice key) {
   c->asks_object = false;
+  if (c->auth.has_token && !token_reaches(c, key)) return S3_ERR_ACCESS_DENIED;
   if (access_is_broken(c->rules)) return judge_broken(c, action);
-  if (!c->rules) return access_is_owner(c) ? S3_OK : S3_ERR_ACCESS_DENIED;
+  if (!c->rules && !c->auth.has_token) return access_is_owner(c) ? S3_OK : S3_ERR_ACCESS_DENIED;
   enum policy_answer answer = judge(c, action, key, false);
   /* Whoever reads one object looks at it and asks again, here or at its home; nobody else does. */
   bool reads = c->q.op == S3_OP_GET_OBJECT || c->q.op == S3_OP_HEAD_OBJECT;
@@ -255,7 +260,7 @@ enum s3_error access_object(struct call *c, const struct store_object *o) {
 
 enum s3_error access_absent(struct call *c) {
   bool reads = c->q.op == S3_OP_GET_OBJECT || c->q.op == S3_OP_HEAD_OBJECT;
-  if (!reads || access_is_owner(c)) return S3_ERR_NO_SUCH_KEY;
+  if (!reads || access_is_owner(c) || c->auth.has_token) return S3_ERR_NO_SUCH_KEY;
   enum s3_error error = access_action(c, POLICY_LIST_BUCKET, SLICE_LIT(""));
   assert(!c->asks_object);
   return error ? S3_ERR_ACCESS_DENIED : S3_ERR_NO_SUCH_KEY;
@@ -267,7 +272,7 @@ static enum s3_error judge_head_acl(struct call *c) {
   struct policy_acl *acl = arena_alloc(wire_exchange_arena(c->x), sizeof *acl);
   bool has = false;
   if (!acl) return S3_ERR_SLOW_DOWN;
-  struct slice owner = c->auth.scheme == AUTH_ANONYMOUS ? slice_str(c->bucket.owner) : c->auth.account;
+  struct slice owner = c->auth.account.len ? c->auth.account : slice_str(c->bucket.owner);
   enum s3_error error = access_head_acl(c, owner, acl, &has);
   if (error || !has) return error;
   struct policy_block block = access_block(c->rules);
@@ -290,6 +295,9 @@ enum s3_error access_begin(struct call *c) {
       !auth_query_parse(c->head.raw_query, wire_exchange_arena(c->x), &query) &&
       auth_query_find(&query, SLICE_LIT("versionId"), &version))
     c->access = JUDGED[c->q.op].of_version;
+  if (c->auth.is_unverified) return token_may_relay(c);
+  if (c->auth.has_token && JUDGED[c->q.op].how == WITHOUT_BUCKET) return S3_ERR_ACCESS_DENIED;
+  if (c->auth.has_token) return token_check(c);
   if (JUDGED[c->q.op].how != WITHOUT_BUCKET) return S3_OK;
   bool another = c->q.expected_owner.len && !slice_equal(c->q.expected_owner, c->auth.account);
   return c->auth.scheme == AUTH_ANONYMOUS || another ? S3_ERR_ACCESS_DENIED : S3_OK;
@@ -304,7 +312,8 @@ enum s3_error access_bucket(struct call *c) {
     return access_is_owner(c) ? S3_OK : S3_ERR_ACCESS_DENIED;
   case BY_KEY:
     /* Nobody but the owner can get anything out of it where nothing was ever granted. */
-    if (!c->key_is_set) return c->rules || access_is_owner(c) ? S3_OK : S3_ERR_ACCESS_DENIED;
+    if (!c->key_is_set)
+      return c->rules || c->auth.has_token || access_is_owner(c) ? S3_OK : S3_ERR_ACCESS_DENIED;
     return access_action(c, c->access, c->q.key);
   case BY_ACTION:
     error = access_action(c, c->access, c->q.key);

@@ -55,6 +55,8 @@ void admin_subject_get(struct admin *a);
 void admin_subject_country(struct admin *a);
 void admin_subject_list(struct admin *a);
 void admin_token_get(struct admin *a);
+void admin_subject_token(struct admin *a);  /* token.c: makes a scoped token */
+void admin_subject_revoke(struct admin *a); /* and ends all of a subject */
 /* What the home knows of a subject, as JSON text: the "serve/subject" message between regions. */
 enum dom_code admin_subject_message(struct region *r, struct slice body, struct buf *reply,
                                     struct dom_err *err);

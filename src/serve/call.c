@@ -126,7 +126,7 @@ enum s3_error call_error_of(struct call *c, enum dom_code code, const struct dom
   return S3_ERR_INTERNAL_ERROR;
 }
 
-static void copy_head(struct call *c) {
+void call_head(struct call *c) {
   const struct wire_head *h = wire_exchange_head(c->x);
   for (size_t i = 0; i < h->field_count; i++)
     c->headers[i] = (struct auth_header){.name = h->fields[i].name, .value = h->fields[i].value};
@@ -339,20 +339,23 @@ static bool has_overrides(const struct s3_overrides *o) {
          o->content_disposition.len || o->content_language.len || o->expires.len;
 }
 
+enum s3_error call_verify(struct call *c) {
+  return s3_error_of_auth(auth_verify_head(c->r->verifier, &c->head, wire_exchange_arena(c->x), &c->auth));
+}
+
 static enum s3_error serve(struct call *c) {
   struct arena *arena = wire_exchange_arena(c->x);
   struct s3_fault fault = {0};
   if (slice_equal(c->head.method, SLICE_LIT("OPTIONS"))) return serve_preflight(c);
-  enum auth_error denied = auth_verify_head(c->r->verifier, &c->head, arena, &c->auth);
-  if (denied) return s3_error_of_auth(denied);
-  enum s3_error error = s3_request_parse(&c->head, &c->r->domains, arena, &c->q, &fault);
+  enum s3_error error = call_verify(c);
+  if (!error) error = s3_request_parse(&c->head, &c->r->domains, arena, &c->q, &fault);
   if (error) {
     if (fault.detail) snprintf(c->detail, sizeof c->detail, "%s", fault.detail);
     return error;
   }
   error = access_begin(c);
   if (error) return error;
-  if (!is_proven_in_time(c)) {
+  if (!c->auth.is_unverified && !is_proven_in_time(c)) {
     snprintf(c->detail, sizeof c->detail, "with this body it needs x-amz-content-sha256");
     return S3_ERR_INVALID_REQUEST;
   }
@@ -394,7 +397,7 @@ void call_handle(struct region *r, struct wire_exchange *x) {
   struct call c = {.r = r, .x = x};
   uint64_t began_ns = clock_mono_ns(r->clock);
   if (!check_peer(&c)) return;
-  copy_head(&c);
+  call_head(&c);
   enum s3_error error = serve(&c);
   call_leave(&c);
   access_rules_release(c.rules);

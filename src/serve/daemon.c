@@ -149,6 +149,21 @@ static enum dom_code open_mover(struct daemon *d, struct dom_err *err) {
   return mover_open(&o, &r->mover, err);
 }
 
+/* Of the region's own seed: no other region can make or check its tokens. */
+static enum dom_code open_tokens(struct daemon *d, const uint8_t *seed, struct dom_err *err) {
+  struct region *r = &d->region;
+  uint8_t deployment[16];
+  BUF_AUTO use = BUF_INIT;
+  r->token_key = secret_alloc(KEY_SIZE);
+  serve_deployment_id(d->config, deployment);
+  buf_append_str(&use, "domicile token v1");
+  buf_append(&use, deployment, sizeof deployment);
+  buf_printf(&use, "%u", r->number);
+  if (!r->token_key || use.failed) return dom_fail(err, DOM_NO_MEMORY, where, "no memory");
+  hkdf_sha256(seed, buf_slice(&use), r->token_key);
+  return DOM_OK;
+}
+
 static enum dom_code open_auth(struct daemon *d, struct dom_err *err) {
   struct region *r = &d->region;
   r->keys = auth_keys_new();
@@ -157,6 +172,8 @@ static enum dom_code open_auth(struct daemon *d, struct dom_err *err) {
   if (code) return code;
   struct auth_config config = {.lookup = auth_keys_find,
                                .lookup_context = r->keys,
+                               .token_key = r->token_key,
+                               .region = r->number,
                                .region_pinned = slice_str(d->config->pinned_region)};
   r->verifier = auth_verifier_new(&config);
   r->access = access_cache_new();
@@ -228,6 +245,7 @@ enum dom_code daemon_open(struct daemon *d, const struct serve_config *c, struct
   if (!code) code = open_net(d, seed, err);
   if (!code) code = tls_files_put(d, err);
   if (!code) code = open_subjects(d, seed, err);
+  if (!code) code = open_tokens(d, seed, err);
   secret_free(seed, ED25519_KEY_SIZE);
   if (!code) code = open_charter(d, err);
   if (!code) code = open_mover(d, err);
@@ -252,6 +270,7 @@ void daemon_close(struct daemon *d) {
   access_log_close(r->access_log);
   auth_verifier_free(r->verifier);
   access_cache_free(r->access);
+  if (r->token_key) secret_free(r->token_key, KEY_SIZE);
   auth_keys_free(r->keys);
   subjects_close(r->subjects);
   wire_net_free(r->net);

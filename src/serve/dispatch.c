@@ -48,6 +48,8 @@ static void own_page(struct daemon *d, struct wire_exchange *x) {
     healthz(r, x);
   else if (get && slice_equal(path, SLICE_LIT("/-/metrics")))
     metrics(r, x);
+  else if (get && slice_equal(path, SLICE_LIT("/-/home")))
+    home_page(r, x);
   else if (slice_starts_with(path, SLICE_LIT("/-/admin/")))
     admin_handle(d, x, false);
   else if (get && take_prefix(&path, SLICE_LIT("/-/ledger/")))

@@ -88,6 +88,7 @@ enum s3_error call_forward(struct call *c, const struct slice *body) {
   struct dom_err err = {0};
   enum s3_error error = call_permit(c, PERMIT_TRANSIT, c->q.key, SLICE_LIT(""), 0, &permit);
   if (error) return error;
+  if (!token_relay_begin(c)) return S3_ERR_SLOW_DOWN;
   if (c->met == MET_HOME) c->met = MET_FORWARDED;
   atomic_fetch_add(&c->r->metrics.forwarded, 1);
   struct forward f = {.c = c, .body = body};
@@ -101,6 +102,7 @@ enum s3_error call_forward(struct call *c, const struct slice *body) {
                   .sink = sink,
                   .arg = &f};
   enum dom_code code = reach_home(&r, &err);
+  token_relay_end(c, f.begun ? wire_reply_status(c->x) : 0);
   if (code != DOM_ELSEWHERE || f.begun) return forward_finish(c, f.begun, code, &err);
   if (c->came_home) return S3_ERR_SERVICE_UNAVAILABLE; /* sent away a second time: somebody is behind */
   c->came_home = true;

@@ -80,6 +80,10 @@ enum s3_error call_resolve(struct call *c, const struct subject_bucket *bucket, 
     struct store_view *view = NULL;
     enum dom_code code = store_view_open(c->r->store, &view, &err);
     if (!code) code = subject_resolve(c->r->subjects, view, bucket, key, who, &err);
+    if (!code && c->auth.is_unverified && who->where != SUBJECT_ELSEWHERE) {
+      store_view_close(view);
+      return S3_ERR_EXPIRED_TOKEN; /* made by another region, for a home that is not there now */
+    }
     if (!code) {
       *v = view;
       return S3_OK;
@@ -94,6 +98,7 @@ enum s3_error call_resolve(struct call *c, const struct subject_bucket *bucket, 
 enum s3_error call_permit(struct call *c, enum permit_action action, struct slice key, struct slice classes,
                           uint64_t destroys_ms, struct call_permit *out) {
   assert(c->who.where != SUBJECT_UNREGISTERED);
+  assert(!c->auth.is_unverified || action == PERMIT_TRANSIT);
   struct subject_intent intent = {.action = action,
                                   .who = &c->who,
                                   .place_region = c->who.home,

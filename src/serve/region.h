@@ -30,7 +30,9 @@ enum {
   SERVE_PEERS_MAX = 65536 / 64,  /* breaker slots by region number; charters have at most 64 regions */
   SERVE_REQUEST_ID_SIZE = 16,    /* hex digits of a request id */
   SERVE_COPY_WAIT_MS = 300000, /* a gateway waits so long for a copy: 5 GiB at 17 MB/s; others stall sooner */
-  SERVE_COPY_OUT_SHARE = 4     /* one worker in so many may hand sources of copies out to other regions */
+  SERVE_RELAY_SHARE = 4,       /* one place in so many of forward_max for what a gateway cannot check */
+  SERVE_RELAY_REFUSED_MAX = 64, /* of those refused by homes in one second; no more are passed on in it */
+  SERVE_COPY_OUT_SHARE = 4      /* one worker in so many may hand sources of copies out to other regions */
 };
 
 /* Names, in an answer between regions, what was refused: the sender's envelope, not the client. */
@@ -89,6 +91,9 @@ struct region {
   struct auth_keys *keys;
   struct auth_verifier *verifier;
   struct access_cache *access;
+  uint8_t *token_key; /* KEY_SIZE bytes of locked memory, derived from the region's own seed */
+  atomic_uint relaying, relay_refused;
+  _Atomic uint64_t relay_second;
   struct wire_client *client;
   struct wire_envelope *envelope; /* NULL for a region alone */
   struct net *net;                /* NULL for a region alone */
@@ -185,6 +190,30 @@ enum dom_code access_log_reopen(struct access_log *log, struct dom_err *err);
 /* At the end of a request. `error` S3_OK: it was answered as asked. */
 void access_log_note(struct access_log *log, const struct call *c, enum s3_error error, uint64_t took_us);
 uint64_t access_log_lost(const struct access_log *log);
+
+/* c->head, of the exchange's head as it is now. */
+void call_head(struct call *c);
+/* c->auth, of c->head. */
+enum s3_error call_verify(struct call *c);
+
+/* ---- token.c: scoped tokens ------------------------------------------------------------------ */
+
+/* Whether the token is of the subject that the key (or, empty, the listing's prefix) names in c->bucket. */
+bool token_reaches(struct call *c, struct slice key);
+/* Whether a token made here still holds. EXPIRED_TOKEN: the subject moved, or its tokens were revoked. */
+enum s3_error token_check(struct call *c);
+/* Whether a request with a token that only another region can check may be passed on at all. */
+enum s3_error token_may_relay(struct call *c);
+/* A place for passing it on; false: too many, or too many of them were refused. Not asked of requests that
+ * were verified here. Each true is followed by an end; `status`: of the answer, 0 without one. */
+bool token_relay_begin(struct call *c);
+void token_relay_end(struct call *c, unsigned status);
+/* Makes a token for a subject that lives here. Returns: DOM_NOT_FOUND; DOM_ELSEWHERE; DOM_NO_MEMORY. */
+enum dom_code token_mint(struct region *r, const uint8_t subject[TOKEN_SIZE], uint64_t ttl_s,
+                         struct auth_token *out, struct auth_token_credential *out_credential,
+                         struct dom_err *err);
+/* GET /-/home. */
+void home_page(struct region *r, struct wire_exchange *x);
 
 /* ---- locate.c: bucket, subject, permit ------------------------------------------------------- */
 
@@ -307,7 +336,8 @@ enum s3_error bucket_location(struct call *c);
 /* bucket_config.c: every GET, PUT and DELETE of a configuration. */
 enum s3_error bucket_config(struct call *c);
 /* Sets or removes a part of c->bucket's configuration, everywhere, and answers. */
-enum s3_error bucket_config_change(struct call *c, const struct subject_config_change *change, unsigned status);
+enum s3_error bucket_config_change(struct call *c, const struct subject_config_change *change,
+                                   unsigned status);
 /* Whether the operation reads a document to its end before it acts. */
 bool bucket_config_has_body(enum s3_op op);
 /* cors.c. The answer to a browser's OPTIONS, which nobody signed: only what this region knows by itself. */

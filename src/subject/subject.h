@@ -336,6 +336,17 @@ enum dom_code subject_arrive(struct subjects *s, struct store_view *v, struct st
  * DOM_TIMEOUT. */
 enum dom_code subject_report_moved(struct subjects *s, struct slice statement, struct dom_err *err);
 
+/* ---- generations of scoped tokens -------------------------------------------------------------- */
+
+/* The generation that a subject's tokens must be of, as its home has it; 0 until a first revocation.
+ * Returns: DOM_CORRUPT; codes as store_row_get. */
+enum dom_code subject_tokens_generation(struct store_view *v, const uint8_t token[TOKEN_SIZE],
+                                        uint64_t *out_generation, struct dom_err *err);
+/* Ends all scoped tokens of the subject that were made before. At its home only.
+ * Durable: at DOM_OK. Returns: DOM_NOT_FOUND no such subject here; DOM_ELSEWHERE; DOM_BUSY; a commit's. */
+enum dom_code subject_tokens_revoke(struct subjects *s, const uint8_t token[TOKEN_SIZE],
+                                    uint64_t *out_generation, struct dom_err *err);
+
 /* ---- gate -------------------------------------------------------------------------------------------- */
 
 enum subject_gate { SUBJECT_GATE_OPEN, SUBJECT_GATE_WAITED, SUBJECT_GATE_TIMEOUT };
