@@ -174,10 +174,13 @@ static void test_heads(void **state) {
   assert_int_equal(head.body_bytes, 42);
   assert_true(head.close);
   assert_true(bench_head_parse(SLICE_LIT("HTTP/1.1 204 No Content\r\n\r\n"), &head));
-  assert_false(head.close);
-  static const char *const bad[] = {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
-                                    "HTTP/1.0 200 OK\r\n\r\n", "HTTP/1.1 2x0 OK\r\nContent-Length: 1\r\n\r\n",
-                                    "HTTP/1.1 200 OK\r\nContent-Length: 1x\r\n\r\n"};
+  assert_false(head.close || head.chunked);
+  assert_true(bench_head_parse(SLICE_LIT("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"), &head));
+  assert_true(head.chunked);
+  static const char *const bad[] = {
+      "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
+      "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", "HTTP/1.0 200 OK\r\n\r\n",
+      "HTTP/1.1 2x0 OK\r\nContent-Length: 1\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 1x\r\n\r\n"};
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
     assert_false(bench_head_parse(slice_str(bad[i]), &head));
   }
