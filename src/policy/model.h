@@ -2,6 +2,8 @@
 #ifndef DOMICILE_POLICY_MODEL_H
 #define DOMICILE_POLICY_MODEL_H
 
+#include <assert.h>
+
 #include "base/arena.h"
 #include "policy/policy.h"
 
@@ -99,11 +101,13 @@ struct statement {
   uint32_t condition_count;
 };
 
+static_assert(POLICY_KEY_COUNT <= 64, "a bit of struct policy's keys for each");
 struct policy {
   _Atomic uint32_t references;
   struct arena *arena;
   bool has_variables; /* Version 2012-10-17 */
   bool is_public;
+  uint64_t keys; /* bit n: enum policy_key n is asked for */
   struct statement *statements;
   uint32_t count;
 };

@@ -58,6 +58,8 @@ enum dom_code reader_pattern(struct reader *r, struct slice text, bool has_varia
   assert(out != NULL);
   enum dom_code code = pattern_compile(text, has_variables, r->arena, out, &why);
   if (code == DOM_NO_MEMORY) return reader_no_memory(r);
+  for (uint32_t i = 0; code == DOM_OK && out->has_variable && i < out->len; i++)
+    if (out->units[i] >= UNIT_VARIABLE) r->keys |= UINT64_C(1) << (out->units[i] - UNIT_VARIABLE);
   return code == DOM_OK ? DOM_OK : reader_fail(r, "%s", why);
 }
 
@@ -131,6 +133,7 @@ static enum dom_code statements_read(struct reader *r, const json_t *root, struc
     p->is_public = p->is_public || statement_is_public(&s);
   }
   r->place[0] = 0;
+  p->keys = r->keys;
   return sids_check(r, p);
 }
 
@@ -179,6 +182,11 @@ void policy_release(struct policy *policy) {
   if (before > 1) return;
   arena_free(policy->arena);
   dom_free(policy);
+}
+
+bool policy_asks(const struct policy *policy, enum policy_key key) {
+  assert(policy != NULL && (unsigned)key < POLICY_KEY_COUNT);
+  return (policy->keys >> key) & 1;
 }
 
 bool policy_is_public(const struct policy *policy) {

@@ -34,6 +34,7 @@ static enum dom_code key_read(struct reader *r, const char *name, struct conditi
   assert(out->kind != NULL);
   if (!key_find(slice_str(name), &out->key, &tag))
     return reader_fail(r, "Policy has an invalid condition key: %s", reader_echo(slice_str(name), echo));
+  r->keys |= UINT64_C(1) << out->key;
   out->tag = arena_copy(r->arena, tag);
   if (out->tag.len != tag.len) return reader_no_memory(r);
   enum key_kind kind = key_kind_of(out->key);

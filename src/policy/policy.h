@@ -70,6 +70,9 @@ void policy_release(struct policy *policy);        /* NULL is allowed */
 /* Whether some statement lets everybody in: no condition ties it to accounts, keys or a range of addresses
  * of at least /8 (IPv6: /32). Source: S3 user guide, "The meaning of 'public'". */
 bool policy_is_public(const struct policy *policy);
+/* Whether a condition or variable of the policy asks for the key: no other needs to be told to policy_decide.
+ */
+bool policy_asks(const struct policy *policy, enum policy_key key);
 
 /* ---- grants ----------------------------------------------------------------------------------- */
 

@@ -13,6 +13,7 @@ struct reader {
   struct arena *arena;
   struct slice bucket;
   bool has_variables;
+  uint64_t keys;                 /* asked for so far, as in struct policy */
   char place[READER_PLACE_SIZE]; /* "Statement[2].Condition" */
   struct dom_err *err;
 };

@@ -122,21 +122,25 @@ static struct slice present(struct slice value) {
   return value.data ? value : SLICE_LIT("");
 }
 
-static void say_head(struct call *c, struct policy_request *q) {
+static void say_head(struct call *c, const struct policy *p, struct policy_request *q) {
   struct slice value;
   struct auth_query query;
   assert(q);
   for (size_t i = 0; i < sizeof HEADERS / sizeof HEADERS[0]; i++)
-    if (auth_header_find(&c->head, slice_str(HEADERS[i].header), &value))
+    if (policy_asks(p, HEADERS[i].key) && auth_header_find(&c->head, slice_str(HEADERS[i].header), &value))
       q->value[HEADERS[i].key] = present(value);
-  if (auth_query_parse(c->head.raw_query, wire_exchange_arena(c->x), &query)) return; /* it parsed before */
+  bool any = false;
+  for (size_t i = 0; i < sizeof PARAMETERS / sizeof PARAMETERS[0]; i++)
+    any = any || policy_asks(p, PARAMETERS[i].key);
+  if (!any || auth_query_parse(c->head.raw_query, wire_exchange_arena(c->x), &query))
+    return; /* it parsed before */
   for (size_t i = 0; i < sizeof PARAMETERS / sizeof PARAMETERS[0]; i++)
     if (auth_query_find(&query, slice_str(PARAMETERS[i].parameter), &value))
       q->value[PARAMETERS[i].key] = present(value);
 }
 
 /* How long ago it was signed, in milliseconds. */
-static void say_signature(struct call *c, struct policy_request *q) {
+static void say_signature(struct call *c, const struct policy *p, struct policy_request *q) {
   uint64_t date_ms = 0;
   if (c->auth.scheme == AUTH_ANONYMOUS) return;
   assert(c->auth.date[0]);
@@ -145,7 +149,7 @@ static void say_signature(struct call *c, struct policy_request *q) {
   q->value[POLICY_KEY_SIGNATURE_VERSION] = SLICE_LIT("AWS4-HMAC-SHA256");
   if (!q->value[POLICY_KEY_CONTENT_SHA256].data && c->auth.scheme == AUTH_QUERY)
     q->value[POLICY_KEY_CONTENT_SHA256] = SLICE_LIT("UNSIGNED-PAYLOAD");
-  if (time_parse_amz(slice_str(c->auth.date), &date_ms)) return;
+  if (!policy_asks(p, POLICY_KEY_SIGNATURE_AGE) || time_parse_amz(slice_str(c->auth.date), &date_ms)) return;
   uint64_t age_ms = c->head.now_ms > date_ms ? c->head.now_ms - date_ms : 0;
   char text[24];
   int n = snprintf(text, sizeof text, "%" PRIu64, age_ms);
@@ -219,8 +223,8 @@ static enum policy_answer judge(struct call *c, enum policy_action action, struc
                             .block = access_block(c->rules)};
   request_fill(c, action, key, &q);
   if (b.policy) {
-    say_head(c, &q);
-    say_signature(c, &q);
+    say_head(c, b.policy, &q);
+    say_signature(c, b.policy, &q);
     say_connection(c, &q);
   }
   struct policy_verdict v = policy_decide(&b, &q);

@@ -191,6 +191,21 @@ static void test_limits(void **state) {
   }
 }
 
+/* What is asked for is told, by conditions and by variables; nothing else. */
+static void test_keys_asked_for(void **state) {
+  (void)state;
+  struct policy *p =
+      policy_of("{'Version':'2012-10-17','Statement':[{'Effect':'Allow','Principal':'*','Action':"
+                "'s3:*','Resource':'arn:aws:s3:::b/${aws:Referer}/*','Condition':{'StringLike':"
+                "{'s3:prefix':'${aws:UserAgent}*'},'Bool':{'aws:SecureTransport':true}}}]}");
+  for (unsigned i = 0; i < POLICY_KEY_COUNT; i++) {
+    bool asked = i == POLICY_KEY_REFERER || i == POLICY_KEY_PREFIX || i == POLICY_KEY_USER_AGENT ||
+                 i == POLICY_KEY_SECURE_TRANSPORT;
+    assert_int_equal(policy_asks(p, (enum policy_key)i), asked);
+  }
+  policy_release(p);
+}
+
 /* Nothing of a policy that was cut or bent brings the parser down; what it takes, it can decide by. */
 static void test_bent(void **state) {
   (void)state;
@@ -214,9 +229,13 @@ static void test_bent(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_documents_taken),  cmocka_unit_test(test_documents_refused),
-      cmocka_unit_test(test_elements_refused), cmocka_unit_test(test_conditions_refused),
-      cmocka_unit_test(test_limits),           cmocka_unit_test(test_bent),
+      cmocka_unit_test(test_documents_taken),
+      cmocka_unit_test(test_documents_refused),
+      cmocka_unit_test(test_elements_refused),
+      cmocka_unit_test(test_conditions_refused),
+      cmocka_unit_test(test_limits),
+      cmocka_unit_test(test_keys_asked_for),
+      cmocka_unit_test(test_bent),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
