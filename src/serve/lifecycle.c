@@ -177,11 +177,8 @@ static enum dom_code page_remove(struct page *p, struct store_view *v, const str
 static enum dom_code objects_page(struct page *p, const struct subject_bucket *b, bool *out_more,
                                   struct dom_err *err) {
   STORE_VIEW_AUTO *v = NULL;
-  struct store_listing listing = {.prefix = s3_lifecycle_prefix(p->rules),
-                                  .max = LIFECYCLE_PAGE,
-                                  .admit = admit,
-                                  .show = show,
-                                  .arg = p};
+  struct store_listing listing = {
+      .prefix = s3_lifecycle_prefix(p->rules), .max = LIFECYCLE_PAGE, .admit = admit, .show = show, .arg = p};
   BUF_AUTO after = BUF_INIT;
   buf_append_slice(&after, buf_slice(&p->last)); /* `last` moves on while the listing reads */
   listing.after = buf_slice(&after);

@@ -306,6 +306,35 @@ def test_every_region_obeys_when_it_answers(world):
     assert lines.count(b"access-control-allow-origin: https://www.example.com") == 1
 
 
+def test_changes_that_race(world):
+    """Each region changes two parts at once; whatever order that gives, all regions end with one and the same."""
+    failures = []
+
+    def change(name, number):
+        s3 = world.s3[name]
+        calls = [lambda: s3.put_bucket_tagging(Bucket=BUCKET, Tagging={"TagSet": [{"Key": name, "Value": str(number)}]}),
+                 lambda: s3.put_bucket_ownership_controls(Bucket=BUCKET, OwnershipControls=OWNER),
+                 lambda: s3.delete_bucket_ownership_controls(Bucket=BUCKET)]
+        for call in calls * 4:
+            try:
+                call()
+            except ClientError as failure:
+                if failure.response["Error"]["Code"] not in ("SlowDown", "OperationAborted"):
+                    failures.append(failure)
+
+    threads = [threading.Thread(target=change, args=(name, n)) for name in world.names for n in range(2)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert not failures
+    until(lambda: changes(lambda: world.s3["us"].delete_bucket_ownership_controls(Bucket=BUCKET)))
+    tags = [world.s3[name].get_bucket_tagging(Bucket=BUCKET)["TagSet"] for name in world.names]
+    assert tags[0] and tags == [tags[0]] * len(tags)
+    for name in world.names:
+        assert refused(world.s3[name].get_bucket_ownership_controls, Bucket=BUCKET)[1] == 404
+
+
 class Writer:
     """A client of a local subject that goes on; its slowest answer."""
 
