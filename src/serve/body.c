@@ -6,7 +6,8 @@
 enum s3_error intake_begin(struct intake *b, struct call *c, uint64_t length_max) {
   *b = (struct intake){.c = c, .length_max = length_max};
   uint64_t wire_length = 0;
-  if (c->auth.is_unverified) return S3_ERR_INVALID_TOKEN; /* it cannot be checked here, so it is not read here */
+  if (c->auth.is_unverified)
+    return S3_ERR_INVALID_TOKEN; /* it cannot be checked here, so it is not read here */
   bool known = wire_body_length(c->x, &wire_length);
   if (!known && !c->auth.has_decoded_length) return S3_ERR_MISSING_CONTENT_LENGTH;
   uint64_t announced = c->auth.has_decoded_length ? c->auth.decoded_length : wire_length;
