@@ -242,7 +242,9 @@ static enum dom_code bucket_pass(struct lifecycle *l, const struct subject_bucke
   arena_reset(memory);
   p->rules = &rules;
   enum dom_code code = rules_of(l, b, memory, &rules, err);
-  if (!code) code = pages(p, b, false, err);
+  /* Where versions are kept an object ends under a delete marker: what removes for good has no business
+   * there. */
+  if (!code && b->versioning == VERSIONING_NEVER) code = pages(p, b, false, err);
   if (!code) code = pages(p, b, true, err);
   /* Changed or gone: the next pass has the new rules. */
   return code == DOM_RETRY || code == DOM_NOT_FOUND || code == DOM_BUSY ? DOM_OK : code;

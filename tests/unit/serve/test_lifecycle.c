@@ -180,6 +180,24 @@ static void rules_that_went_remove_nothing(void **state) {
   finish(t);
 }
 
+/* Where versions are kept nothing is removed for good. */
+static void versions_are_not_removed(void **state) {
+  (void)state;
+  struct test_regions *t = setup_regions(RULES("<Filter></Filter>" DAYS2));
+  struct subject_bucket k;
+  struct store_view *v = NULL;
+  assert_int_equal(region_put(t, 1, "asha", "a", "1"), DOM_OK);
+  assert_int_equal(store_view_open(t->region[1].store, &v, NULL), DOM_OK);
+  assert_int_equal(subject_bucket_get(t->region[1].subjects, v, SLICE_LIT("phones"), &k, NULL), DOM_OK);
+  store_view_close(v);
+  struct subject_config_change change = {.versioning = VERSIONING_ENABLED};
+  assert_int_equal(subject_configure(t->region[1].subjects, &k, &change, NULL), DOM_OK);
+  clock_sim_advance(t->clock, 2 * S3_DAY_MS);
+  assert_int_equal(expired(t, 1), 0);
+  assert_true(is_there(t, 1, "asha", "a"));
+  finish(t);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(objects_go_when_their_time_has_come),
@@ -188,6 +206,7 @@ int main(void) {
       cmocka_unit_test(uploads_are_aborted),
       cmocka_unit_test(a_move_is_left_alone),
       cmocka_unit_test(rules_that_went_remove_nothing),
+      cmocka_unit_test(versions_are_not_removed),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
