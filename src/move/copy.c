@@ -91,7 +91,7 @@ static enum dom_code add(struct copy *c, struct store_view *v, const struct stor
   struct store_found *found = NULL;
   BUF_AUTO inline_body = BUF_INIT;
   enum dom_code code = DOM_OK;
-  bool has_body = !item->absent && item->kind != STORE_ITEM_UPLOAD;
+  bool has_body = !item->absent && item->kind != STORE_ITEM_UPLOAD && !item->object.is_marker;
   if (has_body)
     code = store_item_open(v, PERMIT_MOVE, c->permit, c->h->token, c->h->epoch_from, item, &found, err);
   if (!code && has_body) {

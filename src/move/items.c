@@ -26,7 +26,7 @@ static void put_object(struct buf *b, const struct store_object *o, struct slice
   put_bytes16be(b, o->classes);
   put_u32be(b, o->body_count);
   for (uint32_t i = 0; i < o->body_count; i++) put_ref(b, &o->bodies[i]);
-  if (o->body_count == 0) put_bytes32be(b, inline_body);
+  if (o->body_count == 0 && !o->is_marker) put_bytes32be(b, inline_body);
 }
 
 static void put_upload(struct buf *b, const struct store_upload *u) {
@@ -45,9 +45,28 @@ static void put_part(struct buf *b, const struct store_item *item) {
   put_ref(b, &item->part.body);
 }
 
+/* Bits of an item's second byte. */
+enum { ITEM_ABSENT = 1, ITEM_VERSION = 2, ITEM_MARKER = 4, ITEM_FLAGS = 7 };
+
+static uint8_t item_flags(const struct store_item *item) {
+  bool object = item->kind == STORE_ITEM_OBJECT;
+  assert(object || (!item->object.is_version && !item->object.is_marker));
+  return (uint8_t)((item->absent ? ITEM_ABSENT : 0) | (object && item->object.is_version ? ITEM_VERSION : 0) |
+                   (object && !item->absent && item->object.is_marker ? ITEM_MARKER : 0));
+}
+
+static bool flags_get(struct reader *r, struct store_item *out) {
+  uint8_t flags = get_u8(r);
+  out->absent = (flags & ITEM_ABSENT) != 0;
+  out->object.is_version = (flags & ITEM_VERSION) != 0;
+  out->object.is_marker = (flags & ITEM_MARKER) != 0;
+  bool of_object = out->kind == STORE_ITEM_OBJECT || (flags & (ITEM_VERSION | ITEM_MARKER)) == 0;
+  return !r->bad && flags <= ITEM_FLAGS && of_object && !(out->absent && out->object.is_marker);
+}
+
 void item_put(struct buf *b, const struct store_item *item, struct slice inline_body) {
   put_u8(b, (uint8_t)item->kind);
-  put_u8(b, item->absent);
+  put_u8(b, item_flags(item));
   buf_append(b, item->bucket, STORE_BUCKET_ID_SIZE);
   put_bytes16be(b, item->prefix);
   put_bytes16be(b, item->key);
@@ -87,22 +106,23 @@ static bool get_object(struct reader *r, struct store_item *out, struct store_bo
   if (r->bad || o->body_count > refs_max) return false;
   for (uint32_t i = 0; i < o->body_count; i++) get_ref(r, &refs[i]);
   o->bodies = o->body_count ? refs : NULL;
-  if (o->body_count == 0) o->inline_body = get_bytes32be(r);
-  return !r->bad;
+  if (o->body_count == 0 && !o->is_marker) o->inline_body = get_bytes32be(r);
+  return !r->bad && !(o->is_marker && (o->body_count > 0 || o->size > 0));
 }
 
 bool item_get(struct reader *r, struct store_item *out, struct store_body_ref *refs, uint32_t refs_max) {
   *out = (struct store_item){.kind = (enum store_item_kind)get_u8(r)};
-  out->absent = get_u8(r) != 0;
+  bool flags_ok = flags_get(r, out);
   get_copy(r, out->bucket, STORE_BUCKET_ID_SIZE);
   out->prefix = get_bytes16be(r);
   out->key = get_bytes16be(r);
   out->order.epoch = get_u64be(r);
   out->order.lsn = get_u64be(r);
   out->object.key = out->upload.key = out->key;
-  if (r->bad || out->key.len == 0 || out->key.len > STORE_KEY_MAX) return false;
-  /* The store takes these two for granted. */
-  if (!slice_starts_with(out->key, out->prefix) || (!out->absent && out->order.lsn == 0)) return false;
+  if (!flags_ok || r->bad || out->key.len == 0 || out->key.len > STORE_KEY_MAX) return false;
+  /* The store takes these for granted. */
+  bool has_order = !out->absent || out->object.is_version;
+  if (!slice_starts_with(out->key, out->prefix) || (has_order && out->order.lsn == 0)) return false;
   if (out->absent || out->kind == STORE_ITEM_PART || out->kind == STORE_ITEM_UPLOAD)
     get_copy(r, out->upload.id, STORE_UPLOAD_ID_SIZE);
   if (out->absent) {

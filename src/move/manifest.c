@@ -16,6 +16,7 @@ static void item_digest(const struct store_item *item, struct buf *b) {
   sha256_slices((const struct slice[]){meta, SLICE_LIT("\0"), classes}, 3, hash);
   buf_append(b, hash, sizeof hash);
   if (item->kind == STORE_ITEM_OBJECT) {
+    put_u8(b, (uint8_t)(item->object.is_version + 2 * item->object.is_marker));
     put_u64be(b, item->object.size);
     put_u64be(b, item->object.mtime_ms);
     buf_append(b, item->object.etag_md5, MD5_SIZE);

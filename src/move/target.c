@@ -136,7 +136,8 @@ static bool is_staged(struct staging *s, const struct store_item *item) {
   struct store_found *found = NULL;
   struct store_place place = place_of(s->h, item);
   if (item->kind != STORE_ITEM_OBJECT || store_view_open(s->m->o.store, &v, NULL)) return false;
-  if (store_object_get(v, PERMIT_MOVE, s->permit, &place, item->key, &found, NULL)) return false;
+  struct store_version which = store_item_version(item);
+  if (store_version_get(v, PERMIT_MOVE, s->permit, &place, item->key, &which, &found, NULL)) return false;
   const struct store_object *o = store_found_object(found);
   bool same = o->order.epoch == item->order.epoch && o->order.lsn == item->order.lsn &&
               memcmp(o->sha256, item->object.sha256, SHA256_SIZE) == 0;
@@ -185,13 +186,14 @@ static void drop_repeated(struct staging *s, const struct store_body_ref *refs, 
 
 /* Reads what was stored back through the ordinary path and compares its hash. */
 static enum dom_code read_back(struct staging *s, const struct store_item *item, struct dom_err *err) {
-  if (item->absent || item->kind == STORE_ITEM_UPLOAD) return DOM_OK;
+  if (item->absent || item->kind == STORE_ITEM_UPLOAD || item->object.is_marker) return DOM_OK;
+  struct store_version which = store_item_version(item);
   STORE_VIEW_AUTO *v = NULL;
   struct store_found *found = NULL;
   struct store_place place = place_of(s->h, item);
   enum dom_code code = store_view_open(s->m->o.store, &v, err);
   if (!code && item->kind == STORE_ITEM_OBJECT)
-    code = store_object_get(v, PERMIT_MOVE, s->permit, &place, item->key, &found, err);
+    code = store_version_get(v, PERMIT_MOVE, s->permit, &place, item->key, &which, &found, err);
   else if (!code)
     code = store_item_open(v, PERMIT_MOVE, s->permit, s->h->token, s->h->epoch, item, &found, err);
   if (code) return code;

@@ -159,6 +159,13 @@ struct store_order {
   uint64_t epoch, lsn;
 };
 
+/* Which version of a key. A version is either the key's null version, of which there is one at most, or one
+ * with an id of its own; its order names that one for ever, here and wherever its subject moves. */
+struct store_version {
+  bool is_null;
+  struct store_order order; /* when not is_null; lsn > 0 */
+};
+
 struct store_place {
   uint8_t bucket[STORE_BUCKET_ID_SIZE];
   uint8_t token[TOKEN_SIZE];
@@ -178,6 +185,9 @@ struct store_body_ref {
 struct store_object {
   struct slice key;
   struct store_order order; /* given in only for staged objects; else set by commit */
+  bool is_version;          /* it has an id of its own: beside what is there. Else it is the null version */
+  bool is_marker;           /* a delete marker: neither body nor metadata */
+  bool is_latest;           /* only in listings of versions: it is the current one */
   uint64_t size;            /* plaintext bytes of the whole body */
   uint64_t mtime_ms;
   uint8_t etag_md5[MD5_SIZE];
@@ -192,12 +202,18 @@ struct store_object {
 
 struct store_found; /* owns a store_object read from a view, and pins what it needs to read the body */
 
-/* The live version of the key at the place. Checks `permit` for READ, COPY or MOVE (`action`); but
+/* The current version of the key at the place: that of the greatest order. DOM_NOT_FOUND also when it is a
+ * delete marker. Checks `permit` for READ, COPY or MOVE (`action`); but
  * for MOVE the subject must live here under place->epoch: DOM_ELSEWHERE, DOM_STALE_EPOCH,
  * DOM_NOT_FOUND otherwise. DOM_NOT_FOUND; DOM_CORRUPT; DOM_REFUSED. */
 enum dom_code store_object_get(struct store_view *v, enum permit_action action, const struct permit *permit,
                                const struct store_place *place, struct slice key, struct store_found **out,
                                struct dom_err *err);
+/* The same of one version (`which` NULL: the current one), delete markers included: they have no body. */
+enum dom_code store_version_get(struct store_view *v, enum permit_action action, const struct permit *permit,
+                                const struct store_place *place, struct slice key,
+                                const struct store_version *which, struct store_found **out,
+                                struct dom_err *err);
 const struct store_object *store_found_object(const struct store_found *f);
 /* Reads plaintext of the body from `offset`: up to len bytes, *out_len < len only at its end.
  * Stays valid after the view is closed. DOM_CORRUPT; DOM_NOT_FOUND when the subject's key was
@@ -213,12 +229,17 @@ struct store_listing {
   struct slice prefix;
   struct slice delimiter; /* empty: none; may be longer than a byte */
   struct slice after;     /* exclusive: only keys (or common prefixes) greater than it */
-  uint32_t max;           /* keys and common prefixes together */
+  uint32_t max;           /* keys, or versions, and common prefixes together */
+  /* All versions and delete markers, newest first within a key; else keys whose current version is none.
+   * With after_version also the versions of the key `after` that are older than that one are shown; the null
+   * one that is gone by now stands before all of them. */
+  bool versions;
+  const struct store_version *after_version;
   /* Asked once for each key that would be shown, and for the first key under a common prefix,
    * with the subject row whose live epoch the key lies under. STORE_STOP ends the listing with
    * DOM_REFUSED. */
   enum store_admit (*admit)(void *arg, const struct store_subject *subject, struct slice key);
-  /* Called in order. Exactly one of object / common_prefix is given. object: key, order, size,
+  /* Called in order. Exactly one of object / common_prefix is given. object: key, order, is_…, size,
    * mtime, etag are set; meta, classes, bodies are not. */
   void (*show)(void *arg, const struct store_object *object, struct slice common_prefix);
   void *arg;
@@ -311,16 +332,25 @@ void store_tx_guard_subject(struct store_tx *tx, const uint8_t token[TOKEN_SIZE]
  * delete of a key is DOM_OK). After a change was refused with an error the tx can only be aborted;
  * commit then says DOM_INVALID. */
 
-/* Writes the null version of o->key, replacing the one there. Needs PERMIT_STORE (or COPY for a
- * server-side copy's target: pass the STORE permit of the target). The subject row in the view
- * must be HOME or COPYING with epoch == place->epoch: DOM_FENCED, DOM_STALE_EPOCH, DOM_ELSEWHERE
- * (MOVED) otherwise; DOM_NOT_FOUND without a row. Seals and encodes at once. */
+/* Writes a version of o->key: a new one when o->is_version, else the null version, replacing the one there;
+ * either is the current one then. Its order is (place->epoch, LSN of the commit). Needs PERMIT_STORE (or COPY
+ * for a server-side copy's target: pass the STORE permit of the target). The subject row in the view must be
+ * HOME or COPYING with epoch == place->epoch: DOM_FENCED, DOM_STALE_EPOCH, DOM_ELSEWHERE (MOVED) otherwise;
+ * DOM_NOT_FOUND without a row. Seals and encodes at once. */
 enum dom_code store_tx_put(struct store_tx *tx, const struct permit *permit, const struct store_place *place,
                            const struct store_object *o, struct dom_err *err);
-/* Removes the null version; deleting what is not there is DOM_OK and writes nothing. Needs
+/* Removes the null version, for good; deleting what is not there is DOM_OK and writes nothing. Needs
  * PERMIT_DELETE. Subject checks as for put. */
 enum dom_code store_tx_delete(struct store_tx *tx, const struct permit *permit,
                               const struct store_place *place, struct slice key, struct dom_err *err);
+/* The same for any version, or delete marker. The greatest order left is the current version then. */
+enum dom_code store_tx_delete_version(struct store_tx *tx, const struct permit *permit,
+                                      const struct store_place *place, struct slice key,
+                                      const struct store_version *which, struct dom_err *err);
+/* Puts a delete marker on the key, there or not: a new version when is_version, else in the place of the null
+ * version. Needs PERMIT_DELETE. Codes as for put. */
+enum dom_code store_tx_mark(struct store_tx *tx, const struct permit *permit, const struct store_place *place,
+                            struct slice key, bool is_version, uint64_t mtime_ms, struct dom_err *err);
 /* Begins an upload: u's id, key, mtime_ms, meta and classes are kept for the object to come. Needs
  * PERMIT_STORE. Codes as for put. */
 enum dom_code store_tx_upload_create(struct store_tx *tx, const struct permit *permit,
@@ -366,7 +396,8 @@ enum dom_code store_tx_commit_take(struct store_tx *tx, uint64_t *out_lsn, struc
 /* ---- what a move needs ------------------------------------------------------------------------ */
 
 enum store_item_kind { STORE_ITEM_OBJECT = 1, STORE_ITEM_UPLOAD = 2, STORE_ITEM_PART = 3 };
-/* One thing of a subject; object XOR upload (+ part) are filled by kind. */
+/* One thing of a subject; object XOR upload (+ part) are filled by kind. An object is one version: which one
+ * say object.is_version and order, of an absent one too. */
 struct store_item {
   enum store_item_kind kind;
   bool absent; /* from the journal: it is not there (any more) */
@@ -378,9 +409,12 @@ struct store_item {
   struct store_upload upload; /* UPLOAD; for PART only its id */
   struct store_part part;
 };
-/* Walks everything a subject has under one epoch, in (bucket id, prefix, key, kind, upload id, part) order.
- * `cursor` (empty: from the first) is a position returned by store_walk_cursor. Needs
- * PERMIT_MOVE (permit for the region that the bytes lie in) or PERMIT_REPAIR. */
+static inline struct store_version store_item_version(const struct store_item *item) {
+  return (struct store_version){.is_null = !item->object.is_version, .order = item->order};
+}
+/* Walks everything a subject has under one epoch, in (bucket id, prefix, key, kind, version from the newest
+ * on, upload id, part) order. `cursor` (empty: from the first) is a position returned by store_walk_cursor.
+ * Needs PERMIT_MOVE (permit for the region that the bytes lie in) or PERMIT_REPAIR. */
 struct store_walk;
 enum dom_code store_walk_open(struct store_view *v, enum permit_action action, const struct permit *permit,
                               const uint8_t token[TOKEN_SIZE], uint64_t epoch, struct slice cursor,
@@ -391,7 +425,7 @@ enum dom_code store_walk_next(struct store_walk *w, const struct store_item **ou
  */
 void store_walk_cursor(const struct store_walk *w, struct buf *out);
 void store_walk_close(struct store_walk *w); /* NULL is allowed */
-/* Counts of one epoch's live objects without decrypting anything. */
+/* Counts of one epoch's versions, delete markers left out, without decrypting anything. */
 enum dom_code store_subject_usage(struct store_view *v, const uint8_t token[TOKEN_SIZE], uint64_t epoch,
                                   uint64_t *out_objects, uint64_t *out_bytes, struct dom_err *err);
 

@@ -278,6 +278,8 @@ static void journal_put(struct step *s) {
            : c->kind == CHANGE_PUT  ? STORE_ITEM_OBJECT
            : c->kind == CHANGE_PART ? STORE_ITEM_PART
                                     : STORE_ITEM_UPLOAD;
+  j.versioned = j.item == STORE_ITEM_OBJECT && c->versioned;
+  if (j.versioned) j.order = order_resolved(s);
   memcpy(j.bucket, c->bucket, STORE_BUCKET_ID_SIZE);
   memcpy(j.upload, c->upload, STORE_UPLOAD_ID_SIZE);
   row_journal_key(key_new(s->a), c->token, s->at->lsn, s->at->position);
@@ -318,7 +320,9 @@ static enum dom_code object_put(struct step *s, struct dom_err *err) {
                            .etag_parts = c->etag_parts,
                            .head = s->at->head,
                            .body_count = c->body_count,
-                           .prefix_len = (uint16_t)c->prefix_len};
+                           .prefix_len = (uint16_t)c->prefix_len,
+                           .versioned = c->versioned,
+                           .marker = c->marker};
   memcpy(row.token, c->token, TOKEN_SIZE);
   memcpy(row.md5, c->md5, MD5_SIZE);
   row_cell(key_new(s->a), ROW_OBJECT, c->bucket, c->key, c->epoch);

@@ -28,7 +28,12 @@ struct prev {
 void prev_done(struct prev *p);
 /* Looks up the cell of `c` and what the change needs to know. Clears *p first. */
 enum dom_code prev_read(struct index_view *v, const struct change *c, struct prev *p, struct dom_err *err);
-/* The cell's key, for guards; what a change of this cell must not have missed. */
+/* The row of the null version in a key's cell, whatever versions stand above it: replaces *key and *value.
+ * One look where the bucket never had versioning. DOM_NOT_FOUND, DOM_CORRUPT, DOM_IO. */
+enum dom_code null_row_find(struct index_view *v, struct slice cell, struct buf *key, struct buf *value,
+                            struct row_object *out, struct dom_err *err);
+/* The cell's key, for guards; what a change of this cell must not have missed. A version that is new, and so
+ * has no order yet, stands for its key as a whole. */
 void change_cell(const struct change *c, struct buf *out);
 
 struct apply;

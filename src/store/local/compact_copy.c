@@ -14,13 +14,16 @@ enum fate { FATE_DEAD, FATE_COPY, FATE_DROP_TOMB, FATE_HELD };
 static enum dom_code row_find(struct scan *s, const struct change *c, uint64_t first_lsn, size_t *out_at,
                               struct dom_err *err) {
   struct index_view *v = &s->view->index;
+  struct row_object row;
   *out_at = 0;
   buf_reset(&s->key);
   switch (c->kind) {
   case CHANGE_PUT:
-    change_cell(c, &s->cell);
     *out_at = TOKEN_SIZE;
-    return s->cell.failed ? DOM_NO_MEMORY : index_first(v, buf_slice(&s->cell), &s->key, &s->value, err);
+    change_cell(c, &s->cell);
+    if (s->cell.failed) return buf_check(&s->cell, err);
+    if (c->versioned) return index_get(v, buf_slice(&s->cell), &s->value, err);
+    return null_row_find(v, buf_slice(&s->cell), &s->key, &s->value, &row, err);
   case CHANGE_UPLOAD:
   case CHANGE_PART:
     change_cell(c, &s->key);
@@ -126,7 +129,7 @@ static enum dom_code copy_add(struct scan *s, const struct change *c, uint64_t f
   struct change copy = *c;
   enum dom_code code = DOM_OK;
   copy.first_lsn = first_lsn;
-  if (copy.order.lsn == 0) copy.order.lsn = first_lsn;
+  assert(copy.order.lsn > 0);
   if (!s->tx) code = tx_new(s->store, s->view, &s->tx, err);
   if (code == DOM_OK) code = copy_guard(s->tx, &copy, err);
   if (code == DOM_OK) code = tx_item_new(s->tx, &it, err);
@@ -234,6 +237,7 @@ enum dom_code scan_record(void *arg, const struct log_record *r, bool commit_end
   if (code != DOM_OK)
     return dom_fail(err, code, where, "segment %u offset %u: %s; run fsck", r->at.segment, r->at.offset,
                     why.text);
+  record_order_resolve(&c, r->lsn);
   return record_keep(s, &c, c.first_lsn ? c.first_lsn : r->lsn, head, r, err);
 }
 

@@ -77,9 +77,10 @@ struct object_at {
   struct store_order order;
   struct buf key; /* the row's */
 };
-/* The row of the place's epoch. DOM_NOT_FOUND. */
+/* The row of a version under the place's epoch; of the newest, a delete marker too, when `which` is NULL.
+ * DOM_NOT_FOUND. */
 enum dom_code object_row_get(struct store_view *v, const struct store_place *place, struct slice key,
-                             struct object_at *out, struct dom_err *err);
+                             const struct store_version *which, struct object_at *out, struct dom_err *err);
 /* Opens the record that a row names into a found object. */
 enum dom_code found_open(struct store_view *v, const struct object_at *at, struct store_found **out,
                          struct dom_err *err);
@@ -157,6 +158,8 @@ struct change upload_change(enum change_kind kind, const struct store_place *pla
                             const uint8_t id[STORE_UPLOAD_ID_SIZE]);
 struct change part_change(const struct store_place *place, struct slice key,
                           const uint8_t id[STORE_UPLOAD_ID_SIZE], const struct store_part *part);
+/* The object as its record tells it. */
+void object_fill(const struct change *c, struct store_order order, struct store_object *out);
 /* The change that a put of `o` at the place means. */
 struct change object_change(const struct store_place *place, const struct store_object *o);
 

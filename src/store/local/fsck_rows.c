@@ -72,6 +72,7 @@ static enum dom_code record_row_check(struct rows_check *c, enum change_kind kin
     return DOM_OK;
   }
   buf_reset(&c->cell);
+  record_order_resolve(&change, first_lsn);
   cell_of(&change, &c->cell, first_lsn);
   if (c->cell.failed) return buf_check(&c->cell, err);
   if (!slice_starts_with(key, buf_slice(&c->cell)) || (change.first_lsn && change.first_lsn != first_lsn)) {

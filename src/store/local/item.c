@@ -11,26 +11,13 @@ void item_state_done(struct item_state *s) {
   record_plain_done(&s->plain);
 }
 
-static void object_fill(const struct change *c, struct store_order order, struct store_object *out) {
-  *out = (struct store_object){.key = c->key,
-                               .order = order,
-                               .size = c->size,
-                               .mtime_ms = c->mtime_ms,
-                               .etag_parts = c->etag_parts,
-                               .meta = c->meta,
-                               .classes = c->classes,
-                               .bodies = c->bodies,
-                               .body_count = c->body_count};
-  memcpy(out->etag_md5, c->md5, MD5_SIZE);
-  memcpy(out->sha256, c->sha256, SHA256_SIZE);
-}
-
 static enum dom_code object_load(struct store_view *v, const struct store_place *place, struct slice key,
-                                 struct item_state *s, struct dom_err *err) {
+                                 const struct store_version *which, struct item_state *s,
+                                 struct dom_err *err) {
   assert(place_holds(place, key));
   struct object_at at = {.key = s->row_key};
   struct change c = {0};
-  enum dom_code code = object_row_get(v, place, key, &at, err);
+  enum dom_code code = object_row_get(v, place, key, which, &at, err);
   s->row_key = at.key;
   if (code != DOM_OK) return code;
   code = record_fetch(v->store, CHANGE_PUT, buf_slice(&s->row_key), at.row.head, &at.row.at, &s->payload,
@@ -86,7 +73,10 @@ enum dom_code item_load(struct store_view *v, const struct store_place *place, c
   memcpy(s->item.bucket, place->bucket, STORE_BUCKET_ID_SIZE);
   switch (n->kind) {
   case STORE_ITEM_OBJECT:
-    code = object_load(v, place, key, s, &why);
+    /* An absent one is named too. */
+    s->item.object.is_version = !n->version.is_null;
+    if (!n->version.is_null) s->item.order = n->version.order;
+    code = object_load(v, place, key, &n->version, s, &why);
     break;
   case STORE_ITEM_UPLOAD:
     code = upload_load(v, place, key, n->upload, s, &why);
@@ -123,7 +113,8 @@ enum dom_code store_item_open(struct store_view *v, enum permit_action action, c
     enum dom_code code = part_row_get(v, &place, item->key, item->upload.id, item->part.number, &row, err);
     return code == DOM_OK ? found_open_body(v, token, epoch, &row.body, out, err) : code;
   }
-  enum dom_code code = object_row_get(v, &place, item->key, &at, err);
+  struct store_version which = store_item_version(item);
+  enum dom_code code = object_row_get(v, &place, item->key, &which, &at, err);
   if (code == DOM_OK) code = found_open(v, &at, out, err);
   buf_done(&at.key);
   return code;
@@ -164,7 +155,8 @@ enum dom_code store_journal_scan(struct store_view *v, const struct permit *perm
     struct store_place place = {.epoch = subject.epoch, .prefix = slice_cut(j.key, 0, j.prefix_len)};
     memcpy(place.bucket, j.bucket, STORE_BUCKET_ID_SIZE);
     memcpy(place.token, token, TOKEN_SIZE);
-    struct item_name name = {.kind = j.item, .key = j.key, .part = j.part};
+    struct item_name name = {
+        .kind = j.item, .key = j.key, .version = {!j.versioned, j.order}, .part = j.part};
     memcpy(name.upload, j.upload, STORE_UPLOAD_ID_SIZE);
     code = item_load(v, &place, &name, &state, err);
     if (code != DOM_OK || !fn(arg, lsn, &state.item)) break;

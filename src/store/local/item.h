@@ -8,6 +8,7 @@
 struct item_name {
   enum store_item_kind kind;
   struct slice key;
+  struct store_version version; /* OBJECT */
   uint8_t upload[STORE_UPLOAD_ID_SIZE];
   uint32_t part;
 };

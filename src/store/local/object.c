@@ -75,21 +75,35 @@ enum dom_code record_fetch(struct store *s, enum change_kind kind, struct slice 
   return record_decode(s->vault, kind, buf_slice(payload), plain, out, err);
 }
 
+static enum dom_code object_row_read(struct store_view *v, const struct store_version *which,
+                                     struct object_at *out, struct dom_err *err) {
+  struct slice cell = buf_slice(&v->key);
+  if (!which) return index_first(&v->index, cell, &out->key, &v->value, err);
+  if (which->is_null) return null_row_find(&v->index, cell, &out->key, &v->value, &out->row, err);
+  assert(which->order.lsn > 0);
+  buf_reset(&out->key);
+  buf_append_slice(&out->key, cell);
+  row_order_put(&out->key, which->order);
+  if (out->key.failed) return buf_check(&out->key, err);
+  return index_get(&v->index, buf_slice(&out->key), &v->value, err);
+}
+
 enum dom_code object_row_get(struct store_view *v, const struct store_place *place, struct slice key,
-                             struct object_at *out, struct dom_err *err) {
+                             const struct store_version *which, struct object_at *out, struct dom_err *err) {
   static const char where[] = "store/object: get";
   assert(key.len <= STORE_KEY_MAX);
   buf_reset(&v->key);
   row_cell(&v->key, ROW_OBJECT, place->bucket, key, place->epoch);
   if (v->key.failed) return buf_check(&v->key, err);
   size_t cell = v->key.len;
-  enum dom_code code = index_first(&v->index, buf_slice(&v->key), &out->key, &v->value, err);
+  enum dom_code code = object_row_read(v, which, out, err);
   if (code == DOM_NOT_FOUND) return dom_fail(err, code, where, "no such object");
   if (code != DOM_OK) return code;
   if (out->key.len != cell + ROW_ORDER_SIZE || !row_object_parse(buf_slice(&v->value), &out->row)) {
     return dom_fail(err, DOM_CORRUPT, where, "bad row");
   }
-  if (memcmp(out->row.token, place->token, TOKEN_SIZE) != 0)
+  bool named = !which || out->row.versioned == !which->is_null; /* the null version has no other name */
+  if (!named || memcmp(out->row.token, place->token, TOKEN_SIZE) != 0)
     return dom_fail(err, DOM_NOT_FOUND, where, "no such object");
   out->order = row_order_load(slice_cut(buf_slice(&out->key), cell, out->key.len));
   return DOM_OK;
@@ -117,27 +131,28 @@ void store_found_free(struct store_found *f) {
   dom_free(f);
 }
 
-static void found_fill(struct store_found *f, const struct change *c, struct store_order order) {
+void object_fill(const struct change *c, struct store_order order, struct store_object *out) {
   assert(c->kind == CHANGE_PUT);
-  struct store_object *o = &f->object;
-  *o = (struct store_object){.key = c->key,
-                             .order = order,
-                             .size = c->size,
-                             .mtime_ms = c->mtime_ms,
-                             .etag_parts = c->etag_parts,
-                             .meta = c->meta,
-                             .classes = c->classes,
-                             .bodies = c->bodies,
-                             .body_count = c->body_count};
-  memcpy(o->etag_md5, c->md5, MD5_SIZE);
-  memcpy(o->sha256, c->sha256, SHA256_SIZE);
-  f->inlined = c->inlined;
+  *out = (struct store_object){.key = c->key,
+                               .order = order,
+                               .is_version = c->versioned,
+                               .is_marker = c->marker,
+                               .size = c->size,
+                               .mtime_ms = c->mtime_ms,
+                               .etag_parts = c->etag_parts,
+                               .meta = c->meta,
+                               .classes = c->classes,
+                               .bodies = c->bodies,
+                               .body_count = c->body_count};
+  memcpy(out->etag_md5, c->md5, MD5_SIZE);
+  memcpy(out->sha256, c->sha256, SHA256_SIZE);
 }
 
 /* The sealed text must be of the row that led to it: bucket, key and subject. */
 static bool record_fits(const struct change *c, const struct object_at *at, struct slice row_key) {
   BUF_AUTO cell = BUF_INIT;
   if (memcmp(c->token, at->row.token, TOKEN_SIZE) != 0 || c->size != at->row.size) return false;
+  if (c->versioned != at->row.versioned || c->marker != at->row.marker) return false;
   row_cell(&cell, ROW_OBJECT, c->bucket, c->key, c->epoch);
   assert(!cell.failed);
   return slice_starts_with(row_key, buf_slice(&cell));
@@ -177,7 +192,8 @@ enum dom_code found_open(struct store_view *v, const struct object_at *at, struc
     return code;
   }
   f->epoch = c.epoch;
-  found_fill(f, &c, at->order);
+  object_fill(&c, at->order, &f->object);
+  f->inlined = c.inlined;
   if (c.body_count) read_mark_set(v->store, &f->mark, v->lsn);
   *out = f;
   return DOM_OK;
@@ -197,9 +213,10 @@ enum dom_code found_open_body(struct store_view *v, const uint8_t token[TOKEN_SI
   return DOM_OK;
 }
 
-enum dom_code store_object_get(struct store_view *v, enum permit_action action, const struct permit *permit,
-                               const struct store_place *place, struct slice key, struct store_found **out,
-                               struct dom_err *err) {
+enum dom_code store_version_get(struct store_view *v, enum permit_action action, const struct permit *permit,
+                                const struct store_place *place, struct slice key,
+                                const struct store_version *which, struct store_found **out,
+                                struct dom_err *err) {
   struct object_at at = {0};
   assert(action == PERMIT_READ || action == PERMIT_COPY || action == PERMIT_MOVE);
   if (!permit_covers(permit, action, v->store->o.region, place->token)) {
@@ -207,10 +224,25 @@ enum dom_code store_object_get(struct store_view *v, enum permit_action action, 
   }
   enum dom_code code =
       action == PERMIT_MOVE ? DOM_OK : subject_check(v, place->token, place->epoch, false, err);
-  if (code == DOM_OK) code = object_row_get(v, place, key, &at, err);
+  if (code == DOM_OK) code = object_row_get(v, place, key, which, &at, err);
   if (code == DOM_OK) code = found_open(v, &at, out, err);
   buf_done(&at.key);
   return code;
+}
+
+enum dom_code store_object_get(struct store_view *v, enum permit_action action, const struct permit *permit,
+                               const struct store_place *place, struct slice key, struct store_found **out,
+                               struct dom_err *err) {
+  struct store_found *found = NULL;
+  assert(out != NULL);
+  enum dom_code code = store_version_get(v, action, permit, place, key, NULL, &found, err);
+  if (code != DOM_OK) return code;
+  if (store_found_object(found)->is_marker) {
+    store_found_free(found);
+    return dom_fail(err, DOM_NOT_FOUND, "store/object: get", "deleted");
+  }
+  *out = found;
+  return DOM_OK;
 }
 
 const struct store_object *store_found_object(const struct store_found *f) {

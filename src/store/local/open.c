@@ -139,6 +139,7 @@ static enum dom_code replay_record(struct replay *r, const struct log_record *re
   }
   if (code != DOM_OK)
     return dom_fail(err, code, where, "segment %u offset %u: %s", rec->at.segment, rec->at.offset, why.text);
+  record_order_resolve(&c, rec->lsn);
   code = prev_read(&r->view, &c, &r->prev, err);
   if (code != DOM_OK) return code;
   struct apply_at at = {.lsn = rec->lsn, .position = r->position, .head = head, .at = rec->at};

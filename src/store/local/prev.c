@@ -10,10 +10,18 @@ void prev_done(struct prev *p) {
   *p = (struct prev){0};
 }
 
+static void object_cell(const struct change *c, struct buf *out) {
+  assert(c->kind == CHANGE_PUT || !c->versioned || c->order.lsn > 0);
+  if (c->versioned && c->order.lsn > 0)
+    row_version_cell(out, c->bucket, c->key, c->epoch, c->order);
+  else
+    row_cell(out, ROW_OBJECT, c->bucket, c->key, c->epoch);
+}
+
 void change_cell(const struct change *c, struct buf *out) {
   switch (c->kind) {
   case CHANGE_PUT:
-    row_cell(out, ROW_OBJECT, c->bucket, c->key, c->epoch);
+    object_cell(c, out);
     return;
   case CHANGE_UPLOAD:
     row_upload_cell(out, ROW_UPLOAD, c->bucket, c->key, c->epoch, c->upload);
@@ -23,7 +31,7 @@ void change_cell(const struct change *c, struct buf *out) {
     return;
   case CHANGE_DELETE:
     if (c->item == STORE_ITEM_OBJECT)
-      row_cell(out, ROW_OBJECT, c->bucket, c->key, c->epoch);
+      object_cell(c, out);
     else if (c->item == STORE_ITEM_UPLOAD)
       row_upload_cell(out, ROW_UPLOAD, c->bucket, c->key, c->epoch, c->upload);
     else
@@ -82,15 +90,52 @@ static enum dom_code object_lost(struct index_view *v, struct prev *p, uint32_t 
   return code;
 }
 
-static enum dom_code object_prev(struct index_view *v, struct slice cell, struct prev *p,
-                                 struct dom_err *err) {
+static const char object_where[] = "store/apply: object row";
+
+/* Below the newest version, which is not the null one. */
+static enum dom_code null_row_seek(struct index_view *v, struct slice cell, struct buf *key,
+                                   struct buf *value, struct row_object *out, struct dom_err *err) {
+  INDEX_ITER_AUTO it = {0};
+  enum dom_code code = index_iter_init(&it, v, err);
+  if (code != DOM_OK) return code;
+  for (index_seek(&it, cell); it.valid && slice_starts_with(it.key, cell); index_next(&it)) {
+    if (!row_object_parse(it.value, out)) return dom_fail(err, DOM_CORRUPT, object_where, "bad row");
+    if (out->versioned) continue;
+    buf_reset(key);
+    buf_reset(value);
+    buf_append_slice(key, it.key);
+    buf_append_slice(value, it.value);
+    code = buf_check(key, err);
+    return code == DOM_OK ? buf_check(value, err) : code;
+  }
+  code = index_iter_check(&it, err);
+  return code == DOM_OK ? DOM_NOT_FOUND : code;
+}
+
+enum dom_code null_row_find(struct index_view *v, struct slice cell, struct buf *key, struct buf *value,
+                            struct row_object *out, struct dom_err *err) {
+  assert(cell.len > 0 && cell.data[0] == ROW_OBJECT);
+  enum dom_code code = index_first(v, cell, key, value, err);
+  if (code != DOM_OK) return code;
+  if (!row_object_parse(buf_slice(value), out)) return dom_fail(err, DOM_CORRUPT, object_where, "bad row");
+  return out->versioned ? null_row_seek(v, cell, key, value, out, err) : DOM_OK;
+}
+
+static enum dom_code object_prev(struct index_view *v, const struct change *c, struct slice cell,
+                                 struct prev *p, struct dom_err *err) {
   struct row_object row;
-  enum dom_code code = index_first(v, cell, &p->key, &p->value, err);
+  enum dom_code code = DOM_OK;
+  if (c->versioned) {
+    buf_reset(&p->key);
+    buf_append_slice(&p->key, cell);
+    code = p->key.failed ? buf_check(&p->key, err) : index_get(v, cell, &p->value, err);
+    if (code == DOM_OK && (!row_object_parse(buf_slice(&p->value), &row) || !row.versioned))
+      return dom_fail(err, DOM_CORRUPT, object_where, "bad row");
+  } else {
+    code = null_row_find(v, cell, &p->key, &p->value, &row, err);
+  }
   if (code == DOM_NOT_FOUND) return DOM_OK;
   if (code != DOM_OK) return code;
-  if (!row_object_parse(buf_slice(&p->value), &row)) {
-    return dom_fail(err, DOM_CORRUPT, "store/apply: object row", "bad row");
-  }
   p->found = true;
   p->first_lsn = row.first_lsn;
   p->at = row.at;
@@ -202,7 +247,7 @@ static enum dom_code cell_prev(struct index_view *v, const struct change *c, str
                                struct prev *p, struct dom_err *err) {
   switch (cell.data[0]) {
   case ROW_OBJECT:
-    return object_prev(v, cell, p, err);
+    return object_prev(v, c, cell, p, err);
   case ROW_UPLOAD:
     return upload_prev(v, cell, p, err);
   case ROW_PART:
@@ -227,6 +272,8 @@ enum dom_code prev_read(struct index_view *v, const struct change *c, struct pre
   buf_reset(&p->lost);
   buf_reset(&p->parts);
   if (c->kind == CHANGE_ENTRY) return entry_prev(v, c, p, err);
+  /* A new version meets nothing: its order is given out only now. */
+  if (c->kind == CHANGE_PUT && c->versioned && c->order.lsn == 0) return presence_prev(v, c, p, err);
   change_cell(c, &cell);
   if (cell.failed) return buf_check(&cell, err);
   code = cell_prev(v, c, buf_slice(&cell), p, err);

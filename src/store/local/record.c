@@ -4,7 +4,8 @@
 
 #include "base/alloc.h"
 
-enum { FLAG_INLINE = 1, FIRST_LSN_AT = 44, ORDER_LSN_AT = 60, ID_AT = 84 };
+enum { FLAG_INLINE = 1, FLAG_VERSIONED = 2, FLAG_MARKER = 4, FLAGS_KNOWN = 7 };
+enum { FIRST_LSN_AT = 44, ORDER_LSN_AT = 60, ID_AT = 84 };
 
 /* Where the fixed part's fields stand; see docs/formats/log.md. */
 enum {
@@ -16,6 +17,11 @@ enum {
   AT_BODIES = 124,
   AT_SEALED = 128
 };
+
+void record_order_resolve(struct change *c, uint64_t lsn) {
+  assert(lsn > 0);
+  if (c->order.lsn == 0) c->order.lsn = c->first_lsn ? c->first_lsn : lsn;
+}
 
 void record_plain_done(struct record_plain *p) {
   buf_wipe_done(&p->text);
@@ -97,6 +103,9 @@ static void text_delete(const struct change *c, struct buf *b) {
   text_place(c, b);
   buf_append(b, c->upload, STORE_UPLOAD_ID_SIZE);
   put_u32le(b, c->part);
+  if (!c->versioned) return;
+  put_u64le(b, c->order.epoch); /* which one goes must not be changeable without the key */
+  put_u64le(b, c->order.lsn);
 }
 
 static void text_entry(const struct change *c, struct buf *b) {
@@ -192,6 +201,9 @@ static void delete_get(struct reader *r, struct change *c) {
   place_get(r, c);
   get_copy(r, c->upload, STORE_UPLOAD_ID_SIZE);
   c->part = get_u32le(r);
+  if (c->versioned) c->order.epoch = get_u64le(r);
+  if (c->versioned) c->order.lsn = get_u64le(r);
+  if (c->versioned && (c->item != STORE_ITEM_OBJECT || c->order.lsn == 0)) r->bad = true;
   if (c->item < STORE_ITEM_OBJECT || c->item > STORE_ITEM_PART) r->bad = true;
 }
 
@@ -276,7 +288,8 @@ static void clear_put(const struct change *c, uint32_t sealed_len, struct buf *o
   size_t start = out->len;
   random_bytes(id, sizeof id);
   put_u8(out, RECORD_VERSION);
-  put_u8(out, c->inlined ? FLAG_INLINE : 0);
+  put_u8(out, (uint8_t)((c->inlined ? FLAG_INLINE : 0) | (c->versioned ? FLAG_VERSIONED : 0) |
+                        (c->marker ? FLAG_MARKER : 0)));
   put_u16le(out, 0);
   buf_append(out, c->token, TOKEN_SIZE);
   put_u64le(out, c->epoch);
@@ -343,7 +356,10 @@ enum dom_code record_peek(enum change_kind kind, struct slice payload, struct ch
   if (payload.len < RECORD_FIXED) return dom_fail(err, DOM_CORRUPT, where, "short record");
   const uint8_t *p = payload.data;
   if (p[0] != RECORD_VERSION) return dom_fail(err, DOM_INCOMPATIBLE, where, "record version %u", p[0]);
+  if ((p[1] & ~FLAGS_KNOWN) != 0) return dom_fail(err, DOM_INCOMPATIBLE, where, "record flags %u", p[1]);
   c.inlined = (p[1] & FLAG_INLINE) != 0;
+  c.versioned = (p[1] & FLAG_VERSIONED) != 0;
+  c.marker = (p[1] & FLAG_MARKER) != 0;
   memcpy(c.token, p + AT_TOKEN, TOKEN_SIZE);
   c.epoch = load_u64le(p + AT_EPOCH);
   c.first_lsn = load_u64le(p + FIRST_LSN_AT);
@@ -356,6 +372,9 @@ enum dom_code record_peek(enum change_kind kind, struct slice payload, struct ch
   if (c.body_count > STORE_PART_MAX || sealed < GCM_TAG_SIZE || sealed > UINT32_MAX / 2) {
     return dom_fail(err, DOM_CORRUPT, where, "bad lengths");
   }
+  bool flags_ok = (!c.versioned || kind == CHANGE_PUT || kind == CHANGE_DELETE) &&
+                  (!c.marker || (kind == CHANGE_PUT && !c.inlined && c.body_count == 0 && c.size == 0));
+  if (!flags_ok) return dom_fail(err, DOM_CORRUPT, where, "flags of another kind");
   *out = c;
   *out_head = RECORD_FIXED + c.body_count * RECORD_BODY_REF + sealed;
   return DOM_OK;

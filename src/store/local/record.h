@@ -20,8 +20,8 @@
 #include "store/store.h"
 
 enum change_kind {                    /* the record's type on disk; never reuse a number */
-                   CHANGE_PUT = 1,    /* null version of an object */
-                   CHANGE_DELETE = 2, /* of an object, of an upload with its parts, or of a part */
+                   CHANGE_PUT = 1,    /* a version of an object, or a delete marker */
+                   CHANGE_DELETE = 2, /* of a version, of an upload with its parts, or of a part */
                    CHANGE_UPLOAD = 3,
                    CHANGE_PART = 4,
                    CHANGE_ROW = 5,
@@ -41,7 +41,9 @@ struct change {
   uint8_t token[TOKEN_SIZE];
   uint64_t epoch;
   uint64_t first_lsn;       /* 0: the record's own LSN (apply resolves it) */
-  struct store_order order; /* PUT, UPLOAD, PART; lsn 0: first_lsn */
+  struct store_order order; /* PUT, UPLOAD, PART; lsn 0: first_lsn. DELETE: of the version, when versioned */
+  bool versioned;           /* PUT, DELETE: a version with an id of its own; else the null version */
+  bool marker;              /* PUT: a delete marker; it has no body */
   uint8_t bucket[STORE_BUCKET_ID_SIZE];
   uint64_t size; /* PUT: of the object; PART: of its body */
   bool inlined;  /* PUT: the body's frames stand in the record */
@@ -74,6 +76,9 @@ enum { RECORD_VERSION = 1, RECORD_FIXED = 132, RECORD_BODY_REF = STORE_BODY_ID_S
  * of (token, epoch). Durable: nothing. */
 enum dom_code record_encode(struct vault *vault, const struct change *c, struct slice inline_body,
                             struct buf *out, uint32_t *out_head, struct dom_err *err);
+
+/* Makes the order of a change explicit that stands, or first stood, at this LSN. */
+void record_order_resolve(struct change *c, uint64_t lsn);
 
 /* What a decoded change borrows from. Zero it before first use; it may be reused. */
 struct record_plain {

@@ -30,6 +30,13 @@ void row_order_put(struct buf *out, struct store_order order) {
   put_u64be(out, ~order.lsn);
 }
 
+void row_version_cell(struct buf *out, const uint8_t bucket[STORE_BUCKET_ID_SIZE], struct slice name,
+                      uint64_t epoch, struct store_order order) {
+  assert(order.lsn > 0);
+  row_cell(out, ROW_OBJECT, bucket, name, epoch);
+  row_order_put(out, order);
+}
+
 void row_upload_cell(struct buf *out, enum row_table table, const uint8_t bucket[STORE_BUCKET_ID_SIZE],
                      struct slice name, uint64_t epoch, const uint8_t upload[STORE_UPLOAD_ID_SIZE]) {
   assert(table == ROW_UPLOAD || table == ROW_PART);
@@ -131,6 +138,10 @@ struct store_order row_order_load(struct slice rest) {
 
 /* ---- values ---- */
 
+/* Only where one is set does a byte of them stand at the end: a null object's row is as it always was. */
+enum { OBJECT_VERSIONED = 1, OBJECT_MARKER = 2, OBJECT_FLAGS = 3 };
+enum { ROW_OBJECT_SIZE = TOKEN_SIZE + LOG_LOCATOR_SIZE + 3 * 8 + MD5_SIZE + 3 * 4 + 2 };
+
 static struct log_locator locator_get(struct reader *r) {
   uint8_t raw[LOG_LOCATOR_SIZE];
   get_copy(r, raw, sizeof raw);
@@ -148,6 +159,8 @@ void row_object_put(struct buf *out, const struct row_object *o) {
   put_u32le(out, o->head);
   put_u32le(out, o->body_count);
   put_u16le(out, o->prefix_len);
+  if (o->versioned || o->marker)
+    put_u8(out, (uint8_t)((o->versioned ? OBJECT_VERSIONED : 0) | (o->marker ? OBJECT_MARKER : 0)));
 }
 
 bool row_object_parse(struct slice value, struct row_object *out) {
@@ -163,7 +176,11 @@ bool row_object_parse(struct slice value, struct row_object *out) {
   out->head = get_u32le(&r);
   out->body_count = get_u32le(&r);
   out->prefix_len = get_u16le(&r);
-  return reader_end(&r);
+  uint8_t flags = r.left > 0 ? get_u8(&r) : 0;
+  bool flags_ok = r.bad || value.len == ROW_OBJECT_SIZE || (flags >= 1 && flags <= OBJECT_FLAGS);
+  out->versioned = (flags & OBJECT_VERSIONED) != 0;
+  out->marker = (flags & OBJECT_MARKER) != 0;
+  return flags_ok && reader_end(&r);
 }
 
 void row_upload_put(struct buf *out, const struct row_upload *u) {
@@ -256,6 +273,9 @@ void row_journal_put(struct buf *out, const struct row_journal *j) {
   put_bytes16le(out, j->key);
   buf_append(out, j->upload, STORE_UPLOAD_ID_SIZE);
   put_u32le(out, j->part);
+  if (!j->versioned) return;
+  put_u64le(out, j->order.epoch);
+  put_u64le(out, j->order.lsn);
 }
 
 bool row_journal_parse(struct slice value, struct row_journal *out) {
@@ -267,5 +287,10 @@ bool row_journal_parse(struct slice value, struct row_journal *out) {
   out->key = get_bytes16le(&r);
   get_copy(&r, out->upload, STORE_UPLOAD_ID_SIZE);
   out->part = get_u32le(&r);
-  return reader_end(&r) && out->prefix_len <= out->key.len;
+  out->versioned = !r.bad && r.left > 0;
+  out->order = (struct store_order){0};
+  if (out->versioned) out->order.epoch = get_u64le(&r);
+  if (out->versioned) out->order.lsn = get_u64le(&r);
+  bool order_ok = !out->versioned || (out->item == STORE_ITEM_OBJECT && out->order.lsn > 0);
+  return reader_end(&r) && order_ok && out->prefix_len <= out->key.len;
 }

@@ -2,7 +2,9 @@
  *
  * An object's name is escaped (00 → 00 FF) and ended by 00 01, so that bytewise order of rows is
  * S3's order of names. Epochs and orders stand inverted and big-endian: newest first.
- * A cell key is a row key without the order; guards and tombstones name cells.
+ * A cell holds at most one row: of a key's null version, which is `O` up to the epoch, whatever its order;
+ * of a version with an id of its own, which is its whole row key; of an upload, a part, a state. Guards and
+ * tombstones name cells.
  * Format: docs/formats/index.md. */
 #ifndef DOMICILE_STORE_LOCAL_ROWS_H
 #define DOMICILE_STORE_LOCAL_ROWS_H
@@ -42,6 +44,9 @@ void row_name_escape(struct buf *out, struct slice name, bool end);
 void row_cell(struct buf *out, enum row_table table, const uint8_t bucket[STORE_BUCKET_ID_SIZE],
               struct slice name, uint64_t epoch);
 void row_order_put(struct buf *out, struct store_order order);
+/* The row of one version: its cell, then its order. */
+void row_version_cell(struct buf *out, const uint8_t bucket[STORE_BUCKET_ID_SIZE], struct slice name,
+                      uint64_t epoch, struct store_order order);
 void row_upload_cell(struct buf *out, enum row_table table, const uint8_t bucket[STORE_BUCKET_ID_SIZE],
                      struct slice name, uint64_t epoch, const uint8_t upload[STORE_UPLOAD_ID_SIZE]);
 void row_part_cell(struct buf *out, const uint8_t bucket[STORE_BUCKET_ID_SIZE], struct slice name,
@@ -78,6 +83,7 @@ struct row_object {
   uint8_t md5[MD5_SIZE];
   uint32_t etag_parts, head, body_count;
   uint16_t prefix_len;
+  bool versioned, marker;
 };
 void row_object_put(struct buf *out, const struct row_object *o);
 bool row_object_parse(struct slice value, struct row_object *out);
@@ -126,6 +132,8 @@ struct row_journal {
   struct slice key;
   uint8_t upload[STORE_UPLOAD_ID_SIZE];
   uint32_t part;
+  bool versioned; /* OBJECT: a version with an id of its own, of this order; else the null version */
+  struct store_order order;
 };
 void row_journal_put(struct buf *out, const struct row_journal *j);
 bool row_journal_parse(struct slice value, struct row_journal *out);

@@ -31,6 +31,7 @@ static enum dom_code stage_meets(struct store_tx *tx, const struct store_place *
                                  const struct store_item *item, bool *out_there, bool *out_newer,
                                  struct dom_err *err) {
   struct object_at at = {0};
+  struct store_version which = store_item_version(item);
   struct row_upload upload;
   struct row_part part;
   struct store_order order = {0};
@@ -38,7 +39,7 @@ static enum dom_code stage_meets(struct store_tx *tx, const struct store_place *
   struct dom_err why = {0};
   switch (item->kind) {
   case STORE_ITEM_OBJECT:
-    code = object_row_get(tx->view, place, item->key, &at, &why);
+    code = object_row_get(tx->view, place, item->key, &which, &at, &why);
     order = at.order;
     break;
   case STORE_ITEM_UPLOAD:
@@ -64,12 +65,30 @@ static enum dom_code stage_absent(struct store_tx *tx, const struct store_place 
                      .item = item->kind,
                      .key = item->key,
                      .prefix_len = (uint32_t)place->prefix.len,
-                     .part = item->kind == STORE_ITEM_PART ? item->part.number : 0};
+                     .part = item->kind == STORE_ITEM_PART ? item->part.number : 0,
+                     .versioned = item->kind == STORE_ITEM_OBJECT && item->object.is_version};
   assert(item->absent);
+  if (c.versioned) c.order = item->order;
   memcpy(c.token, place->token, TOKEN_SIZE);
   memcpy(c.bucket, place->bucket, STORE_BUCKET_ID_SIZE);
   if (item->kind != STORE_ITEM_OBJECT) memcpy(c.upload, item->upload.id, STORE_UPLOAD_ID_SIZE);
   return tx_add(tx, &c, (struct slice){0}, err);
+}
+
+/* One order is one version: a null one and another must not share a row. */
+static enum dom_code stage_apart(struct store_tx *tx, const struct store_place *place,
+                                 const struct store_item *item, struct dom_err *err) {
+  struct row_object row;
+  BUF_AUTO key = BUF_INIT;
+  row_version_cell(&key, place->bucket, item->key, place->epoch, item->order);
+  if (key.failed) return buf_check(&key, err);
+  enum dom_code code = index_get(&tx->view->index, buf_slice(&key), &tx->view->value, err);
+  if (code == DOM_NOT_FOUND) return DOM_OK;
+  if (code != DOM_OK) return code;
+  if (!row_object_parse(buf_slice(&tx->view->value), &row))
+    return dom_fail(err, DOM_CORRUPT, where, "bad row");
+  if (row.versioned == item->object.is_version) return DOM_OK;
+  return dom_fail(err, DOM_INVALID, where, "another version has this order");
 }
 
 static enum dom_code stage_object(struct store_tx *tx, const struct store_place *place,
@@ -78,6 +97,7 @@ static enum dom_code stage_object(struct store_tx *tx, const struct store_place 
   struct store_object o = item->object;
   o.key = item->key;
   enum dom_code code = object_valid(&o, err);
+  if (code == DOM_OK) code = stage_apart(tx, place, item, err);
   if (code != DOM_OK) return code;
   struct change c = object_change(place, &o);
   c.order = item->order;
@@ -116,7 +136,7 @@ enum dom_code store_tx_stage(struct store_tx *tx, const struct permit *permit,
   struct store_place place = {.epoch = epoch, .prefix = item->prefix};
   bool there = false, newer = false;
   assert(place_holds(&place, item->key));
-  assert(item->absent || item->order.lsn > 0);
+  assert(item->order.lsn > 0 || (item->absent && !item->object.is_version));
   memcpy(place.bucket, item->bucket, STORE_BUCKET_ID_SIZE);
   memcpy(place.token, token, TOKEN_SIZE);
   enum dom_code code = stage_check(tx, permit, token, epoch, err);

@@ -10,6 +10,8 @@
 #include "base/disk.h"
 
 enum { SUPERBLOCK_VERSION = 1, SUPERBLOCK_SIZE = 64 };
+/* Incompatible features. Set in every folder that this build has opened. */
+enum { SUPERBLOCK_VERSIONS = 1 }; /* records and rows of versions and delete markers */
 
 struct superblock {
   uint8_t deployment[16];

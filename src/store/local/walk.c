@@ -16,6 +16,7 @@ struct source {
   struct buf name_buf;
   struct row_name name; /* of the row it stands on */
   bool valid;
+  bool is_null; /* OBJECT: it is the key's null version */
 };
 
 struct store_walk {
@@ -35,6 +36,15 @@ struct store_walk {
 
 /* ---- one table ---- */
 
+static enum dom_code source_version(struct source *s, struct dom_err *err) {
+  struct row_object row;
+  if (s->kind != STORE_ITEM_OBJECT) return DOM_OK;
+  if (s->name.rest.len != ROW_ORDER_SIZE || !row_object_parse(s->it.value, &row))
+    return dom_fail(err, DOM_CORRUPT, where, "bad row");
+  s->is_null = !row.versioned;
+  return DOM_OK;
+}
+
 /* Moves on to the next row of the subject's epoch, from where the scan stands. */
 static enum dom_code source_settle(struct store_walk *w, struct source *s, struct dom_err *err) {
   assert(w->in_place);
@@ -49,7 +59,7 @@ static enum dom_code source_settle(struct store_walk *w, struct source *s, struc
       return dom_fail(err, DOM_CORRUPT, where, "bad row");
     }
     s->valid = s->name.epoch == w->epoch && memcmp(s->it.value.data, w->token, TOKEN_SIZE) == 0;
-    if (s->valid) return DOM_OK;
+    if (s->valid) return source_version(s, err);
   }
   return index_iter_check(&s->it, err);
 }
@@ -70,12 +80,14 @@ static enum dom_code source_seek(struct store_walk *w, struct source *s, const s
     put_u8(&key, (uint8_t)s->table);
     buf_append(&key, w->bucket, STORE_BUCKET_ID_SIZE);
     row_name_escape(&key, buf_slice(&w->prefix), false);
-  } else if (s->kind < behind->kind || s->kind == STORE_ITEM_OBJECT) {
+  } else if (s->kind < behind->kind) {
     seek_stem(w, s, behind->key, "\x00\x02", &key); /* this kind of that key is done */
   } else if (s->kind > behind->kind) {
     seek_stem(w, s, behind->key, "\x00\x01", &key);
   } else {
-    if (s->kind == STORE_ITEM_UPLOAD)
+    if (s->kind == STORE_ITEM_OBJECT)
+      row_version_cell(&key, w->bucket, behind->key, w->epoch, behind->version.order);
+    else if (s->kind == STORE_ITEM_UPLOAD)
       row_upload_cell(&key, s->table, w->bucket, behind->key, w->epoch, behind->upload);
     else
       row_part_cell(&key, w->bucket, behind->key, w->epoch, behind->upload, behind->part);
@@ -131,6 +143,8 @@ static void cursor_note(struct store_walk *w, const struct item_name *n) {
   put_bytes16le(&w->cursor, buf_slice(&w->prefix));
   put_bytes16le(&w->cursor, n->key);
   put_u8(&w->cursor, (uint8_t)n->kind);
+  put_u64le(&w->cursor, n->version.order.epoch);
+  put_u64le(&w->cursor, n->version.order.lsn);
   buf_append(&w->cursor, n->upload, STORE_UPLOAD_ID_SIZE);
   put_u32le(&w->cursor, n->part);
 }
@@ -146,10 +160,13 @@ static enum dom_code cursor_resume(struct store_walk *w, struct slice cursor, st
   struct slice prefix = get_bytes16le(&r);
   n.key = get_bytes16le(&r);
   n.kind = get_u8(&r);
+  n.version.order.epoch = get_u64le(&r);
+  n.version.order.lsn = get_u64le(&r);
   get_copy(&r, n.upload, STORE_UPLOAD_ID_SIZE);
   n.part = get_u32le(&r);
+  bool order_ok = n.kind != STORE_ITEM_OBJECT || n.version.order.lsn > 0;
   bool part_ok = n.kind != STORE_ITEM_PART || (n.part >= 1 && n.part <= STORE_PART_MAX);
-  if (!reader_end(&r) || !part_ok || n.kind < STORE_ITEM_OBJECT || n.kind > STORE_ITEM_PART ||
+  if (!reader_end(&r) || !part_ok || !order_ok || n.kind < STORE_ITEM_OBJECT || n.kind > STORE_ITEM_PART ||
       n.key.len > STORE_KEY_MAX) {
     return dom_fail(err, DOM_INVALID, where, "bad cursor");
   }
@@ -225,7 +242,10 @@ enum dom_code walk_step(struct store_walk *w, struct item_name *name, const stru
     struct source *s = source_least(w);
     if (s) {
       *name = (struct item_name){.kind = s->kind, .key = s->name.name};
-      if (s->kind != STORE_ITEM_OBJECT) memcpy(name->upload, s->name.rest.data, STORE_UPLOAD_ID_SIZE);
+      if (s->kind == STORE_ITEM_OBJECT)
+        name->version = (struct store_version){.is_null = s->is_null, .order = row_order_load(s->name.rest)};
+      else
+        memcpy(name->upload, s->name.rest.data, STORE_UPLOAD_ID_SIZE);
       if (s->kind == STORE_ITEM_PART) name->part = load_u32be(s->name.rest.data + STORE_UPLOAD_ID_SIZE);
       w->last = s;
       *out = &s->it;
@@ -298,7 +318,7 @@ enum dom_code store_subject_usage(struct store_view *v, const uint8_t token[TOKE
       code = dom_fail(err, DOM_CORRUPT, where, "bad row");
       break;
     }
-    objects++;
+    objects += !o.marker;
     bytes += o.size;
   }
   store_walk_close(w);

@@ -69,7 +69,8 @@ static void do_put(struct history *h) {
   char key[16], text[600];
   key_roll(h, key);
   memset(text, 'a' + (int)roll(h, 26), sizeof text);
-  struct store_object o = {.key = slice_str(key), .mtime_ms = roll(h, 1000), .meta = SLICE_LIT("m")};
+  struct store_object o = {
+      .key = slice_str(key), .is_version = roll(h, 2), .mtime_ms = roll(h, 1000), .meta = SLICE_LIT("m")};
   if (roll(h, 5) == 0) {
     body_make(h, p.token, h->epoch, &body);
     o.bodies = &body;
@@ -83,13 +84,52 @@ static void do_put(struct history *h) {
   step_end(h, &s, store_tx_put(s.tx, &permit_any, &p, &o, NULL));
 }
 
+/* The n-th version of the subject, from the first key's newest on. */
+struct version_pick {
+  uint64_t left;
+  bool found;
+  char key[16];
+  struct store_version which;
+};
+
+static void version_pick(void *arg, const struct store_object *o, struct slice common) {
+  struct version_pick *p = arg;
+  (void)common;
+  if (p->found || p->left-- > 0) return;
+  p->found = true;
+  snprintf(p->key, sizeof p->key, "%.*s", (int)o->key.len, (const char *)o->key.data);
+  p->which = (struct store_version){.is_null = !o->is_version, .order = o->order};
+}
+
+static void do_delete_version(struct history *h) {
+  struct step s;
+  struct store_place p = home_place(h);
+  struct version_pick pick = {.left = roll(h, 20)};
+  struct store_listing l = {
+      .prefix = SLICE_LIT("p/"), .max = 1000, .versions = true, .show = version_pick, .arg = &pick};
+  bool more = false;
+  memcpy(l.bucket, p.bucket, sizeof l.bucket);
+  step_begin(h, &s);
+  enum dom_code code = store_list(s.v, &l, &more, NULL);
+  if (code == DOM_OK && pick.found)
+    code = store_tx_delete_version(s.tx, &permit_any, &p, slice_str(pick.key), &pick.which, NULL);
+  step_end(h, &s, code);
+}
+
 static void do_delete(struct history *h) {
   struct step s;
   struct store_place p = home_place(h);
   char key[16];
   key_roll(h, key);
+  if (roll(h, 2)) {
+    do_delete_version(h);
+    return;
+  }
   step_begin(h, &s);
-  step_end(h, &s, store_tx_delete(s.tx, &permit_any, &p, slice_str(key), NULL));
+  if (roll(h, 3) == 0)
+    step_end(h, &s, store_tx_mark(s.tx, &permit_any, &p, slice_str(key), roll(h, 2), roll(h, 1000), NULL));
+  else
+    step_end(h, &s, store_tx_delete(s.tx, &permit_any, &p, slice_str(key), NULL));
 }
 
 static void upload_roll(struct history *h, struct store_upload *u, char key[16]) {
@@ -138,6 +178,7 @@ static void do_upload(struct history *h) {
     if (parts.count > 0) {
       struct store_object o = {.key = u.key,
                                .size = parts.size,
+                               .is_version = roll(h, 2),
                                .bodies = parts.bodies,
                                .body_count = parts.count,
                                .etag_parts = parts.count};
@@ -191,6 +232,10 @@ static void do_stage(struct history *h) {
   if (has_body) body_make(h, token, h->staged, &body);
   item.part.body = body;
   item.object = (struct store_object){.key = item.key, .size = 3, .inline_body = SLICE_LIT("abc")};
+  if (item.kind == STORE_ITEM_OBJECT) item.object.is_version = roll(h, 2);
+  if (item.kind == STORE_ITEM_OBJECT && !item.absent && roll(h, 4) == 0)
+    item.object =
+        (struct store_object){.key = item.key, .is_version = item.object.is_version, .is_marker = true};
   step_begin(h, &s);
   enum dom_code code = store_tx_stage(s.tx, &permit_any, token, h->staged, &item, NULL);
   step_end(h, &s, code);
@@ -319,7 +364,9 @@ static void walk_show(struct history *h, struct store_view *v, uint8_t fill, uin
                (int)item->key.len, (const char *)item->key.data, (unsigned long long)item->order.epoch,
                (unsigned long long)item->order.lsn, item->kind == STORE_ITEM_PART ? item->part.number : 0);
     if (item->kind != STORE_ITEM_OBJECT) hex_put(out, item->upload.id, 4);
-    if (item->kind != STORE_ITEM_UPLOAD) body_show(v, token, epoch, item, out);
+    if (item->kind == STORE_ITEM_OBJECT)
+      buf_printf(out, "%d%d ", item->object.is_version, item->object.is_marker);
+    if (item->kind != STORE_ITEM_UPLOAD && !item->object.is_marker) body_show(v, token, epoch, item, out);
     buf_append_byte(out, '\n');
   }
   assert_int_equal(code, DOM_NOT_FOUND);
