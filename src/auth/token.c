@@ -25,7 +25,8 @@ static void access_of(struct slice raw, char out[AUTH_TOKEN_ACCESS + 1]) {
   uint8_t digest[SHA256_SIZE];
   assert(raw.len == TOKEN_RAW);
   sha256(raw.data, raw.len, digest);
-  memcpy(out, "DT", 2);
+  out[0] = 'D';
+  out[1] = 'T';
   for (size_t i = 0; i < ACCESS_BYTES; i++) snprintf(out + 2 + 2 * i, 3, "%02X", digest[i]);
 }
 

@@ -19,7 +19,7 @@ static bool parse_span(const char *text, uint64_t *out_s) {
     unit = 3600;
     break;
   case 'd':
-    unit = 24 * 3600;
+    unit = UINT64_C(24) * 3600;
     break;
   default:
     return false;

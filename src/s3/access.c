@@ -14,11 +14,14 @@ static bool path_is(struct slice path, const char *wanted) {
   return slice_equal(path, slice_str(wanted));
 }
 
+static bool is_blank(uint8_t c) {
+  return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
 static struct slice bare(struct slice text) {
   assert(text.data != NULL || text.len == 0);
-  while (text.len > 0 && memchr(" \t\r\n", text.data[0], 4) != NULL) text = slice_cut(text, 1, text.len);
-  while (text.len > 0 && memchr(" \t\r\n", text.data[text.len - 1], 4) != NULL)
-    text = slice_cut(text, 0, text.len - 1);
+  while (text.len > 0 && is_blank(text.data[0])) text = slice_cut(text, 1, text.len);
+  while (text.len > 0 && is_blank(text.data[text.len - 1])) text = slice_cut(text, 0, text.len - 1);
   return text;
 }
 

@@ -153,8 +153,8 @@ struct s3_request {
   bool has_checksum_algorithm; /* x-amz-checksum-algorithm or x-amz-sdk-checksum-algorithm */
   enum auth_checksum_kind checksum_algorithm;
   bool checksum_mode;           /* x-amz-checksum-mode: ENABLED: answer with the stored one */
-  struct slice acl;             /* x-amz-acl, any value; data NULL: none */
   bool has_grants;              /* an x-amz-grant-* header */
+  struct slice acl;             /* x-amz-acl, any value; data NULL: none */
   struct slice expected_owner;  /* x-amz-expected-bucket-owner: 403 unless it is the bucket's */
   struct slice domicile_layout; /* CreateBucket: x-domicile-layout */
   struct slice domicile_region; /* CreateBucket: x-domicile-region */
