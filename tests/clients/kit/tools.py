@@ -80,3 +80,20 @@ class Rclone(Tool):
 
     def command(self, arguments):
         return ["rclone", "--retries", "1", "--low-level-retries", "1", *arguments]
+
+
+class Restic(Tool):
+    """`at` is BUCKET or BUCKET/PREFIX: the repository."""
+
+    at = None
+
+    def setup(self):
+        (self.home / "password").write_text("of the repository")
+
+    def environment(self):
+        return env.of(self.home, AWS_ACCESS_KEY_ID=self.key.access, AWS_SECRET_ACCESS_KEY=self.key.secret,
+                      AWS_DEFAULT_REGION="test-1", RESTIC_PASSWORD_FILE=str(self.home / "password"),
+                      RESTIC_REPOSITORY=f"s3:{self.server.url}/{self.at}", RESTIC_CACHE_DIR=str(self.home / "cache"))
+
+    def command(self, arguments):
+        return ["restic", "-o", "s3.bucket-lookup=path", *arguments]
