@@ -8,7 +8,7 @@ import os
 import pytest
 from botocore.exceptions import ClientError
 
-from kit import daemon, raw
+from kit import daemon, raw, tools
 
 KEYS = ["plain", "a/b/c", "/leading", "trailing/", "double//slash", "///", ".", "..", "./x", "../x", "a/../b", " ", "  x  ",
         "+", "a+b c", "%", "%2F", "%25", "?", "#", "&", "a=b", ";", ":", "@", "'", '"', "<a>", "\\", "|", "^", "`", "{}",
@@ -181,6 +181,31 @@ def test_conditional_writes(http, bucket):
     assert http.put(bucket, "k", b"5", If_Match="*").status == 200
     assert http.put(bucket, "k", b"6", If_None_Match='"x"').status == 501
     assert http.get(bucket, "k").body == b"5"
+
+
+def test_boto3_conditional_writes(server, bucket):
+    """Debian's boto3 has no parameter for it yet; its users add the header before it is signed."""
+    s3 = tools.boto(server, daemon.ALICE)
+    wanted = {}
+
+    def add(request, **_):
+        for name, value in wanted.items():
+            request.headers[name] = value
+    s3.meta.events.register("before-sign.s3.PutObject", add)
+
+    def put(body, **condition):
+        wanted.clear()
+        wanted.update({name.replace("_", "-"): value for name, value in condition.items()})
+        try:
+            return s3.put_object(Bucket=bucket, Key="k", Body=body, ChecksumAlgorithm="SHA256")["ETag"]
+        except ClientError as error:
+            return error.response["Error"]["Code"]
+    first = put(b"1", If_None_Match="*")
+    assert first == f'"{raw.md5(b"1")}"'
+    assert put(b"2", If_None_Match="*") == put(b"3", If_Match='"other"') == "PreconditionFailed"
+    assert s3.get_object(Bucket=bucket, Key="k", ChecksumMode="ENABLED")["Body"].read() == b"1"
+    assert put(b"4", If_Match=first) == f'"{raw.md5(b"4")}"'
+    assert s3.get_object(Bucket=bucket, Key="k", ChecksumMode="ENABLED")["Body"].read() == b"4"
 
 
 def race(server, count, work):

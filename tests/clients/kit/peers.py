@@ -117,7 +117,7 @@ class Tap:
             self.released.wait()
             return False
         time.sleep(self.delay_s)  # the way is long: nothing is waited for
-        message = Message(head, b"")
+        message = Message(head, bytearray())  # in place: a copy for each piece would cost its square
         if self.hold and self.hold(message):
             self.hold = None
             message.body = self._body(source, message)  # a body that waits for 100 Continue is not held

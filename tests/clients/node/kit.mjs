@@ -11,6 +11,7 @@ export const endpoint = need('DOM_ENDPOINT');
 export const credentials = { accessKeyId: need('DOM_ACCESS'), secretAccessKey: need('DOM_SECRET') };
 export const Bucket = need('DOM_BUCKET');
 export const prefix = need('DOM_PREFIX'); // every key begins with it: a person's part of the bucket, or nothing
+const maxAttempts = Number(process.env.DOM_ATTEMPTS ?? 1); // one, where a refusal is no matter of load
 export const secure = endpoint.startsWith('https:');
 export const key = (name) => prefix + name;
 
@@ -26,7 +27,7 @@ const agents = () => ({ httpAgent: new http.Agent({ keepAlive: true, lookup: her
 
 // `sent` collects the headers of each request as they went out.
 export function client(more = {}) {
-  const s3 = new S3Client({ endpoint, credentials, region: 'test-1', forcePathStyle: true, maxAttempts: 1,
+  const s3 = new S3Client({ endpoint, credentials, region: 'test-1', forcePathStyle: true, maxAttempts,
     requestHandler: { requestTimeout: 60000, throwOnRequestTimeout: true, ...agents() }, ...more });
   s3.sent = [];
   s3.middlewareStack.add((next) => (args) => {
