@@ -13,7 +13,7 @@
  * the answer. */
 struct s3_delete_key {
   struct slice key;
-  struct slice version_id; /* empty, or "null", or a version this program does not have */
+  struct slice version_id; /* as sent; empty: the current version */
 };
 
 struct s3_delete_list {

@@ -128,15 +128,18 @@ static void condition_parse(const struct auth_request *head, bool is_copy, struc
              &out->has_unmodified_since, &out->unmodified_since_ms);
 }
 
-/* "?versionId=" at the end; "null" is the version every object here has. */
-static enum s3_error source_version_cut(struct slice *source, struct s3_fault *fault) {
+/* "?versionId=" at the end. */
+static enum s3_error source_version_cut(struct slice *source, struct slice *out_version,
+                                        struct s3_fault *fault) {
   static const char mark[] = "?versionId=";
   const size_t mark_len = sizeof mark - 1;
   assert(source != NULL);
   size_t at = slice_find(*source, '?');
   if (source->len - at < mark_len || memcmp(source->data + at, mark, mark_len) != 0) return S3_OK;
   struct slice version = slice_cut(*source, at + mark_len, source->len);
-  if (!slice_equal(version, SLICE_LIT("null"))) return fault_set(fault, S3_ERR_NOT_IMPLEMENTED, "versionId");
+  if (version.len == 0 || version.len > S3_VERSION_ID_BYTES_MAX)
+    return fault_set(fault, S3_ERR_INVALID_ARGUMENT, "versionId");
+  *out_version = version;
   *source = slice_cut(*source, 0, at);
   return S3_OK;
 }
@@ -146,7 +149,7 @@ static enum s3_error copy_source_parse(struct slice source, struct arena *arena,
                                        struct s3_fault *fault) {
   static const char name[] = "x-amz-copy-source";
   assert(arena != NULL && out != NULL);
-  enum s3_error error = source_version_cut(&source, fault);
+  enum s3_error error = source_version_cut(&source, &out->version_id, fault);
   if (error != S3_OK) return error;
   BUF_AUTO text = BUF_INIT;
   enum dom_code code = percent_decode(source, false, &text);

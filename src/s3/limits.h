@@ -28,4 +28,7 @@ enum {
   S3_REQUEST_ARENA_BYTES = 8 << 20
 };
 
+/* Longest version id of S3 (API reference, DeleteObject): what is longer names none. */
+enum { S3_VERSION_ID_BYTES_MAX = 1024 };
+
 #endif

@@ -128,20 +128,25 @@ void s3_listing_object(struct s3_listing *l, const struct s3_listed_object *obje
   const struct s3_request *request = l->request;
   bool is_version = request->op == S3_OP_LIST_OBJECT_VERSIONS;
   assert(is_version || request->op == S3_OP_LIST_OBJECTS || request->op == S3_OP_LIST_OBJECTS_V2);
-  const char *name = is_version ? "Version" : "Contents";
+  assert(is_version == (object->version_id.len > 0) && (is_version || !object->is_marker));
+  const char *name = !is_version ? "Contents" : object->is_marker ? "DeleteMarker" : "Version";
   xml_open(l->out, name);
   xml_key(l->out, "Key", object->key, request->list.encoding_url);
   if (is_version) {
-    xml_text(l->out, "VersionId", SLICE_LIT("null"));
-    xml_bool(l->out, "IsLatest", true);
+    xml_text(l->out, "VersionId", object->version_id);
+    xml_bool(l->out, "IsLatest", object->is_latest);
   }
   xml_time(l->out, "LastModified", object->modified_ms);
-  etag(l->out, object->md5, object->part_count);
-  xml_u64(l->out, "Size", object->size);
+  if (!object->is_marker) {
+    etag(l->out, object->md5, object->part_count);
+    xml_u64(l->out, "Size", object->size);
+  }
   if (request->op != S3_OP_LIST_OBJECTS_V2 || request->list.fetch_owner) person(l->out, "Owner", l->owner);
-  xml_text(l->out, "StorageClass", SLICE_LIT("STANDARD"));
+  if (!object->is_marker) xml_text(l->out, "StorageClass", SLICE_LIT("STANDARD"));
   xml_close(l->out, name);
   remember(l, object->key);
+  buf_reset(&l->last_upload);
+  buf_append_slice(&l->last_upload, object->version_id);
 }
 
 void s3_listing_prefix(struct s3_listing *l, struct slice prefix) {
@@ -205,7 +210,7 @@ static void next_marker(struct s3_listing *l) {
   bool is_versions = l->request->op == S3_OP_LIST_OBJECT_VERSIONS;
   xml_key(l->out, "NextKeyMarker", buf_slice(&l->last_key), l->request->list.encoding_url);
   if (is_versions)
-    xml_text(l->out, "NextVersionIdMarker", SLICE_LIT("null"));
+    text_if_any(l->out, "NextVersionIdMarker", buf_slice(&l->last_upload), false);
   else
     xml_text(l->out, "NextUploadIdMarker", buf_slice(&l->last_upload));
 }

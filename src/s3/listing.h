@@ -22,6 +22,10 @@ struct s3_listed_object {
   uint64_t modified_ms;
   const uint8_t *md5;  /* MD5_SIZE bytes */
   uint32_t part_count; /* as s3_etag_print */
+  /* ListObjectVersions only. */
+  struct slice version_id; /* "null", or as s3_version_id_print */
+  bool is_latest;
+  bool is_marker; /* a delete marker: it has neither size nor tag */
 };
 
 /* One upload of ListMultipartUploads. */
@@ -46,7 +50,7 @@ struct s3_listing {
   struct buf *out;
   struct buf prefixes;    /* common prefixes come after all entries */
   struct buf last_key;    /* greatest key or common prefix so far */
-  struct buf last_upload; /* upload id of the last upload */
+  struct buf last_upload; /* upload id of the last upload, version id of the last version */
   uint32_t last_part;
   uint32_t count;
 };
@@ -55,8 +59,8 @@ struct s3_listing {
  * `out` are borrowed until s3_listing_done. */
 void s3_listing_begin(struct s3_listing *listing, const struct s3_request *request, struct slice owner,
                       struct buf *out);
-/* One object: ListObjects V1 and V2, and ListObjectVersions, where it is version "null" and the
- * latest. Owner is shown in V1 and versions always, in V2 when fetch-owner was asked. */
+/* One object: ListObjects V1 and V2, and ListObjectVersions. Owner is shown in V1 and versions always, in V2
+ * when fetch-owner was asked. */
 void s3_listing_object(struct s3_listing *listing, const struct s3_listed_object *object);
 /* One common prefix, delimiter included: all listings but ListParts. */
 void s3_listing_prefix(struct s3_listing *listing, struct slice prefix);

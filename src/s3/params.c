@@ -167,6 +167,16 @@ static enum s3_error overrides_params(const struct auth_query *query, struct s3_
   return error;
 }
 
+/* An empty one is refused by S3: the client meant some version, and must not get another. */
+static enum s3_error version_param(const struct auth_query *query, struct s3_request *request,
+                                   struct s3_fault *fault) {
+  assert(request != NULL);
+  if (!has_param(query, "versionId")) return S3_OK;
+  request->version_id = text_param(query, "versionId");
+  bool good = request->version_id.len > 0 && request->version_id.len <= S3_VERSION_ID_BYTES_MAX;
+  return good ? S3_OK : fault_set(fault, S3_ERR_INVALID_ARGUMENT, "versionId");
+}
+
 enum s3_error params_parse(const struct auth_query *query, struct s3_request *request,
                            struct s3_fault *fault) {
   assert(query != NULL && request != NULL && fault != NULL);
@@ -191,7 +201,12 @@ enum s3_error params_parse(const struct auth_query *query, struct s3_request *re
     return upload_id_param(query, request, fault);
   case S3_OP_GET_OBJECT:
   case S3_OP_HEAD_OBJECT:
-    return overrides_params(query, &request->overrides, fault);
+    error = version_param(query, request, fault);
+    return error != S3_OK ? error : overrides_params(query, &request->overrides, fault);
+  case S3_OP_DELETE_OBJECT:
+  case S3_OP_GET_OBJECT_ACL:
+  case S3_OP_PUT_OBJECT_ACL:
+    return version_param(query, request, fault);
   default:
     return S3_OK;
   }

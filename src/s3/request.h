@@ -114,6 +114,7 @@ struct s3_list_params {
 struct s3_copy_source {
   struct slice bucket;
   struct slice key;
+  struct slice version_id; /* as sent; empty for the current version */
   struct s3_condition condition;
   struct s3_range range; /* S3_RANGE_NONE or S3_RANGE_BOUNDS */
 };
@@ -135,6 +136,7 @@ struct s3_request {
   struct slice bucket; /* decoded, valid; empty only for ListBuckets */
   struct slice key;    /* decoded, valid; empty for operations on a bucket */
   bool is_host_style;
+  struct slice version_id; /* as sent, where the operation takes one; empty for the current version */
   struct s3_list_params list;
   struct slice upload_id;
   uint32_t part_number; /* 1..S3_PART_NUMBER_MAX */

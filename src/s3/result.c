@@ -124,17 +124,24 @@ void s3_result_delete_begin(struct buf *out) {
   xml_open_root(out, "DeleteResult");
 }
 
-void s3_result_deleted(struct slice key, struct buf *out) {
-  assert(out != NULL);
+void s3_result_deleted(const struct s3_deleted *deleted, struct buf *out) {
+  assert(deleted != NULL && out != NULL);
   xml_open(out, "Deleted");
-  xml_text(out, "Key", key);
+  xml_text(out, "Key", deleted->key);
+  if (deleted->version_id.len > 0) xml_text(out, "VersionId", deleted->version_id);
+  if (deleted->is_marker) {
+    xml_bool(out, "DeleteMarker", true);
+    xml_text(out, "DeleteMarkerVersionId", deleted->marker_id);
+  }
   xml_close(out, "Deleted");
 }
 
-void s3_result_delete_failed(struct slice key, enum s3_error error, const char *detail, struct buf *out) {
-  assert(out != NULL && error != S3_OK);
+void s3_result_delete_failed(const struct s3_deleted *deleted, enum s3_error error, const char *detail,
+                             struct buf *out) {
+  assert(deleted != NULL && out != NULL && error != S3_OK);
   xml_open(out, "Error");
-  xml_text(out, "Key", key);
+  xml_text(out, "Key", deleted->key);
+  if (deleted->version_id.len > 0) xml_text(out, "VersionId", deleted->version_id);
   xml_text(out, "Code", slice_str(s3_error_code(error)));
   xml_open(out, "Message");
   s3_error_message_text(error, detail, out);

@@ -49,10 +49,18 @@ void s3_result_copy(bool is_part, const uint8_t md5[MD5_SIZE], uint32_t part_cou
 
 /* DeleteObjects: DeleteResult, key by key: begin, then one of the two for every key, then end. */
 void s3_result_delete_begin(struct buf *out);
+/* What became of one key. Ids are empty where there is nothing to tell. */
+struct s3_deleted {
+  struct slice key;
+  struct slice version_id; /* as the request named it */
+  bool is_marker;          /* a delete marker was made, or removed for good */
+  struct slice marker_id;  /* of that marker */
+};
 /* Leave it out when the request was quiet. */
-void s3_result_deleted(struct slice key, struct buf *out);
-/* `detail` as in struct s3_error_context, or NULL. */
-void s3_result_delete_failed(struct slice key, enum s3_error error, const char *detail, struct buf *out);
+void s3_result_deleted(const struct s3_deleted *deleted, struct buf *out);
+/* `detail` as in struct s3_error_context, or NULL; of `deleted` key and version_id. */
+void s3_result_delete_failed(const struct s3_deleted *deleted, enum s3_error error, const char *detail,
+                             struct buf *out);
 /* Closes the document. */
 void s3_result_delete_end(struct buf *out);
 

@@ -149,15 +149,18 @@ static const char *subresource_left(const struct auth_query *query, const char *
   return NULL;
 }
 
-/* Reading one part of an object, or one version: S3 has it, this program not yet. */
+/* Whether the operation is of one version where the query names one. */
+static bool takes_version(enum s3_op op) {
+  return op == S3_OP_GET_OBJECT || op == S3_OP_HEAD_OBJECT || op == S3_OP_DELETE_OBJECT ||
+         op == S3_OP_GET_OBJECT_ACL || op == S3_OP_PUT_OBJECT_ACL;
+}
+
+/* Reading one part of an object: S3 has it, this program not yet. A version where none can be meant. */
 static const char *argument_left(const struct auth_query *query, enum s3_op op) {
-  struct slice version = {0};
   assert(op != S3_OP_NOT_IMPLEMENTED);
   bool reads = op == S3_OP_GET_OBJECT || op == S3_OP_HEAD_OBJECT;
   if (reads && query_has(query, "partNumber")) return "partNumber";
-  bool versioned = auth_query_find(query, SLICE_LIT("versionId"), &version) > 0;
-  /* "null" is the version that an object without versioning has. */
-  return versioned && !slice_equal(version, SLICE_LIT("null")) ? "versionId" : NULL;
+  return query_has(query, "versionId") && !takes_version(op) ? "versionId" : NULL;
 }
 
 enum s3_error route_find(struct slice method, const struct s3_target *target, const struct auth_query *query,

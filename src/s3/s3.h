@@ -32,5 +32,6 @@
 #include "s3/reply.h"
 #include "s3/request.h"
 #include "s3/result.h"
+#include "s3/version.h"
 
 #endif

@@ -188,6 +188,20 @@ static enum s3_error get_versioning(struct call *c) {
   return call_reply_xml(c, 200, &xml);
 }
 
+/* In force in every region before it is answered: until then each one guards its commits by the older one. */
+static enum s3_error put_versioning(struct call *c) {
+  BUF_AUTO xml = BUF_INIT;
+  bool enabled = false;
+  enum s3_error error = intake_all(c, S3_CONFIG_BYTES_MAX, &xml);
+  if (!error) error = call_bucket(c, c->q.bucket);
+  if (!error) error = s3_versioning_parse(buf_slice(&xml), wire_exchange_arena(c->x), &enabled);
+  if (error == S3_ERR_NOT_IMPLEMENTED) return not_enforced(c, "MfaDelete");
+  if (error) return error;
+  return bucket_config_change(
+      c, &(struct subject_config_change){.versioning = enabled ? VERSIONING_ENABLED : VERSIONING_SUSPENDED},
+      200);
+}
+
 /* What no bucket here has is told as S3 tells it. */
 static enum s3_error get_plain(struct call *c) {
   enum s3_error error = call_bucket(c, c->q.bucket);
@@ -224,7 +238,7 @@ enum s3_error bucket_config(struct call *c) {
   case S3_OP_GET_BUCKET_VERSIONING:
     return get_versioning(c);
   case S3_OP_PUT_BUCKET_VERSIONING:
-    return not_enforced(c, "versioning");
+    return put_versioning(c);
   default:
     return get_plain(c);
   }

@@ -13,6 +13,7 @@ const char *call_met_name(enum serve_met met) {
 void call_fields(struct call *c) {
   wire_reply_field_str(c->x, "x-amz-request-id", c->id);
   wire_reply_field_str(c->x, "x-domicile-met", call_met_name(c->met));
+  version_fields(c);
   cors_fields(c);
 }
 
@@ -272,6 +273,7 @@ static const operation OPERATIONS[S3_OP_COUNT] = {
     [S3_OP_PUT_OBJECT_ACL] = object_acl_put,
     [S3_OP_LIST_OBJECTS] = list_objects,
     [S3_OP_LIST_OBJECTS_V2] = list_objects,
+    [S3_OP_LIST_OBJECT_VERSIONS] = list_objects,
     [S3_OP_LIST_MULTIPART_UPLOADS] = upload_list,
     [S3_OP_DELETE_OBJECTS] = object_delete_many,
     [S3_OP_PUT_OBJECT] = object_put,
@@ -365,7 +367,10 @@ static enum s3_error serve(struct call *c) {
   }
   if (c->copy_to) return copy_source_answer(c);
   error = run_again_elsewhere(c, call_operation(c));
-  return error == S3_ERR_NO_SUCH_KEY ? access_absent(c) : error;
+  if (error == S3_ERR_NO_SUCH_KEY) error = access_absent(c);
+  if (error == S3_ERR_ACCESS_DENIED)
+    version_untell(c); /* that there is a delete marker is not for everybody */
+  return error;
 }
 
 const uint32_t SERVE_SLOTS_US[SERVE_SLOT_COUNT - 1] = {

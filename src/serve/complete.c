@@ -75,22 +75,29 @@ static enum s3_error publish_once(struct complete *u, bool *out_retry) {
   u->object = (struct store_object){0};
   buf_reset(&u->meta);
   buf_reset(&u->classes);
-  enum dom_code code = store_view_open(c->r->store, &v, &err);
-  if (!code) code = store_upload_get(v, &place, c->q.key, u->id, &upload, &err);
+  enum s3_error error = call_view_to_write(c, &v);
+  if (error) return error;
+  enum dom_code code = store_upload_get(v, &place, c->q.key, u->id, &upload, &err);
   if (!code) code = store_part_scan(v, &place, c->q.key, u->id, 0, match_part, u, &err);
   if (code == DOM_NOT_FOUND) return S3_ERR_NO_SUCH_UPLOAD;
-  enum s3_error error = code ? call_error_of(c, code, &err) : assemble(u, &upload);
+  error = code ? call_error_of(c, code, &err) : assemble(u, &upload);
   if (!error) error = object_condition(c, v);
   if (!error) error = object_permit_in(c, v, PERMIT_STORE, u->object.classes, &permit);
   if (error) return error;
+  uint64_t lsn = 0;
+  u->object.is_version = version_is_new(c);
   code = store_tx_begin(c->r->store, v, &tx, &err);
   if (!code) code = store_tx_complete(tx, permit.permit, &place, u->id, &u->object, &err);
   if (code == DOM_NOT_FOUND) return S3_ERR_NO_SUCH_UPLOAD;
   if (code) return call_error_of(c, code, &err);
   struct store_tx *taken = tx;
   tx = NULL;
-  code = store_tx_commit_take(taken, NULL, &err);
+  code = store_tx_commit_take(taken, &lsn, &err);
   *out_retry = code == DOM_RETRY;
+  if (!code) {
+    struct store_version written = version_written(c, u->object.is_version, lsn);
+    version_tell(c, &written, false);
+  }
   return *out_retry ? S3_OK : call_error_of(c, code, &err);
 }
 
@@ -121,6 +128,7 @@ static bool is_completed(struct complete *u) {
   bool same = o->etag_parts == u->want.count && memcmp(o->etag_md5, md5, MD5_SIZE) == 0;
   if (same) u->object = (struct store_object){.etag_parts = o->etag_parts};
   if (same) memcpy(u->object.etag_md5, md5, MD5_SIZE);
+  if (same) version_tell_object(c, o);
   store_found_free(found);
   return same;
 }

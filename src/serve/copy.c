@@ -62,17 +62,37 @@ enum s3_error copy_inherit(struct call *c, struct slice inherited, struct buf *o
 
 enum s3_error copy_source_find(struct call *c, struct store_view *v, struct copy_source *s) {
   struct dom_err err = {0};
+  struct store_version version;
+  const struct store_version *which = c->q.copy.version_id.len ? &version : NULL;
+  if (which && !version_parse(s->place.bucket, c->q.copy.version_id, &version)) {
+    snprintf(c->detail, sizeof c->detail, "the source's version id is none");
+    return S3_ERR_INVALID_ARGUMENT;
+  }
   enum dom_code code =
-      store_object_get(v, PERMIT_COPY, s->permit.permit, &s->place, c->q.copy.key, &s->found, &err);
-  if (code == DOM_NOT_FOUND) return S3_ERR_NO_SUCH_KEY;
+      store_version_get(v, PERMIT_COPY, s->permit.permit, &s->place, c->q.copy.key, which, &s->found, &err);
+  if (code == DOM_NOT_FOUND) return which ? S3_ERR_NO_SUCH_VERSION : S3_ERR_NO_SUCH_KEY;
   if (code) return call_error_of(c, code, &err);
   const struct store_object *o = store_found_object(s->found);
+  if (o->is_marker) return which ? S3_ERR_INVALID_REQUEST : S3_ERR_NO_SUCH_KEY;
   char etag[S3_ETAG_SIZE];
   object_etag(o, etag);
   enum s3_error error = s3_condition_copy(&c->q.copy.condition, slice_str(etag), o->mtime_ms);
   if (!error) error = copy_inherit(c, o->classes, &s->classes);
   buf_append_slice(&s->meta, o->meta);
   return !error && s->meta.failed ? S3_ERR_SLOW_DOWN : error;
+}
+
+void copy_source_field(struct copy_source *s) {
+  struct call *c = s->c;
+  const struct store_object *o = s->found ? store_found_object(s->found) : NULL;
+  char text[S3_VERSION_ID_SIZE];
+  if (c->q.copy.version_id.len) {
+    wire_reply_field(c->x, SLICE_LIT("x-amz-copy-source-version-id"), c->q.copy.version_id);
+  } else if (o && o->is_version) {
+    struct store_version version = {.order = o->order};
+    version_text(s->place.bucket, &version, text);
+    wire_reply_field_str(c->x, "x-amz-copy-source-version-id", text);
+  }
 }
 
 void copy_source_done(struct copy_source *s) {
@@ -189,6 +209,7 @@ static enum s3_error copy_and_answer(struct copying *k, struct copy_source *s) {
   spool_keep(&k->spool);
   call_leave(k->c);
   BUF_AUTO xml = BUF_INIT;
+  copy_source_field(s);
   s3_result_copy(false, k->object.etag_md5, k->object.etag_parts, k->object.mtime_ms, &xml);
   return call_reply_xml(k->c, 200, &xml);
 }
@@ -198,7 +219,7 @@ enum s3_error object_copy(struct call *c) {
   enum s3_error error = call_enter(c, &done);
   if (error || done) return error;
   bool onto_itself = slice_equal(c->q.copy.bucket, c->q.bucket) && slice_equal(c->q.copy.key, c->q.key);
-  if (onto_itself && !c->q.replace_metadata) return S3_ERR_INVALID_COPY_TO_SELF;
+  if (onto_itself && !c->q.replace_metadata && !c->q.copy.version_id.len) return S3_ERR_INVALID_COPY_TO_SELF;
   struct copy_source source = {.c = c};
   struct copying k = {.c = c};
   error = copy_and_answer(&k, &source);

@@ -90,11 +90,14 @@ static enum s3_error send_whole(struct call *c, const struct s3_delete_list *lis
 
 /* One key, under its own gate. Deleting what nobody has succeeds, as in S3. */
 static enum s3_error delete_one(struct call *c, const struct s3_delete_key *want) {
-  if (want->version_id.len && !slice_equal(want->version_id, SLICE_LIT("null")))
-    return S3_ERR_NO_SUCH_VERSION;
+  struct store_version version;
   enum s3_error error = s3_key_check(want->key);
+  if (!error && want->version_id.len && !version_parse(c->bucket.id, want->version_id, &version))
+    error = S3_ERR_NO_SUCH_VERSION; /* as S3 says it here, though not of one DELETE */
   if (error) return error;
   c->q.key = want->key;
+  c->q.version_id = want->version_id;
+  version_untell(c);
   c->key_is_set = true;
   c->access = want->version_id.len ? POLICY_DELETE_OBJECT_VERSION : POLICY_DELETE_OBJECT;
   c->detail[0] = 0;
@@ -122,12 +125,17 @@ enum s3_error object_delete_many(struct call *c) {
   for (size_t i = 0; i < list.count; i++) {
     error = delete_one(c, &list.keys[i]);
     if (error == S3_ERR_RESIDENCY_VIOLATION) refusal_note(c->r, &c->refusal);
+    struct s3_deleted told = {.key = list.keys[i].key,
+                              .version_id = list.keys[i].version_id,
+                              .is_marker = c->told_marker,
+                              .marker_id = slice_str(c->told_version)};
     if (error)
-      s3_result_delete_failed(list.keys[i].key, error, c->detail[0] ? c->detail : NULL, &xml);
+      s3_result_delete_failed(&told, error, c->detail[0] ? c->detail : NULL, &xml);
     else if (!list.quiet)
-      s3_result_deleted(list.keys[i].key, &xml);
+      s3_result_deleted(&told, &xml);
   }
   s3_result_delete_end(&xml);
   c->detail[0] = 0;
+  version_untell(c); /* of the last key */
   return call_reply_xml(c, 200, &xml);
 }

@@ -56,7 +56,15 @@ static void show(void *arg, const struct store_object *o, struct slice common_pr
                                     .size = o->size,
                                     .modified_ms = o->mtime_ms,
                                     .md5 = o->etag_md5,
-                                    .part_count = o->etag_parts};
+                                    .part_count = o->etag_parts,
+                                    .is_latest = o->is_latest,
+                                    .is_marker = o->is_marker};
+  struct store_version version = {.is_null = !o->is_version, .order = o->order};
+  char id[S3_VERSION_ID_SIZE];
+  if (p->c->q.op == S3_OP_LIST_OBJECT_VERSIONS) {
+    version_text(p->c->bucket.id, &version, id);
+    listed.version_id = slice_str(id);
+  }
   s3_listing_object(&p->listing, &listed);
 }
 
@@ -110,12 +118,18 @@ enum s3_error list_objects(struct call *c) {
   struct store_listing query = {.prefix = c->q.list.prefix,
                                 .delimiter = c->q.list.delimiter,
                                 .max = c->q.list.page_max,
+                                .versions = c->q.op == S3_OP_LIST_OBJECT_VERSIONS,
                                 .admit = admit,
                                 .show = show,
                                 .arg = &p};
   enum s3_error error = s3_listing_after(&c->q, wire_exchange_arena(c->x), &query.after);
   if (!error) error = list_locate(c, &v, &p.one_subject, &done);
   if (error || done) return error;
+  struct store_version marker;
+  if (c->q.list.version_id_marker.len) {
+    if (!version_parse(c->bucket.id, c->q.list.version_id_marker, &marker)) return S3_ERR_INVALID_ARGUMENT;
+    query.after_version = &marker;
+  }
   memcpy(query.bucket, c->bucket.id, sizeof query.bucket);
   BUF_AUTO xml = BUF_INIT;
   struct dom_err err = {0};

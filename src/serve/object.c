@@ -17,9 +17,10 @@ void call_headers(struct call *c, const struct s3_headers *headers) {
 
 /* ---- PUT ----------------------------------------------------------------------------- */
 
-/* The live object in the view, NULL when there is none. The home reads for itself, and only yes or no leaves
- * it: so the gateway of the permit is the home. */
-static enum s3_error look(struct call *c, struct store_view *v, struct store_found **out) {
+/* A version in the view, the current one for `which` NULL; NULL when there is none, or a delete marker. The
+ * home reads for itself, and only yes or no leaves it: so the gateway of the permit is the home. */
+static enum s3_error look(struct call *c, struct store_view *v, const struct store_version *which,
+                          struct store_found **out) {
   struct call_permit permit;
   struct dom_err err = {0};
   struct store_place place = call_place(c);
@@ -29,17 +30,41 @@ static enum s3_error look(struct call *c, struct store_view *v, struct store_fou
   enum s3_error error = call_permit(c, PERMIT_READ, c->q.key, SLICE_LIT(""), 0, &permit);
   c->gateway = gateway;
   if (error) return error;
-  enum dom_code code = store_object_get(v, PERMIT_READ, permit.permit, &place, c->q.key, out, &err);
-  return code == DOM_NOT_FOUND ? S3_OK : call_error_of(c, code, &err);
+  struct store_found *found = NULL;
+  enum dom_code code =
+      store_version_get(v, PERMIT_READ, permit.permit, &place, c->q.key, which, &found, &err);
+  if (code) return code == DOM_NOT_FOUND ? S3_OK : call_error_of(c, code, &err);
+  if (store_found_object(found)->is_marker)
+    store_found_free(found);
+  else
+    *out = found;
+  return S3_OK;
+}
+
+/* What a change would end for good: the version it names, else the null one where it takes that one's place.
+ * *which NULL: nothing. */
+static enum s3_error destroyed(struct call *c, enum permit_action action, struct store_version *out,
+                               const struct store_version **which) {
+  enum s3_error error = action == PERMIT_DELETE ? version_asked(c, out, which) : S3_OK;
+  assert(action == PERMIT_STORE || action == PERMIT_DELETE);
+  if (action == PERMIT_STORE) *which = NULL;
+  if (error || *which || version_is_new(c)) return error;
+  *out = (struct store_version){.is_null = true};
+  *which = out;
+  return S3_OK;
 }
 
 /* A charter that protects what would be destroyed: asked again with the age of what is there. */
 static enum s3_error permit_by_age(struct call *c, struct store_view *v, enum permit_action action,
                                    struct slice classes, struct call_permit *out) {
   struct store_found *found = NULL;
+  struct store_version version;
+  const struct store_version *which = NULL;
   char detail[sizeof c->detail];
   memcpy(detail, c->detail, sizeof detail);
-  if (look(c, v, &found)) {
+  enum s3_error error = destroyed(c, action, &version, &which);
+  if (error) return error;
+  if (which && look(c, v, which, &found)) {
     memcpy(c->detail, detail, sizeof detail);
     return S3_ERR_RESIDENCY_VIOLATION;
   }
@@ -71,7 +96,10 @@ enum s3_error object_condition(struct call *c, struct store_view *v) {
   struct store_found *found = NULL;
   char etag[S3_ETAG_SIZE] = "";
   if (s3_condition_is_empty(&c->q.condition)) return S3_OK;
-  enum s3_error error = look(c, v, &found);
+  struct store_version version;
+  const struct store_version *which = NULL;
+  enum s3_error error = version_asked(c, &version, &which);
+  if (!error) error = look(c, v, which, &found);
   if (error) return error;
   if (found) object_etag(store_found_object(found), etag);
   error = s3_condition_write(&c->q.condition, found != NULL, slice_str(etag));
@@ -93,12 +121,19 @@ static enum s3_error commit_once(struct call *c, const struct store_object *o, b
   if (!error) error = object_permit_in(c, v, PERMIT_STORE, o->classes, &permit);
   if (error) return error;
   enum dom_code code = store_tx_begin(c->r->store, v, &tx, &err);
-  if (!code) code = store_tx_put(tx, permit.permit, &place, o, &err);
+  struct store_object now = *o;
+  uint64_t lsn = 0;
+  now.is_version = version_is_new(c);
+  if (!code) code = store_tx_put(tx, permit.permit, &place, &now, &err);
   if (code) return call_error_of(c, code, &err);
   struct store_tx *taken = tx;
   tx = NULL;
-  code = store_tx_commit_take(taken, NULL, &err);
+  code = store_tx_commit_take(taken, &lsn, &err);
   *out_retry = code == DOM_RETRY;
+  if (!code) {
+    struct store_version written = version_written(c, now.is_version, lsn);
+    version_tell(c, &written, false);
+  }
   return *out_retry ? S3_OK : call_error_of(c, code, &err);
 }
 
@@ -202,25 +237,44 @@ static enum s3_error answer(struct call *c, struct store_found *f) {
   return object_send(c, f, first, count);
 }
 
+/* The version that the request names, under the permit to read it; not for a delete marker, which is told. */
+static enum s3_error find(struct call *c, struct store_view *v, struct store_found **out) {
+  struct call_permit permit;
+  struct store_version version;
+  const struct store_version *which = NULL;
+  struct store_found *found = NULL;
+  struct dom_err err = {0};
+  struct store_place place = call_place(c);
+  enum s3_error error = version_asked(c, &version, &which);
+  if (!error) error = call_permit(c, PERMIT_READ, c->q.key, SLICE_LIT(""), 0, &permit);
+  if (error) return error;
+  enum dom_code code =
+      store_version_get(v, PERMIT_READ, permit.permit, &place, c->q.key, which, &found, &err);
+  if (code == DOM_NOT_FOUND) return which ? S3_ERR_NO_SUCH_VERSION : S3_ERR_NO_SUCH_KEY;
+  if (code) return call_error_of(c, code, &err);
+  error = access_object(c, store_found_object(found));
+  if (!error) version_tell_object(c, store_found_object(found));
+  if (!error && store_found_object(found)->is_marker)
+    error = which ? S3_ERR_METHOD_NOT_ALLOWED : S3_ERR_NO_SUCH_KEY;
+  if (!error) *out = found;
+  if (error) store_found_free(found);
+  return error;
+}
+
 enum s3_error object_get(struct call *c) {
   STORE_VIEW_AUTO *v = NULL;
   bool done = false;
+  struct store_found *found = NULL;
+  version_untell(c);
   enum s3_error error = call_look(c, &v, &done);
   if (error || done) return error;
-  struct call_permit permit;
-  error = call_permit(c, PERMIT_READ, c->q.key, SLICE_LIT(""), 0, &permit);
+  error = find(c, v, &found);
   if (error) return error;
-  struct store_place place = call_place(c);
-  struct store_found *found = NULL;
-  struct dom_err err = {0};
-  enum dom_code code = store_object_get(v, PERMIT_READ, permit.permit, &place, c->q.key, &found, &err);
-  if (code == DOM_NOT_FOUND) return S3_ERR_NO_SUCH_KEY;
-  if (code) return call_error_of(c, code, &err);
   store_view_close(v); /* the object is pinned by itself; a slow client must not hold a snapshot */
   v = NULL;
+  struct call_permit permit;
   struct slice classes = store_found_object(found)->classes;
-  error = access_object(c, store_found_object(found));
-  if (!error && classes.len) error = call_permit(c, PERMIT_READ, c->q.key, classes, 0, &permit);
+  if (classes.len) error = call_permit(c, PERMIT_READ, c->q.key, classes, 0, &permit);
   if (!error) error = answer(c, found);
   store_found_free(found);
   return error;
@@ -228,25 +282,42 @@ enum s3_error object_get(struct call *c) {
 
 /* ---- DELETE --------------------------------------------------------------------------------- */
 
+/* Adds what a DELETE means here. *out_marker: a delete marker is made, or removed for good. */
+static enum dom_code delete_add(struct call *c, struct store_tx *tx, const struct permit *permit,
+                                const struct store_version *which, bool *out_marker, struct dom_err *err) {
+  struct store_place place = call_place(c);
+  if (which) return store_tx_delete_version(tx, permit, &place, c->q.key, which, out_marker, err);
+  *out_marker = c->bucket.versioning != VERSIONING_NEVER;
+  if (!*out_marker) return store_tx_delete(tx, permit, &place, c->q.key, err);
+  return store_tx_mark(tx, permit, &place, c->q.key, version_is_new(c), clock_wall_ms(c->r->clock), err);
+}
+
 static enum s3_error delete_once(struct call *c, bool *out_retry) {
   STORE_VIEW_AUTO *v = NULL;
   STORE_TX_AUTO *tx = NULL;
   struct dom_err err = {0};
   struct call_permit permit;
-  struct store_place place = call_place(c);
+  struct store_version version;
+  const struct store_version *which = NULL;
+  bool marker = false;
+  uint64_t lsn = 0;
   *out_retry = false;
   enum s3_error error = call_view_to_write(c, &v);
+  if (!error) error = version_asked(c, &version, &which);
   if (!error) error = object_condition(c, v);
   if (!error) error = object_permit_in(c, v, PERMIT_DELETE, SLICE_LIT(""), &permit);
   if (error) return error;
   enum dom_code code = store_tx_begin(c->r->store, v, &tx, &err);
-  if (!code) code = store_tx_delete(tx, permit.permit, &place, c->q.key, &err);
+  if (!code) code = delete_add(c, tx, permit.permit, which, &marker, &err);
   if (code) return call_error_of(c, code, &err);
   struct store_tx *taken = tx;
   tx = NULL;
-  code = store_tx_commit_take(taken, NULL, &err);
+  code = store_tx_commit_take(taken, &lsn, &err);
   *out_retry = code == DOM_RETRY;
-  return *out_retry ? S3_OK : call_error_of(c, code, &err);
+  if (code) return *out_retry ? S3_OK : call_error_of(c, code, &err);
+  if (!which) version = version_written(c, version_is_new(c), lsn);
+  if (which || marker) version_tell(c, &version, marker);
+  return S3_OK;
 }
 
 enum s3_error object_delete_here(struct call *c) {
@@ -272,19 +343,14 @@ enum s3_error object_delete(struct call *c) {
 
 enum s3_error object_acl(struct call *c) {
   STORE_VIEW_AUTO *v = NULL;
+  struct store_found *found = NULL;
   bool done = false;
+  version_untell(c);
   enum s3_error error = call_look(c, &v, &done);
   if (error || done) return error;
-  struct call_permit permit;
-  error = call_permit(c, PERMIT_READ, c->q.key, SLICE_LIT(""), 0, &permit);
+  error = find(c, v, &found);
   if (error) return error;
-  struct store_place place = call_place(c);
-  struct store_found *found = NULL;
-  struct dom_err err = {0};
-  enum dom_code code = store_object_get(v, PERMIT_READ, permit.permit, &place, c->q.key, &found, &err);
   store_found_free(found);
-  if (code == DOM_NOT_FOUND) return S3_ERR_NO_SUCH_KEY;
-  if (code) return call_error_of(c, code, &err);
   BUF_AUTO xml = BUF_INIT;
   s3_result_acl(slice_str(c->bucket.owner), &xml);
   return call_reply_xml(c, 200, &xml);

@@ -145,9 +145,11 @@ struct call {
   struct subject_who who;
   enum serve_met met;
   bool in_gate;
-  bool came_home;                 /* sent on, and sent back: the subject lives here since */
-  struct charter_refusal refusal; /* the charter's last no */
-  char detail[DOM_ERR_TEXT_MAX];  /* what the error message adds; no personal data */
+  bool came_home;                        /* sent on, and sent back: the subject lives here since */
+  struct charter_refusal refusal;        /* the charter's last no */
+  char told_version[S3_VERSION_ID_SIZE]; /* x-amz-version-id of the answer; empty for none */
+  bool told_marker;                      /* x-amz-delete-marker of the answer */
+  char detail[DOM_ERR_TEXT_MAX];         /* what the error message adds; no personal data */
 };
 
 /* ---- call.c: from the head to the operation, and errors out -------------------------------- */
@@ -314,12 +316,14 @@ void spool_done(struct spool *s);
 enum s3_error object_put(struct call *c);
 enum s3_error object_get(struct call *c); /* GET and HEAD */
 enum s3_error object_delete(struct call *c);
-enum s3_error object_delete_here(struct call *c); /* one key, resolved and in the gate; no answer */
+/* One key, or the version that c->q names, resolved and in the gate. Not answered, but told (version_tell).
+ */
+enum s3_error object_delete_here(struct call *c);
 enum s3_error object_copy(struct call *c);
 enum s3_error object_delete_many(struct call *c);
 enum s3_error object_acl(struct call *c);
-/* Commits the null version of o->key under c->who. The head's conditions and the charter are asked on the
- * view that guards the commit. */
+/* Commits a version of o->key under c->who, a new one or the null one as the bucket's versioning wants it,
+ * and tells which. The head's conditions and the charter are asked on the view that guards the commit. */
 enum s3_error object_commit(struct call *c, const struct store_object *o);
 /* A permit to write or delete c->q.key, as the view shows it. Only where the charter protects what goes is
  * it looked at. */
@@ -344,7 +348,7 @@ bool bucket_config_has_body(enum s3_op op);
 enum s3_error cors_preflight(struct call *c);
 /* Adds what the bucket's CORS rules say of a request from another origin to its answer. */
 void cors_fields(struct call *c);
-enum s3_error list_objects(struct call *c); /* V1 and V2 */
+enum s3_error list_objects(struct call *c); /* V1, V2 and versions */
 /* Where a listing of c->q.list.prefix is answered: a view, and whether the prefix fixes one subject.
  * *out_done: it was forwarded to that subject's home. */
 enum s3_error list_locate(struct call *c, struct store_view **v, bool *out_one, bool *out_done);
@@ -355,6 +359,26 @@ enum store_admit list_admit(struct call *c, const struct store_subject *row, str
 void list_partial_field(struct call *c, bool one_subject);
 /* The write conditions of the head against what the view shows. */
 enum s3_error object_condition(struct call *c, struct store_view *v);
+
+/* ---- version.c ---------------------------------------------------------------------------------------- */
+
+/* A version id as the bucket with this id gives them out. False when it is none. */
+bool version_parse(const uint8_t bucket[STORE_BUCKET_ID_SIZE], struct slice text, struct store_version *out);
+void version_text(const uint8_t bucket[STORE_BUCKET_ID_SIZE], const struct store_version *v,
+                  char out[S3_VERSION_ID_SIZE]);
+/* The version that the request names, kept in *out: *which is it, or NULL for the current one. */
+enum s3_error version_asked(struct call *c, struct store_version *out, const struct store_version **which);
+/* Whether a write makes a new version; else it replaces the null one. By c->bucket: after call_view_to_write
+ * this is what the commit is guarded by. */
+bool version_is_new(const struct call *c);
+/* The version that a commit with this LSN wrote. */
+struct store_version version_written(const struct call *c, bool is_version, uint64_t lsn);
+/* What the answer will say of the version that it is about; a bucket that never had versioning names none. */
+void version_tell(struct call *c, const struct store_version *v, bool is_marker);
+void version_tell_object(struct call *c, const struct store_object *o);
+void version_untell(struct call *c);
+/* Adds what was told to the answer. */
+void version_fields(struct call *c);
 
 /* ---- copy.c, copy_far.c, copy_source.c ------------------------------------------------------------- */
 
@@ -384,6 +408,9 @@ enum s3_error copy_source_take(struct copy_source *s, const struct copy_target *
 /* The same for a source whose home is elsewhere. S3_ERR_SUBJECT_ELSEWHERE: it is this region by now. */
 enum s3_error copy_far_take(struct copy_source *s, const struct copy_target *t, bool *out_done);
 void copy_source_done(struct copy_source *s);
+/* Adds x-amz-copy-source-version-id to the answer: as far as this side knows it, that is not of the current
+ * version of an object that lives elsewhere. */
+void copy_source_field(struct copy_source *s);
 /* The object in the view, under s->permit, judged by the head's conditions; fills meta and classes. */
 enum s3_error copy_source_find(struct call *c, struct store_view *v, struct copy_source *s);
 /* The bytes of the found object that the head asks for: all, or UploadPartCopy's range. */

@@ -188,6 +188,7 @@ static enum s3_error part_copy(struct part_copy *k, struct copy_source *source) 
   error = part_commit(&k->part, &k->spool, &o);
   if (error) return error;
   BUF_AUTO xml = BUF_INIT;
+  copy_source_field(source);
   s3_result_copy(true, k->part.part.md5, 0, k->part.part.mtime_ms, &xml);
   return call_reply_xml(k->part.c, 200, &xml);
 }

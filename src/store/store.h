@@ -187,7 +187,7 @@ struct store_object {
   struct store_order order; /* given in only for staged objects; else set by commit */
   bool is_version;          /* it has an id of its own: beside what is there. Else it is the null version */
   bool is_marker;           /* a delete marker: neither body nor metadata */
-  bool is_latest;           /* only in listings of versions: it is the current one */
+  bool is_latest;           /* only in listings: it is the current one */
   uint64_t size;            /* plaintext bytes of the whole body */
   uint64_t mtime_ms;
   uint8_t etag_md5[MD5_SIZE];
@@ -343,10 +343,12 @@ enum dom_code store_tx_put(struct store_tx *tx, const struct permit *permit, con
  * PERMIT_DELETE. Subject checks as for put. */
 enum dom_code store_tx_delete(struct store_tx *tx, const struct permit *permit,
                               const struct store_place *place, struct slice key, struct dom_err *err);
-/* The same for any version, or delete marker. The greatest order left is the current version then. */
+/* The same for any version, or delete marker: *out_marker tells which of the two it was (false when it is not
+ * there). The greatest order left is the current version then. */
 enum dom_code store_tx_delete_version(struct store_tx *tx, const struct permit *permit,
                                       const struct store_place *place, struct slice key,
-                                      const struct store_version *which, struct dom_err *err);
+                                      const struct store_version *which, bool *out_marker,
+                                      struct dom_err *err);
 /* Puts a delete marker on the key, there or not: a new version when is_version, else in the place of the null
  * version. Needs PERMIT_DELETE. Codes as for put. */
 enum dom_code store_tx_mark(struct store_tx *tx, const struct permit *permit, const struct store_place *place,

@@ -124,10 +124,10 @@ def test_half_a_body_stores_nothing(server, http, bucket):
 
 UNSUPPORTED = [("PUT", "/k", "tagging"), ("DELETE", "/k", "tagging"), ("GET", "/k", "tagging"),
                ("PUT", "", "website"), ("PUT", "", "replication"),
-               ("PUT", "", "versioning"), ("GET", "/k", "torrent"),
+               ("GET", "/k", "torrent"),
                ("PUT", "/k", "retention"), ("GET", "/k", "legal-hold"), ("POST", "/k", "restore"), ("POST", "/k", "select"),
                ("PUT", "", "object-lock"), ("GET", "/k", "attributes"),
-               ("GET", "", "versions"), ("DELETE", "", "replication")]
+               ("DELETE", "", "replication")]
 
 
 @pytest.mark.parametrize("method,key,name", UNSUPPORTED, ids=[f"{m}{k}-{n}" for m, k, n in UNSUPPORTED])
@@ -158,7 +158,7 @@ def test_unknown_methods(http, bucket):
 ERRORS = [("GET", "/no-such-bucket", [], 404), ("GET", "/B", [], 400), ("GET", "/{b}/missing key ü", [], 404),
           ("PUT", "/{b}", [], 409), ("DELETE", "/{b}/k", [("uploadId", "0" * 32)], 404), ("GET", "/{b}", [("max-keys", "x")], 400),
           ("POST", "/{b}", [("delete", None)], 400), ("POST", "/{b}/k", [("uploadId", "0" * 32)], 400), ("GET", "/{b}/k", [("uploadId", "x")], 404),
-          ("PUT", "/{b}/" + "x" * 1025, [], 400), ("GET", "/{b}", [("versions", None)], 501), ("PATCH", "/{b}/k", [], 405)]
+          ("PUT", "/{b}/" + "x" * 1025, [], 400), ("GET", "/{b}", [("inventory", None)], 501), ("PATCH", "/{b}/k", [], 405)]
 
 
 @pytest.mark.parametrize("method,path,query,status", ERRORS, ids=[f"{e[0]}-{i}" for i, e in enumerate(ERRORS)])

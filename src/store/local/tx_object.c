@@ -84,7 +84,8 @@ static struct change delete_change(const struct store_place *place, struct slice
 
 enum dom_code store_tx_delete_version(struct store_tx *tx, const struct permit *permit,
                                       const struct store_place *place, struct slice key,
-                                      const struct store_version *which, struct dom_err *err) {
+                                      const struct store_version *which, bool *out_marker,
+                                      struct dom_err *err) {
   struct object_at at = {0};
   uint64_t hash = 0;
   bool again = false;
@@ -95,6 +96,7 @@ enum dom_code store_tx_delete_version(struct store_tx *tx, const struct permit *
   if (again && which->is_null && tx_deletes(tx, hash)) return DOM_OK; /* named twice in one request */
   code = object_row_get(tx->view, place, key, which, &at, NULL);
   buf_done(&at.key);
+  if (code == DOM_OK || code == DOM_NOT_FOUND) *out_marker = code == DOM_OK && at.row.marker;
   if (code == DOM_NOT_FOUND) return tx_read(tx, hash, err);
   if (code != DOM_OK) return dom_fail(err, code, "store/tx: delete", "the object's row cannot be read");
   if (!which->is_null) {
@@ -110,8 +112,9 @@ enum dom_code store_tx_delete_version(struct store_tx *tx, const struct permit *
 enum dom_code store_tx_delete(struct store_tx *tx, const struct permit *permit,
                               const struct store_place *place, struct slice key, struct dom_err *err) {
   static const struct store_version null_version = {.is_null = true};
+  bool marker = false;
   assert(tx != NULL);
-  return store_tx_delete_version(tx, permit, place, key, &null_version, err);
+  return store_tx_delete_version(tx, permit, place, key, &null_version, &marker, err);
 }
 
 enum dom_code store_tx_mark(struct store_tx *tx, const struct permit *permit, const struct store_place *place,

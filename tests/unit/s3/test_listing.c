@@ -129,19 +129,28 @@ static void an_empty_page_is_whole(void **state) {
 }
 
 static void versions_read_so(void **state) {
-  struct s3_request r = request_for(*state, "/photos", "versions");
+  struct s3_request r = request_for(*state, "/photos", "versions&key-marker=j&version-id-marker=null");
   struct s3_listing l;
   BUF_AUTO out = BUF_INIT;
-  struct s3_listed_object o = object("k");
+  struct s3_listed_object o = object("k"), marker = object("k");
+  marker.version_id = SLICE_LIT("7");
+  marker.is_latest = marker.is_marker = true;
+  o.version_id = SLICE_LIT("null");
   s3_listing_begin(&l, &r, SLICE_LIT("main"), &out);
+  s3_listing_object(&l, &marker);
   s3_listing_object(&l, &o);
   assert_int_equal(s3_listing_end(&l, true, NULL), DOM_OK);
   s3_listing_done(&l);
-  assert_non_null(strstr(buf_str(&out), "<ListVersionsResult" NS "><Name>photos</Name>"));
-  assert_non_null(
-      strstr(buf_str(&out), "<Version><Key>k</Key><VersionId>null</VersionId><IsLatest>true</IsLatest>"));
-  assert_non_null(strstr(buf_str(&out), "<NextKeyMarker>k</NextKeyMarker><NextVersionIdMarker>null</"
-                                        "NextVersionIdMarker></ListVersionsResult>"));
+  assert_string_equal(
+      buf_str(&out), XML
+      "<ListVersionsResult" NS "><Name>photos</Name><Prefix></Prefix><KeyMarker>j</KeyMarker>"
+      "<VersionIdMarker>null</VersionIdMarker><MaxKeys>1000</MaxKeys>"
+      "<DeleteMarker><Key>k</Key><VersionId>7</VersionId><IsLatest>true</IsLatest>"
+      "<LastModified>" DATE "</LastModified>" OWNER "</DeleteMarker>"
+      "<Version><Key>k</Key><VersionId>null</VersionId><IsLatest>false</IsLatest>"
+      "<LastModified>" DATE "</LastModified>" TAG "<Size>7</Size>" OWNER
+      "<StorageClass>STANDARD</StorageClass></Version><IsTruncated>true</IsTruncated>"
+      "<NextKeyMarker>k</NextKeyMarker><NextVersionIdMarker>null</NextVersionIdMarker></ListVersionsResult>");
 }
 
 static void uploads_read_so(void **state) {

@@ -118,15 +118,16 @@ static void an_override_cannot_split_an_answer(void **state) {
 
 static void copies_name_their_source(void **state) {
   static const struct {
-    const char *source, *bucket, *key;
+    const char *source, *bucket, *key, *version;
   } rows[] = {
-      {"/src-bucket/a/b", "src-bucket", "a/b"},
-      {"src-bucket/a/b", "src-bucket", "a/b"},
-      {"src-bucket/a%2Bb%20c+d%25", "src-bucket", "a+b c+d%"},
-      {"%2Fsrc-bucket%2Fa", "src-bucket", "a"},
-      {"src-bucket/a?versionId=null", "src-bucket", "a"},
-      {"src-bucket/a%3FversionId=7", "src-bucket", "a?versionId=7"},
-      {"src-bucket//a", "src-bucket", "/a"},
+      {"/src-bucket/a/b", "src-bucket", "a/b", ""},
+      {"src-bucket/a/b", "src-bucket", "a/b", ""},
+      {"src-bucket/a%2Bb%20c+d%25", "src-bucket", "a+b c+d%", ""},
+      {"%2Fsrc-bucket%2Fa", "src-bucket", "a", ""},
+      {"src-bucket/a?versionId=null", "src-bucket", "a", "null"},
+      {"src-bucket/a?versionId=7f", "src-bucket", "a", "7f"},
+      {"src-bucket/a%3FversionId=7", "src-bucket", "a?versionId=7", ""},
+      {"src-bucket//a", "src-bucket", "/a", ""},
   };
   struct draft d;
   for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -137,6 +138,7 @@ static void copies_name_their_source(void **state) {
     struct s3_request r = parse_ok(*state, &d);
     assert_slice(r.copy.bucket, rows[i].bucket);
     assert_slice(r.copy.key, rows[i].key);
+    assert_slice(r.copy.version_id, rows[i].version);
     assert_slice(r.copy.condition.if_none_match, "\"t\"");
     assert_int_equal(r.replace_metadata, i == 0);
   }

@@ -119,8 +119,8 @@ static void what_s3_has_and_we_have_not_is_named(void **state) {
       {"GET", "/photos/a", "attributes", "attributes"},
       {"GET", "/photos/a", "partNumber=1", "partNumber"},
       {"HEAD", "/photos/a", "partNumber=1", "partNumber"},
-      {"GET", "/photos/a", "versionId=abc", "versionId"},
-      {"DELETE", "/photos/a", "versionId=abc", "versionId"},
+      {"PUT", "/photos/a", "versionId=abc", "versionId"},
+      {"POST", "/photos/a", "uploads&versionId=abc", "versionId"},
       {"DELETE", "/photos/a", "uploads", "uploads"},
       {"POST", "/photos/a", "restore", "restore"},
       {"POST", "/photos/a", "select&select-type=2", "select"},
@@ -190,7 +190,9 @@ static void wrong_requests_are_refused(void **state) {
       {"PUT", "/photos/a", "", "x-amz-copy-source", "/bucket/", S3_ERR_INVALID_ARGUMENT},
       {"PUT", "/photos/a", "", "x-amz-copy-source", "/bucket/%z", S3_ERR_INVALID_ARGUMENT},
       {"PUT", "/photos/a", "", "x-amz-copy-source", "/Bucket/k", S3_ERR_INVALID_BUCKET_NAME},
-      {"PUT", "/photos/a", "", "x-amz-copy-source", "/bucket/k?versionId=7", S3_ERR_NOT_IMPLEMENTED},
+      {"PUT", "/photos/a", "", "x-amz-copy-source", "/bucket/k?versionId=", S3_ERR_INVALID_ARGUMENT},
+      {"GET", "/photos/a", "versionId=", NULL, NULL, S3_ERR_INVALID_ARGUMENT},
+      {"DELETE", "/photos/a", "versionId", NULL, NULL, S3_ERR_INVALID_ARGUMENT},
       {"PUT", "/photos", "", "x-amz-bucket-object-lock-enabled", "true", S3_ERR_NOT_IMPLEMENTED},
   };
   for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {

@@ -82,15 +82,23 @@ static void deletes_answer_key_by_key(void **state) {
   (void)state;
   BUF_AUTO out = BUF_INIT;
   s3_result_delete_begin(&out);
-  s3_result_deleted(SLICE_LIT("a"), &out);
-  s3_result_delete_failed(SLICE_LIT("b&"), S3_ERR_SUBJECT_ELSEWHERE, NULL, &out);
-  s3_result_delete_failed(SLICE_LIT("c"), S3_ERR_ACCESS_DENIED, "clause 7", &out);
+  s3_result_deleted(&(struct s3_deleted){.key = SLICE_LIT("a")}, &out);
+  s3_result_deleted(
+      &(struct s3_deleted){.key = SLICE_LIT("m"), .is_marker = true, .marker_id = SLICE_LIT("9")}, &out);
+  s3_result_deleted(&(struct s3_deleted){.key = SLICE_LIT("v"), .version_id = SLICE_LIT("null")}, &out);
+  s3_result_delete_failed(&(struct s3_deleted){.key = SLICE_LIT("b&")}, S3_ERR_SUBJECT_ELSEWHERE, NULL, &out);
+  s3_result_delete_failed(&(struct s3_deleted){.key = SLICE_LIT("c"), .version_id = SLICE_LIT("<1>")},
+                          S3_ERR_ACCESS_DENIED, "clause 7", &out);
   s3_result_delete_end(&out);
   assert_string_equal(buf_str(&out), XML
                       "<DeleteResult" NS "><Deleted><Key>a</Key></Deleted>"
+                      "<Deleted><Key>m</Key><DeleteMarker>true</DeleteMarker>"
+                      "<DeleteMarkerVersionId>9</DeleteMarkerVersionId></Deleted>"
+                      "<Deleted><Key>v</Key><VersionId>null</VersionId></Deleted>"
                       "<Error><Key>b&amp;</Key><Code>SubjectElsewhere</Code><Message>The subject&apos;s home "
                       "is another region; send this key there in a request of its own.</Message></Error>"
-                      "<Error><Key>c</Key><Code>AccessDenied</Code><Message>Access Denied: clause "
+                      "<Error><Key>c</Key><VersionId>&lt;1&gt;</VersionId><Code>AccessDenied</"
+                      "Code><Message>Access Denied: clause "
                       "7</Message></Error></DeleteResult>");
 }
 

@@ -107,12 +107,12 @@ static void do_delete_version(struct history *h) {
   struct version_pick pick = {.left = roll(h, 20)};
   struct store_listing l = {
       .prefix = SLICE_LIT("p/"), .max = 1000, .versions = true, .show = version_pick, .arg = &pick};
-  bool more = false;
+  bool more = false, marker = false;
   memcpy(l.bucket, p.bucket, sizeof l.bucket);
   step_begin(h, &s);
   enum dom_code code = store_list(s.v, &l, &more, NULL);
   if (code == DOM_OK && pick.found)
-    code = store_tx_delete_version(s.tx, &permit_any, &p, slice_str(pick.key), &pick.which, NULL);
+    code = store_tx_delete_version(s.tx, &permit_any, &p, slice_str(pick.key), &pick.which, &marker, NULL);
   step_end(h, &s, code);
 }
 
