@@ -24,6 +24,17 @@ PLANTS = {
         "vault/changes.c",
         [("code = disk_sync(v->files.file[copy], err);", "code = DOM_OK;", 1)],
     ),
+    # a version that was deleted comes back where an older record of it is read again
+    "version-comes-back": (
+        "store/local/apply.c",
+        [("  parts_drop(s);\n  bodies_lose(s);\n  tomb_put(s, true);", "  parts_drop(s);\n  bodies_lose(s);\n  if (!s->c->versioned) tomb_put(s, true);", 1)],
+    ),
+    # a write of the null version looks at the newest one only
+    "null-version-twice": (
+        "store/local/prev.c",
+        [("  return out->versioned ? null_row_seek(v, cell, key, value, out, err) : DOM_OK;",
+          "  (void)null_row_seek;\n  return out->versioned ? DOM_NOT_FOUND : DOM_OK;", 1)],
+    ),
     # the fence is raised for nobody who looks at the row
     "fence-not-persisted": (
         "move/source.c",

@@ -10,6 +10,7 @@
 enum {
   KEYS = 40,
   KEYS_HOT = 6,             /* most changes are of these: cold ones keep old segments in use */
+  HELD_MAX = 12,            /* versions of one key; then only deletes */
   PURGE_ONE_IN = 60,        /* steps */
   TX_KEYS = 3,              /* keys a change touches at most */
   OPERATIONS_MAX = 150,     /* changes a cycle, if no cut comes first */
@@ -20,7 +21,25 @@ enum {
   REGION = 7
 };
 
-/* A version of a key's content: 0 is absent. Its number tells size and bytes. */
+/* What a key holds, one version of it: its number tells size, bytes and time. */
+struct held {
+  uint64_t number;
+  bool is_null, is_marker, in_file;
+  uint64_t lsn; /* of its order; 0 until it was seen */
+};
+struct key_held { /* newest first */
+  struct held at[HELD_MAX];
+  uint32_t count;
+};
+
+/* What a change does to a key. */
+enum op_kind { OP_PUT, OP_MARK, OP_DELETE_NULL, OP_DELETE_VERSION, OP_KINDS };
+struct op {
+  enum op_kind kind;
+  struct held made; /* PUT, MARK */
+  uint64_t lsn;     /* DELETE_VERSION */
+};
+
 struct world {
   const struct power_options *o;
   struct power_result *result;
@@ -29,8 +48,7 @@ struct world {
   struct vault_kek *kek;
   struct store *store;
   uint64_t rng;
-  uint64_t known[KEYS]; /* versions acknowledged */
-  bool in_file[KEYS];   /* … and whether their body is a file */
+  struct key_held known[KEYS]; /* as acknowledged */
   uint64_t next_version;
   uint64_t entries_known; /* entries acknowledged: their count */
   uint64_t ledger_lsn;    /* what a ledger would hold durably */
@@ -38,8 +56,7 @@ struct world {
   bool open_change;
   uint32_t open_count;
   uint32_t open_keys[TX_KEYS];
-  uint64_t open_versions[TX_KEYS];
-  bool open_upload; /* it completes an upload: its body is a file */
+  struct op open_ops[TX_KEYS];
   bool failed;
 };
 
@@ -104,16 +121,55 @@ static enum dom_code body_store(struct world *w, uint32_t key, struct slice cont
   return code;
 }
 
-static enum dom_code put_add(struct world *w, struct store_tx *tx, uint32_t key, uint64_t version) {
+static void held_drop(struct key_held *k, uint32_t i) {
+  assert(i < k->count);
+  memmove(&k->at[i], &k->at[i + 1], (k->count - i - 1) * sizeof k->at[0]);
+  k->count--;
+}
+
+/* The model: what a key holds after the change. */
+static void held_apply(struct key_held *k, const struct op *op) {
+  bool makes = op->kind == OP_PUT || op->kind == OP_MARK;
+  bool null_goes = op->kind == OP_DELETE_NULL || (makes && op->made.is_null);
+  for (uint32_t i = k->count; i-- > 0;)
+    if (null_goes ? k->at[i].is_null
+                  : op->kind == OP_DELETE_VERSION && !k->at[i].is_null && k->at[i].lsn == op->lsn)
+      held_drop(k, i);
+  if (!makes) return;
+  assert(k->count < HELD_MAX);
+  memmove(&k->at[1], &k->at[0], k->count * sizeof k->at[0]);
+  k->at[0] = op->made;
+  k->count++;
+}
+
+static struct op op_roll(struct world *w, uint32_t key) {
+  const struct key_held *k = &w->known[key];
+  struct op op = {.kind = OP_PUT, .made = {.number = w->next_version++, .is_null = roll(w, 2)}};
+  uint64_t what = roll(w, 8);
+  bool full = k->count + 1 >= HELD_MAX;
+  if (what == 0) op.kind = OP_DELETE_NULL;
+  if (what == 1 && !full) op.kind = OP_MARK;
+  op.made.is_marker = op.kind == OP_MARK;
+  op.made.in_file = op.kind == OP_PUT && version_in_file(op.made.number);
+  if ((what == 2 || what == 3 || full) && k->count > 0) {
+    uint32_t i = (uint32_t)roll(w, k->count);
+    op.kind = k->at[i].is_null ? OP_DELETE_NULL : OP_DELETE_VERSION;
+    op.lsn = k->at[i].lsn;
+  }
+  return op;
+}
+
+static enum dom_code put_add(struct world *w, struct store_tx *tx, uint32_t key, const struct held *made) {
   BUF_AUTO content = BUF_INIT;
   char name[32];
   struct store_body_ref ref;
   struct store_place p = place_of(key);
   enum dom_code code = DOM_OK;
   key_name(key, name);
-  content_make(key, version, &content);
-  struct store_object o = {.key = slice_str(name), .size = content.len, .mtime_ms = version};
-  if (version_in_file(version)) {
+  content_make(key, made->number, &content);
+  struct store_object o = {
+      .key = slice_str(name), .is_version = !made->is_null, .size = content.len, .mtime_ms = made->number};
+  if (made->in_file) {
     code = body_store(w, key, buf_slice(&content), &ref);
     o.bodies = &ref;
     o.body_count = 1;
@@ -123,31 +179,40 @@ static enum dom_code put_add(struct world *w, struct store_tx *tx, uint32_t key,
   return code == DOM_OK ? store_tx_put(tx, w->o->permit, &p, &o, NULL) : code;
 }
 
+static enum dom_code op_add(struct world *w, struct store_tx *tx, uint32_t key, const struct op *op) {
+  char name[32];
+  bool marker = false;
+  struct store_place p = place_of(key);
+  struct store_version which = {.is_null = op->kind == OP_DELETE_NULL, .order = {1, op->lsn}};
+  key_name(key, name);
+  switch (op->kind) {
+  case OP_PUT:
+    return put_add(w, tx, key, &op->made);
+  case OP_MARK:
+    return store_tx_mark(tx, w->o->permit, &p, slice_str(name), !op->made.is_null, op->made.number, NULL);
+  default:
+    return store_tx_delete_version(tx, w->o->permit, &p, slice_str(name), &which, &marker, NULL);
+  }
+}
+
 /* Every change that changes something carries one ledger entry; a delete of nothing has none. */
 static enum dom_code change_fill(struct world *w, struct store_tx *tx) {
   uint8_t opening[16] = {0}, number[8];
   enum dom_code code = DOM_OK;
-  for (uint32_t i = 0; i < w->open_count && code == DOM_OK; i++) {
-    char name[32];
-    struct store_place p = place_of(w->open_keys[i]);
-    key_name(w->open_keys[i], name);
-    code = w->open_versions[i] ? put_add(w, tx, w->open_keys[i], w->open_versions[i])
-                               : store_tx_delete(tx, w->o->permit, &p, slice_str(name), NULL);
-  }
+  for (uint32_t i = 0; i < w->open_count && code == DOM_OK; i++)
+    code = op_add(w, tx, w->open_keys[i], &w->open_ops[i]);
   store_u64be(number, w->entries_known + 1);
   if (code == DOM_OK) code = store_tx_entry(tx, NULL, slice_of(number, 8), opening, (struct slice){0}, NULL);
   return code;
 }
 
-static void change_settle(struct world *w, bool done) {
-  if (done) {
-    for (uint32_t i = 0; i < w->open_count; i++) {
-      uint64_t version = w->open_versions[i];
-      w->known[w->open_keys[i]] = version;
-      w->in_file[w->open_keys[i]] = version && (w->open_upload || version_in_file(version));
-    }
-    w->entries_known++;
+/* lsn 0: not known; a look at the key will tell. */
+static void change_settle(struct world *w, bool done, uint64_t lsn) {
+  for (uint32_t i = 0; done && i < w->open_count; i++) {
+    w->open_ops[i].made.lsn = lsn;
+    held_apply(&w->known[w->open_keys[i]], &w->open_ops[i]);
   }
+  if (done) w->entries_known++;
   w->open_change = false;
 }
 
@@ -155,24 +220,24 @@ static void change_settle(struct world *w, bool done) {
 static enum dom_code change_make(struct world *w) {
   struct store_view *v = NULL;
   struct store_tx *tx = NULL;
-  w->open_upload = false;
+  uint64_t lsn = 0;
   w->open_count = 1 + (uint32_t)roll(w, TX_KEYS);
   for (uint32_t i = 0; i < w->open_count; i++) {
     w->open_keys[i] = i ? (w->open_keys[i - 1] + 1) % KEYS : roll_key(w);
-    w->open_versions[i] = roll(w, 4) ? w->next_version++ : 0;
+    w->open_ops[i] = op_roll(w, w->open_keys[i]);
   }
   w->open_change = true;
   enum dom_code code = store_view_open(w->store, &v, NULL);
   if (code == DOM_OK) code = store_tx_begin(w->store, v, &tx, NULL);
   if (code == DOM_OK) code = change_fill(w, tx);
   if (code == DOM_OK) {
-    code = store_tx_commit_take(tx, NULL, NULL);
+    code = store_tx_commit_take(tx, &lsn, NULL);
     tx = NULL;
   }
   store_tx_abort_take(tx);
   store_view_close(v);
   if (code == DOM_OK) {
-    change_settle(w, true);
+    change_settle(w, true, lsn);
     w->result->commits++;
   }
   return code;
@@ -180,7 +245,8 @@ static enum dom_code change_make(struct world *w) {
 
 /* A multipart upload of one key, or one that is left lying. */
 static enum dom_code upload_step(struct world *w, struct store_place *p, struct store_upload *u,
-                                 uint32_t step, struct store_part *part, struct store_object *o) {
+                                 uint32_t step, struct store_part *part, struct store_object *o,
+                                 uint64_t *out_lsn) {
   struct store_view *v = NULL;
   struct store_tx *tx = NULL;
   enum dom_code code = store_view_open(w->store, &v, NULL);
@@ -195,7 +261,7 @@ static enum dom_code upload_step(struct world *w, struct store_place *p, struct 
       code = store_tx_entry(tx, NULL, slice_of(number, 8), opening, (struct slice){0}, NULL);
   }
   if (code == DOM_OK) {
-    code = store_tx_commit_take(tx, NULL, NULL);
+    code = store_tx_commit_take(tx, out_lsn, NULL);
     tx = NULL;
   }
   store_tx_abort_take(tx);
@@ -214,20 +280,26 @@ static enum dom_code upload_make(struct world *w) {
   struct store_upload u = {.key = slice_str(name)};
   random_bytes(u.id, sizeof u.id);
   content_make(key, version, &content);
-  enum dom_code code = upload_step(w, &p, &u, 0, NULL, NULL);
+  enum dom_code code = upload_step(w, &p, &u, 0, NULL, NULL, NULL);
   for (int again = 0; again < 2 && code == DOM_OK; again++) { /* a part sent twice */
     code = body_store(w, key, buf_slice(&content), &part.body);
-    if (code == DOM_OK) code = upload_step(w, &p, &u, 1, &part, NULL);
+    if (code == DOM_OK) code = upload_step(w, &p, &u, 1, &part, NULL, NULL);
   }
-  if (code != DOM_OK || roll(w, 4) == 0) return code;
-  struct store_object o = {
-      .key = u.key, .size = content.len, .bodies = &part.body, .body_count = 1, .mtime_ms = version};
-  w->open_change = w->open_upload = true;
+  if (code != DOM_OK || roll(w, 4) == 0 || w->known[key].count + 1 >= HELD_MAX) return code;
+  struct op op = {.kind = OP_PUT, .made = {.number = version, .is_null = roll(w, 2), .in_file = true}};
+  struct store_object o = {.key = u.key,
+                           .is_version = !op.made.is_null,
+                           .size = content.len,
+                           .bodies = &part.body,
+                           .body_count = 1,
+                           .mtime_ms = version};
+  uint64_t lsn = 0;
+  w->open_change = true;
   w->open_count = 1;
   w->open_keys[0] = key;
-  w->open_versions[0] = version;
-  code = upload_step(w, &p, &u, 2, NULL, &o);
-  if (code == DOM_OK) change_settle(w, true);
+  w->open_ops[0] = op;
+  code = upload_step(w, &p, &u, 2, NULL, &o, &lsn);
+  if (code == DOM_OK) change_settle(w, true, lsn);
   return code;
 }
 
@@ -272,29 +344,57 @@ static enum dom_code step(struct world *w) {
 
 /* ---- checks ---- */
 
-/* Whether the key holds exactly this version. */
-static bool key_holds(struct world *w, struct store_view *v, uint32_t key, uint64_t version) {
-  BUF_AUTO want = BUF_INIT;
+/* Whether one version is there, whole. */
+static bool version_holds(struct world *w, struct store_view *v, uint32_t key, const struct held *want,
+                          const struct store_version *which) {
+  BUF_AUTO content = BUF_INIT;
   BUF_AUTO got = BUF_INIT;
   struct store_found *f = NULL;
   struct store_place p = place_of(key);
   char name[32];
   size_t len = 0;
   key_name(key, name);
-  enum dom_code code = store_object_get(v, PERMIT_READ, w->o->permit, &p, slice_str(name), &f, NULL);
-  if (version == 0) {
-    store_found_free(f);
-    return code == DOM_NOT_FOUND;
-  }
-  if (code != DOM_OK) return false;
-  content_make(key, version, &want);
-  bool ok = buf_reserve(&got, want.len + 1);
+  if (store_version_get(v, PERMIT_READ, w->o->permit, &p, slice_str(name), which, &f, NULL) != DOM_OK)
+    return false;
+  if (!want->is_marker) content_make(key, want->number, &content);
+  bool ok = buf_reserve(&got, content.len + 1);
   assert(ok);
-  code = store_found_read(f, 0, got.data, want.len + 1, &len, NULL);
-  ok = code == DOM_OK && len == want.len && store_found_object(f)->mtime_ms == version &&
-       memcmp(got.data, want.data, want.len) == 0;
+  enum dom_code code = store_found_read(f, 0, got.data, content.len + 1, &len, NULL);
+  const struct store_object *o = store_found_object(f);
+  ok = code == DOM_OK && len == content.len && o->mtime_ms == want->number &&
+       o->is_marker == want->is_marker && o->is_version == !want->is_null &&
+       (len == 0 || memcmp(got.data, content.data, len) == 0);
   store_found_free(f);
   return ok;
+}
+
+static void version_note(void *arg, const struct store_object *o, struct slice common) {
+  struct key_held *k = arg;
+  (void)common;
+  assert(o->is_latest == (k->count == 0));
+  if (k->count == HELD_MAX) return; /* one too many is seen by the count */
+  k->at[k->count++] = (struct held){
+      .number = o->mtime_ms, .is_null = !o->is_version, .is_marker = o->is_marker, .lsn = o->order.lsn};
+}
+
+/* Whether the key holds exactly these versions, in this order, each of them whole. Orders that were not known
+ * yet are noted in *want. */
+static bool key_holds(struct world *w, struct store_view *v, uint32_t key, struct key_held *want) {
+  struct key_held got = {.count = 0};
+  struct store_place p = place_of(key);
+  char name[32];
+  bool more = false, ok = true;
+  key_name(key, name);
+  struct store_listing l = {
+      .prefix = slice_str(name), .max = HELD_MAX, .versions = true, .show = version_note, .arg = &got};
+  memcpy(l.bucket, p.bucket, sizeof l.bucket);
+  if (store_list(v, &l, &more, NULL) != DOM_OK || more || got.count != want->count) return false;
+  for (uint32_t i = 0; i < got.count && ok; i++) {
+    struct store_version which = {.is_null = got.at[i].is_null, .order = {1, got.at[i].lsn}};
+    if (want->at[i].lsn == 0) want->at[i].lsn = got.at[i].lsn;
+    ok = want->at[i].lsn == got.at[i].lsn && version_holds(w, v, key, &want->at[i], &which);
+  }
+  return ok && (got.count == 0 || version_holds(w, v, key, &want->at[0], NULL));
 }
 
 struct entries {
@@ -325,7 +425,7 @@ static void listing_check(struct world *w, struct store_view *v) {
   bool more = false;
   struct store_listing l = {.max = 1000, .show = name_count, .arg = &shown};
   memset(l.bucket, 9, sizeof l.bucket);
-  for (uint32_t k = 0; k < KEYS; k++) want += w->known[k] != 0;
+  for (uint32_t k = 0; k < KEYS; k++) want += w->known[k].count > 0 && !w->known[k].at[0].is_marker;
   if (store_list(v, &l, &more, NULL) != DOM_OK || more || shown != want)
     world_fail(w, "listing shows %u keys, not %u", shown, want);
 }
@@ -348,15 +448,18 @@ static void world_check(struct world *w, bool settle) {
   }
   for (uint32_t k = 0; k < KEYS; k++) {
     uint32_t i = open_index(w, k);
-    uint64_t want = done && i < w->open_count ? w->open_versions[i] : w->known[k];
-    if (!key_holds(w, v, k, want)) {
-      world_fail(w, "key %u does not hold version %llu%s", k, (unsigned long long)want,
+    struct key_held want = w->known[k];
+    if (done && i < w->open_count) held_apply(&want, &w->open_ops[i]);
+    if (!key_holds(w, v, k, &want)) {
+      world_fail(w, "key %u does not hold its %u versions%s", k, want.count,
                  w->open_change ? " (a change was open)" : "");
     }
+    if (settle) w->known[k] = want;
   }
   if (settle) {
     if (w->open_change) w->result->unanswered++;
-    change_settle(w, done);
+    if (done) w->entries_known++;
+    w->open_change = false;
     listing_check(w, v);
   }
   store_view_close(v);
@@ -532,7 +635,7 @@ static bool file_count(void *arg, const char *name, bool is_dir) {
   return true;
 }
 
-/* All known keys hold their bodies, and nothing else has one. */
+/* All known versions hold their bodies, and nothing else has one. */
 static void leftovers_check(struct world *w) {
   struct files files = {.disk = w->disk, .folder = "bodies"};
   struct dom_err err = {0};
@@ -543,7 +646,8 @@ static void leftovers_check(struct world *w) {
   if (code == DOM_OK) code = world_open(w, &err);
   for (bool did = true; code == DOM_OK && did;) code = store_upkeep(w->store, &did, &err);
   if (code != DOM_OK) world_fail(w, "clean-up: %s: %s", dom_code_name(code), err.text);
-  for (uint32_t k = 0; k < KEYS; k++) want += w->in_file[k];
+  for (uint32_t k = 0; k < KEYS; k++)
+    for (uint32_t i = 0; i < w->known[k].count; i++) want += w->known[k].at[i].in_file;
   if (disk_list(w->disk, "bodies", file_count, &files, NULL) != DOM_OK || files.count != want) {
     world_fail(w, "%u body files, not %u", files.count, want);
   }

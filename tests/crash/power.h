@@ -1,9 +1,10 @@
 /* Power: random work on a region over a simulated disk, with the power cut or an operation failed
  * at a random disk operation, recovery cut too, and everything checked after each start.
  *
- * What it checks: an acknowledged change is there, a change without an answer is there whole or
- * not at all (of several keys: all or none), ledger entries are those of the changes, listings
- * are those of the keys, no body file is left over in the end. One seed is one run. */
+ * What it checks: every version and delete marker of every key, newest first; an acknowledged change is
+ * there, a change without an answer is there whole or not at all (of several keys: all or none), ledger
+ * entries are those of the changes, listings are those of the keys, no body file is left over in the end. One
+ * seed is one run. */
 #ifndef DOMICILE_TESTS_CRASH_POWER_H
 #define DOMICILE_TESTS_CRASH_POWER_H
 
