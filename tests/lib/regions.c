@@ -317,3 +317,85 @@ enum dom_code region_who(struct test_regions *t, uint16_t number, const char *su
   enum dom_code code = store_view_open(t->region[number].store, &v, NULL);
   return code ? code : subject_resolve_token(t->region[number].subjects, v, token, out, NULL);
 }
+
+/* ---- versions ---------------------------------------------------------------------------------- */
+
+static enum dom_code version_put(struct op *o, struct test_regions *t, bool in_file, const char *value,
+                                 bool is_version) {
+  struct store_object object;
+  struct store_body *body = NULL;
+  struct store_body_ref ref;
+  enum dom_code code = DOM_OK;
+  fill(&object, t, slice_str(o->key), slice_str(value));
+  object.is_version = is_version;
+  if (in_file) {
+    code = store_body_create(o->r->store, PERMIT_STORE, o->permit, o->who.token, o->who.epoch, &body, NULL);
+    if (!code) code = store_body_append(body, slice_str(value), NULL);
+    if (!code) code = store_body_seal_take(body, &ref, NULL);
+    if (code) return code;
+    object.inline_body = (struct slice){0};
+    object.bodies = &ref;
+    object.body_count = 1;
+  }
+  return store_tx_put(o->tx, o->permit, &o->place, &object, NULL);
+}
+
+enum dom_code region_version(struct test_regions *t, uint16_t number, const char *subject, const char *name,
+                             enum region_change change, const char *value, struct store_version *which) {
+  struct op o;
+  bool marker = false, puts = change == REGION_PUT || change == REGION_PUT_FILE;
+  uint64_t lsn = 0;
+  enum dom_code code = op_begin(&o, t, number, subject, name, puts ? PERMIT_STORE : PERMIT_DELETE);
+  if (!code && puts) code = version_put(&o, t, change == REGION_PUT_FILE, value, !which->is_null);
+  if (!code && change == REGION_MARK)
+    code = store_tx_mark(o.tx, o.permit, &o.place, slice_str(o.key), !which->is_null, 5, NULL);
+  if (!code && change == REGION_REMOVE)
+    code = store_tx_delete_version(o.tx, o.permit, &o.place, slice_str(o.key), which, &marker, NULL);
+  if (!code) {
+    struct store_tx *tx = o.tx;
+    o.tx = NULL;
+    code = store_tx_commit_take(tx, &lsn, NULL);
+  }
+  if (!code && change != REGION_REMOVE) which->order = (struct store_order){o.who.epoch, lsn};
+  op_done(&o);
+  return code;
+}
+
+struct version_lines {
+  struct op *o;
+  struct buf *out;
+  enum dom_code code;
+};
+
+static void version_line(void *arg, const struct store_object *listed, struct slice common) {
+  struct version_lines *l = arg;
+  struct store_version which = {.is_null = !listed->is_version, .order = listed->order};
+  struct store_found *found = NULL;
+  char value[256];
+  size_t len = 0;
+  (void)common;
+  if (l->code) return;
+  l->code =
+      store_version_get(l->o->v, PERMIT_READ, l->o->permit, &l->o->place, listed->key, &which, &found, NULL);
+  if (!l->code) l->code = store_found_read(found, 0, value, sizeof value, &len, NULL);
+  buf_printf(l->out, "%.*s %llu.%llu %s %.*s\n", (int)(listed->key.len - l->o->place.prefix.len),
+             (const char *)listed->key.data + l->o->place.prefix.len, (unsigned long long)listed->order.epoch,
+             (unsigned long long)listed->order.lsn, listed->is_version ? "id" : "null",
+             listed->is_marker ? 6 : (int)len, listed->is_marker ? "MARKER" : value);
+  store_found_free(found);
+}
+
+enum dom_code region_versions(struct test_regions *t, uint16_t number, const char *subject, struct buf *out) {
+  struct op o;
+  bool more = false;
+  enum dom_code code = op_begin(&o, t, number, subject, "x", PERMIT_READ);
+  struct version_lines lines = {.o = &o, .out = out};
+  struct store_listing l = {.max = 100000, .versions = true, .show = version_line, .arg = &lines};
+  if (!code) {
+    l.prefix = o.place.prefix;
+    memcpy(l.bucket, o.place.bucket, sizeof l.bucket);
+    code = store_list(o.v, &l, &more, NULL);
+  }
+  op_done(&o);
+  return code ? code : lines.code;
+}

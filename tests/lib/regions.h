@@ -60,4 +60,14 @@ enum dom_code region_who(struct test_regions *t, uint16_t number, const char *su
 enum dom_code region_put_large(struct test_regions *t, uint16_t number, const char *subject, const char *name,
                                uint64_t size, uint8_t seed);
 
+/* One change of one version of a subject's object. */
+enum region_change { REGION_PUT, REGION_PUT_FILE, REGION_MARK, REGION_REMOVE };
+/* PUT (inline), PUT_FILE (a body in a file) and MARK write a version, the null one when which->is_null, and
+ * set which->order; REMOVE removes *which for good. */
+enum dom_code region_version(struct test_regions *t, uint16_t number, const char *subject, const char *name,
+                             enum region_change change, const char *value, struct store_version *which);
+/* A line "name epoch.lsn null|id value" of each version and delete marker of the subject, by name, then
+ * newest first. */
+enum dom_code region_versions(struct test_regions *t, uint16_t number, const char *subject, struct buf *out);
+
 #endif
