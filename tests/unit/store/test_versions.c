@@ -158,8 +158,8 @@ static void listings(void **state) {
   change(&f, "p/c0", PUT_VERSION, "x");
   change(&f, "p/d/1", MARK_NULL, "");
   lists(&f, (struct store_listing){0}, "p/a/2* p/c* p/c0* ", false);
-  lists(&f, (struct store_listing){.prefix = SLICE_LIT("p/"), .delimiter = SLICE_LIT("/")}, "+p/a/ p/c* p/c0* ",
-        false);
+  lists(&f, (struct store_listing){.prefix = SLICE_LIT("p/"), .delimiter = SLICE_LIT("/")},
+        "+p/a/ p/c* p/c0* ", false);
   struct store_listing all = {.prefix = SLICE_LIT("p/b"), .versions = true};
   lists(&f, all, "p/bM* p/b p/bN ", false);
   all.max = 2;
