@@ -110,7 +110,8 @@ static void put_line(struct buf *b, const struct access_log *log, const struct c
   buf_printf(b, ",\"bytes_in\":%llu,\"bytes_out\":%llu", (unsigned long long)wire_body_taken(c->x),
              (unsigned long long)wire_reply_written(c->x));
   if (c->auth.account.len) put_text(b, "account", c->auth.account);
-  if (c->q.bucket.len) put_text(b, "bucket", c->q.bucket);
+  /* One that is there: what else a path begins with may be anything, a person's id too. */
+  if (c->bucket.name[0]) put_text(b, "bucket", slice_str(c->bucket.name));
   if (c->q.key.len) put_key(b, log, &c->q);
   if (memcmp(c->who.token, nobody, TOKEN_SIZE) != 0) put_hex(b, "subject", c->who.token, TOKEN_SIZE);
   put_text(b, "met", slice_str(call_met_name(c->met)));

@@ -179,9 +179,9 @@ const char *call_met_name(enum serve_met met);
 
 /* ---- access_log.c: a line of JSON for each S3 request ----------------------------------------
  *
- * time, request, operation, status, us, bytes_in, bytes_out, met; where known account, bucket, key and
- * subject (tokens: of the key under a salt of this run), gateway, error, charter and clause. Threads: any;
- * lines are written whole. A line that cannot be written is counted and lost, never a request. */
+ * time, request, operation, status, us, bytes_in, bytes_out, met; where known account, bucket (one there is),
+ * key and subject (tokens: of the key under a salt of this run), gateway, error, charter and clause. Threads:
+ * any; lines are written whole. A line that cannot be written is counted and lost, never a request. */
 struct access_log;
 /* Appends to a file of the real file system; makes it with mode 0640. Returns: DOM_IO, DOM_NOT_FOUND,
  * DOM_DENIED, DOM_NO_SPACE, DOM_NO_MEMORY. Close with access_log_close; NULL is allowed there. */
