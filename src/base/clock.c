@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdatomic.h>
 #include <time.h>
 
 #include "base/alloc.h"
@@ -39,10 +40,11 @@ struct clock *clock_posix(void) {
   return &clock;
 }
 
+/* Atomic: a test advances the clock while a server's threads read it. */
 struct sim_clock {
   struct clock base;
-  uint64_t wall_ms;
-  uint64_t mono_ms;
+  _Atomic uint64_t wall_ms;
+  _Atomic uint64_t mono_ms;
 };
 
 static uint64_t sim_wall_ms(struct clock *c) {
@@ -78,9 +80,10 @@ void clock_sim_jump_wall(struct clock *c, int64_t ms) {
   uint64_t back = ms < 0 ? 0 - (uint64_t)ms : 0;
   if (ms >= 0) {
     sim->wall_ms += (uint64_t)ms;
-  } else {
-    sim->wall_ms = back > sim->wall_ms ? 0 : sim->wall_ms - back;
+    return;
   }
+  uint64_t now = sim->wall_ms;
+  while (!atomic_compare_exchange_weak(&sim->wall_ms, &now, back > now ? 0 : now - back)) continue;
 }
 
 void clock_sim_free(struct clock *c) {

@@ -31,7 +31,8 @@ static inline void clock_sleep_ms(struct clock *c, uint64_t ms) {
 /* The system's clocks. Process-wide, not freed. */
 struct clock *clock_posix(void);
 /* A clock that stands still until it is advanced. Released with clock_sim_free.
- * Returns: NULL without memory. */
+ * Threads: each may read it, sleep on it and advance it; the wall time and the monotonic time move one after
+ * the other. Returns: NULL without memory. */
 struct clock *clock_sim_new(uint64_t wall_ms);
 /* Both times go on by `ms`. */
 void clock_sim_advance(struct clock *c, uint64_t ms);

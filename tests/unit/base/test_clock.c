@@ -1,5 +1,6 @@
 #include "unit.h"
 
+#include <pthread.h>
 #include <time.h>
 
 #include "base/alloc.h"
@@ -34,6 +35,29 @@ static void test_simulated(void **state) {
   clock_sim_free(NULL);
   dom_alloc_fail_after(0, 1);
   assert_null(clock_sim_new(0));
+}
+
+static void *advance_often(void *clock) {
+  for (int i = 0; i < 1000; i++) clock_sim_advance(clock, 1);
+  return NULL;
+}
+
+/* A server's threads read the clock while a test advances it: nothing is lost, nothing races (TSan). */
+static void test_simulated_in_threads(void **state) {
+  (void)state;
+  struct clock *c = clock_sim_new(1000);
+  pthread_t threads[2];
+  for (size_t i = 0; i < 2; i++) assert_int_equal(pthread_create(&threads[i], NULL, advance_often, c), 0);
+  uint64_t last = 0;
+  for (int i = 0; i < 1000; i++) {
+    uint64_t now = clock_wall_ms(c);
+    assert_true(now >= last);
+    last = now;
+  }
+  for (size_t i = 0; i < 2; i++) assert_int_equal(pthread_join(threads[i], NULL), 0);
+  assert_int_equal(clock_wall_ms(c), 3000);
+  assert_int_equal(clock_mono_ns(c), 2000000000);
+  clock_sim_free(c);
 }
 
 static void test_formats(void **state) {
@@ -127,9 +151,13 @@ static void test_refuses(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_posix_moves_on), cmocka_unit_test(test_simulated),
-      cmocka_unit_test(test_formats),        cmocka_unit_test(test_days_against_libc),
-      cmocka_unit_test(test_http_forms),     cmocka_unit_test(test_refuses),
+      cmocka_unit_test(test_posix_moves_on),
+      cmocka_unit_test(test_simulated),
+      cmocka_unit_test(test_simulated_in_threads),
+      cmocka_unit_test(test_formats),
+      cmocka_unit_test(test_days_against_libc),
+      cmocka_unit_test(test_http_forms),
+      cmocka_unit_test(test_refuses),
   };
   return cmocka_run_group_tests_name("base-clock", tests, NULL, NULL);
 }
