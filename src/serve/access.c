@@ -291,14 +291,8 @@ static enum s3_error judge_head_acl(struct call *c) {
 
 enum s3_error access_begin(struct call *c) {
   assert((unsigned)c->q.op < S3_OP_COUNT);
-  struct slice version = {0};
-  struct auth_query query;
-  c->access = JUDGED[c->q.op].action;
-  bool two = JUDGED[c->q.op].action != JUDGED[c->q.op].of_version;
-  if (two && c->head.raw_query.len &&
-      !auth_query_parse(c->head.raw_query, wire_exchange_arena(c->x), &query) &&
-      auth_query_find(&query, SLICE_LIT("versionId"), &version))
-    c->access = JUDGED[c->q.op].of_version;
+  bool versioned = c->q.version_id.len > 0;
+  c->access = versioned ? JUDGED[c->q.op].of_version : JUDGED[c->q.op].action;
   if (c->auth.is_unverified) return token_may_relay(c);
   if (c->auth.has_token && JUDGED[c->q.op].how == WITHOUT_BUCKET) return S3_ERR_ACCESS_DENIED;
   if (c->auth.has_token) return token_check(c);
