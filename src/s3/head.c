@@ -231,6 +231,13 @@ enum s3_error head_parse(const struct auth_request *head, struct arena *arena, s
     if (header(head, "x-amz-server-side-encryption-customer-algorithm", &value))
       return fault_set(fault, S3_ERR_NOT_IMPLEMENTED, "x-amz-server-side-encryption-customer-algorithm");
     if (header(head, "range", &value)) request->range = s3_range_parse(value);
+    if (request->part_number != 0 && request->range.kind != S3_RANGE_NONE)
+      return fault_set(fault, S3_ERR_INVALID_REQUEST,
+                       "cannot specify both Range header and partNumber query parameter");
+  }
+  if (request->op == S3_OP_GET_OBJECT_ATTRIBUTES) {
+    enum s3_error asked = s3_attributes_from_head(head, &request->attributes, fault);
+    if (asked != S3_OK) return asked;
   }
   enum s3_error error = checksum_parse(head, request, fault);
   if (error == S3_OK && s3_op_is_write(request->op)) error = write_parse(head, arena, request, fault);

@@ -125,15 +125,28 @@ static enum s3_error upload_id_param(const struct auth_query *query, struct s3_r
   return S3_OK;
 }
 
-static enum s3_error part_number_param(const struct auth_query *query, struct s3_request *request,
-                                       struct s3_fault *fault) {
+static enum s3_error number_param(const struct auth_query *query, struct s3_request *request,
+                                  struct s3_fault *fault) {
   uint64_t number = 0;
   struct slice text = text_param(query, "partNumber");
   assert(request != NULL);
   if (slice_to_u64(text, &number) != DOM_OK || number < 1 || number > S3_PART_NUMBER_MAX)
     return fault_set(fault, S3_ERR_INVALID_ARGUMENT, "partNumber must be an integer between 1 and 10000");
   request->part_number = (uint32_t)number;
-  return upload_id_param(query, request, fault);
+  return S3_OK;
+}
+
+static enum s3_error part_number_param(const struct auth_query *query, struct s3_request *request,
+                                       struct s3_fault *fault) {
+  enum s3_error error = number_param(query, request, fault);
+  return error != S3_OK ? error : upload_id_param(query, request, fault);
+}
+
+/* A read may ask for one part, whole. */
+static enum s3_error read_part_param(const struct auth_query *query, struct s3_request *request,
+                                     struct s3_fault *fault) {
+  assert(request != NULL);
+  return has_param(query, "partNumber") ? number_param(query, request, fault) : S3_OK;
 }
 
 /* An override becomes a header of the answer: it may not hold what ends one. */
@@ -202,10 +215,12 @@ enum s3_error params_parse(const struct auth_query *query, struct s3_request *re
   case S3_OP_GET_OBJECT:
   case S3_OP_HEAD_OBJECT:
     error = version_param(query, request, fault);
+    if (error == S3_OK) error = read_part_param(query, request, fault);
     return error != S3_OK ? error : overrides_params(query, &request->overrides, fault);
   case S3_OP_DELETE_OBJECT:
   case S3_OP_GET_OBJECT_ACL:
   case S3_OP_PUT_OBJECT_ACL:
+  case S3_OP_GET_OBJECT_ATTRIBUTES:
     return version_param(query, request, fault);
   default:
     return S3_OK;

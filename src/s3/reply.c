@@ -1,6 +1,7 @@
 #include "s3/reply.h"
 
 #include <assert.h>
+#include <stdio.h>
 
 #include "base/clock.h"
 
@@ -98,6 +99,13 @@ void s3_headers_range(struct s3_headers *h, uint64_t first, uint64_t count, uint
     h->failed = true;
   else
     s3_headers_add_copy(h, SLICE_LIT("Content-Range"), buf_slice(&text));
+}
+
+void s3_headers_parts_count(struct s3_headers *h, uint32_t count) {
+  char text[12];
+  assert(h != NULL && count > 0 && count <= S3_PART_NUMBER_MAX);
+  (void)snprintf(text, sizeof text, "%u", (unsigned)count);
+  s3_headers_add_copy(h, SLICE_LIT("x-amz-mp-parts-count"), slice_str(text));
 }
 
 void s3_headers_checksum(struct s3_headers *h, const struct auth_digest *digest) {

@@ -42,6 +42,8 @@ void s3_headers_object(struct s3_headers *headers, const struct s3_object_view *
 /* Content-Range of a 206 (RFC 9110 §14.4): `count` bytes from `first` of `size`, as
  * s3_range_resolve gave them; count is not 0. */
 void s3_headers_range(struct s3_headers *headers, uint64_t first, uint64_t count, uint64_t size);
+/* x-amz-mp-parts-count: of how many parts an object is that was asked for one of them. */
+void s3_headers_parts_count(struct s3_headers *headers, uint32_t count);
 /* x-amz-checksum-…: answer to a write that was checked by one. */
 void s3_headers_checksum(struct s3_headers *headers, const struct auth_digest *digest);
 

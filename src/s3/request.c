@@ -31,6 +31,7 @@ static const struct {
     [S3_OP_COPY_OBJECT] = {"CopyObject", true},
     [S3_OP_GET_OBJECT_ACL] = {"GetObjectAcl", false},
     [S3_OP_PUT_OBJECT_ACL] = {"PutObjectAcl", true},
+    [S3_OP_GET_OBJECT_ATTRIBUTES] = {"GetObjectAttributes", false},
     [S3_OP_CREATE_MULTIPART_UPLOAD] = {"CreateMultipartUpload", true},
     [S3_OP_UPLOAD_PART] = {"UploadPart", true},
     [S3_OP_UPLOAD_PART_COPY] = {"UploadPartCopy", true},

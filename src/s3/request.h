@@ -13,6 +13,7 @@
 #include "auth/auth.h"
 #include "base/arena.h"
 #include "base/crypto.h"
+#include "s3/attributes.h"
 #include "s3/condition.h"
 #include "s3/error.h"
 #include "s3/limits.h"
@@ -41,6 +42,7 @@ enum s3_op {
   S3_OP_COPY_OBJECT,
   S3_OP_GET_OBJECT_ACL,
   S3_OP_PUT_OBJECT_ACL,
+  S3_OP_GET_OBJECT_ATTRIBUTES,
   S3_OP_CREATE_MULTIPART_UPLOAD,
   S3_OP_UPLOAD_PART,
   S3_OP_UPLOAD_PART_COPY,
@@ -139,13 +141,14 @@ struct s3_request {
   struct slice version_id; /* as sent, where the operation takes one; empty for the current version */
   struct s3_list_params list;
   struct slice upload_id;
-  uint32_t part_number; /* 1..S3_PART_NUMBER_MAX */
+  uint32_t part_number; /* 1..S3_PART_NUMBER_MAX; of a GET or HEAD 0 unless it asks for one part */
   struct s3_copy_source copy;
   bool replace_metadata; /* copy: x-amz-metadata-directive REPLACE */
   struct s3_range range;
   struct s3_condition condition;
   struct s3_meta meta; /* writes only; its checksum is not set */
   struct s3_overrides overrides;
+  struct s3_attributes_asked attributes; /* GetObjectAttributes */
   bool has_content_length; /* of the object's bytes: aws-chunked framing not counted */
   uint64_t content_length;
   bool has_content_md5;

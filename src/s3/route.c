@@ -59,6 +59,7 @@ static const struct route {
     {"POST", LEVEL_BUCKET, "delete", false, S3_OP_DELETE_OBJECTS},
     {"GET", LEVEL_OBJECT, "acl", false, S3_OP_GET_OBJECT_ACL},
     {"PUT", LEVEL_OBJECT, "acl", false, S3_OP_PUT_OBJECT_ACL},
+    {"GET", LEVEL_OBJECT, "attributes", false, S3_OP_GET_OBJECT_ATTRIBUTES},
     {"GET", LEVEL_OBJECT, "uploadId", false, S3_OP_LIST_PARTS},
     {"GET", LEVEL_OBJECT, NULL, false, S3_OP_GET_OBJECT},
     {"HEAD", LEVEL_OBJECT, NULL, false, S3_OP_HEAD_OBJECT},
@@ -152,14 +153,12 @@ static const char *subresource_left(const struct auth_query *query, const char *
 /* Whether the operation is of one version where the query names one. */
 static bool takes_version(enum s3_op op) {
   return op == S3_OP_GET_OBJECT || op == S3_OP_HEAD_OBJECT || op == S3_OP_DELETE_OBJECT ||
-         op == S3_OP_GET_OBJECT_ACL || op == S3_OP_PUT_OBJECT_ACL;
+         op == S3_OP_GET_OBJECT_ACL || op == S3_OP_PUT_OBJECT_ACL || op == S3_OP_GET_OBJECT_ATTRIBUTES;
 }
 
-/* Reading one part of an object: S3 has it, this program not yet. A version where none can be meant. */
+/* A version where none can be meant. */
 static const char *argument_left(const struct auth_query *query, enum s3_op op) {
   assert(op != S3_OP_NOT_IMPLEMENTED);
-  bool reads = op == S3_OP_GET_OBJECT || op == S3_OP_HEAD_OBJECT;
-  if (reads && query_has(query, "partNumber")) return "partNumber";
   return query_has(query, "versionId") && !takes_version(op) ? "versionId" : NULL;
 }
 

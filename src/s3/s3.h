@@ -17,6 +17,7 @@
 #define DOMICILE_S3_S3_H
 
 #include "s3/access.h"
+#include "s3/attributes.h"
 #include "s3/condition.h"
 #include "s3/config.h"
 #include "s3/cors.h"

@@ -72,6 +72,7 @@ static const struct {
     TWO(HEAD_OBJECT, GET_OBJECT, GET_OBJECT_VERSION),
     TWO(DELETE_OBJECT, DELETE_OBJECT, DELETE_OBJECT_VERSION),
     TWO(GET_OBJECT_ACL, GET_OBJECT_ACL, GET_OBJECT_VERSION_ACL),
+    TWO(GET_OBJECT_ATTRIBUTES, GET_OBJECT_ATTRIBUTES, GET_OBJECT_VERSION_ATTRIBUTES),
     TWO(PUT_OBJECT_ACL, PUT_OBJECT_ACL, PUT_OBJECT_VERSION_ACL),
 #undef ONE
 #undef TWO
@@ -199,13 +200,24 @@ static void tell_log(struct call *c, const struct policy_verdict *v, enum policy
   log_event(LOG_INFO, "serve", c->id, "denied by a bucket's rules", fields);
 }
 
+static bool reads_object(enum s3_op op) {
+  return op == S3_OP_GET_OBJECT || op == S3_OP_HEAD_OBJECT || op == S3_OP_GET_OBJECT_ATTRIBUTES;
+}
+
 /* Actions that S3 judges by the object that is there. */
 static bool looks_at_object(enum policy_action action) {
-  static const enum policy_action actions[] = {
-      POLICY_GET_OBJECT,           POLICY_GET_OBJECT_VERSION,         POLICY_GET_OBJECT_ACL,
-      POLICY_GET_OBJECT_TAGGING,   POLICY_GET_OBJECT_VERSION_TAGGING, POLICY_GET_OBJECT_VERSION_ACL,
-      POLICY_PUT_OBJECT_ACL,       POLICY_PUT_OBJECT_VERSION_ACL,     POLICY_PUT_OBJECT_TAGGING,
-      POLICY_DELETE_OBJECT_TAGGING};
+  static const enum policy_action actions[] = {POLICY_GET_OBJECT,
+                                               POLICY_GET_OBJECT_VERSION,
+                                               POLICY_GET_OBJECT_ACL,
+                                               POLICY_GET_OBJECT_TAGGING,
+                                               POLICY_GET_OBJECT_VERSION_TAGGING,
+                                               POLICY_GET_OBJECT_VERSION_ACL,
+                                               POLICY_PUT_OBJECT_ACL,
+                                               POLICY_PUT_OBJECT_VERSION_ACL,
+                                               POLICY_PUT_OBJECT_TAGGING,
+                                               POLICY_DELETE_OBJECT_TAGGING,
+                                               POLICY_GET_OBJECT_ATTRIBUTES,
+                                               POLICY_GET_OBJECT_VERSION_ATTRIBUTES};
   assert((unsigned)action < POLICY_ACTION_COUNT);
   for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++)
     if (actions[i] == action) return true;
@@ -250,7 +262,7 @@ enum s3_error access_action(struct call *c, enum policy_action action, struct sl
   if (!c->rules && !c->auth.has_token) return access_is_owner(c) ? S3_OK : S3_ERR_ACCESS_DENIED;
   enum policy_answer answer = judge(c, action, key, false);
   /* Whoever reads one object looks at it and asks again, here or at its home; nobody else does. */
-  bool reads = c->q.op == S3_OP_GET_OBJECT || c->q.op == S3_OP_HEAD_OBJECT;
+  bool reads = reads_object(c->q.op);
   assert((unsigned)answer <= POLICY_ASK_OBJECT);
   c->asks_object = answer == POLICY_ASK_OBJECT && reads;
   return answer == POLICY_ALLOW || c->asks_object ? S3_OK : S3_ERR_ACCESS_DENIED;
@@ -263,7 +275,7 @@ enum s3_error access_object(struct call *c, const struct store_object *o) {
 }
 
 enum s3_error access_absent(struct call *c) {
-  bool reads = c->q.op == S3_OP_GET_OBJECT || c->q.op == S3_OP_HEAD_OBJECT;
+  bool reads = reads_object(c->q.op);
   if (!reads || access_is_owner(c) || c->auth.has_token) return S3_ERR_NO_SUCH_KEY;
   enum s3_error error = access_action(c, POLICY_LIST_BUCKET, SLICE_LIT(""));
   assert(!c->asks_object);

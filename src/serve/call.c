@@ -282,6 +282,7 @@ static const operation OPERATIONS[S3_OP_COUNT] = {
     [S3_OP_DELETE_OBJECT] = object_delete,
     [S3_OP_COPY_OBJECT] = object_copy,
     [S3_OP_GET_OBJECT_ACL] = object_acl,
+    [S3_OP_GET_OBJECT_ATTRIBUTES] = object_attributes,
     [S3_OP_CREATE_MULTIPART_UPLOAD] = upload_create,
     [S3_OP_UPLOAD_PART] = upload_part,
     [S3_OP_UPLOAD_PART_COPY] = upload_part_copy,

@@ -209,6 +209,13 @@ static enum s3_error describe(struct call *c, const struct store_object *o, bool
   return headers->failed ? S3_ERR_SLOW_DOWN : S3_OK;
 }
 
+/* The bytes that are asked for: of a range, of a part, or all. */
+static enum s3_error bounds(struct call *c, const struct store_object *o, uint64_t *first, uint64_t *count) {
+  if (c->q.part_number) return object_part_bounds(o, c->q.part_number, first, count);
+  bool ranged = c->q.range.kind != S3_RANGE_NONE;
+  return ranged ? s3_range_resolve(&c->q.range, o->size, first, count) : S3_OK;
+}
+
 static enum s3_error answer(struct call *c, struct store_found *f) {
   const struct store_object *o = store_found_object(f);
   struct s3_headers headers = {.arena = wire_exchange_arena(c->x)};
@@ -217,8 +224,7 @@ static enum s3_error answer(struct call *c, struct store_found *f) {
   enum s3_error verdict = s3_condition_read(&c->q.condition, slice_str(etag), o->mtime_ms);
   if (verdict && verdict != S3_ERR_NOT_MODIFIED) return verdict;
   uint64_t first = 0, count = o->size;
-  bool ranged = c->q.range.kind != S3_RANGE_NONE;
-  enum s3_error error = ranged && !verdict ? s3_range_resolve(&c->q.range, o->size, &first, &count) : S3_OK;
+  enum s3_error error = verdict ? S3_OK : bounds(c, o, &first, &count);
   if (!error) error = describe(c, o, count == o->size, &headers);
   if (error) return error;
   if (verdict) {
@@ -226,7 +232,9 @@ static enum s3_error answer(struct call *c, struct store_found *f) {
     wire_reply(c->x, 304, SLICE_LIT(""), NULL);
     return S3_OK;
   }
+  bool ranged = c->q.range.kind != S3_RANGE_NONE || (c->q.part_number && count > 0);
   if (ranged) s3_headers_range(&headers, first, count, o->size);
+  if (c->q.part_number && o->etag_parts) s3_headers_parts_count(&headers, o->etag_parts);
   if (headers.failed) return S3_ERR_SLOW_DOWN;
   call_headers(c, &headers);
   wire_reply_begin(c->x, ranged ? 206 : 200, count);
@@ -237,8 +245,7 @@ static enum s3_error answer(struct call *c, struct store_found *f) {
   return object_send(c, f, first, count);
 }
 
-/* The version that the request names, under the permit to read it; not for a delete marker, which is told. */
-static enum s3_error find(struct call *c, struct store_view *v, struct store_found **out) {
+enum s3_error object_find(struct call *c, struct store_view *v, struct store_found **out) {
   struct call_permit permit;
   struct store_version version;
   const struct store_version *which = NULL;
@@ -268,7 +275,7 @@ enum s3_error object_get(struct call *c) {
   version_untell(c);
   enum s3_error error = call_look(c, &v, &done);
   if (error || done) return error;
-  error = find(c, v, &found);
+  error = object_find(c, v, &found);
   if (error) return error;
   store_view_close(v); /* the object is pinned by itself; a slow client must not hold a snapshot */
   v = NULL;
@@ -348,7 +355,7 @@ enum s3_error object_acl(struct call *c) {
   version_untell(c);
   enum s3_error error = call_look(c, &v, &done);
   if (error || done) return error;
-  error = find(c, v, &found);
+  error = object_find(c, v, &found);
   if (error) return error;
   store_found_free(found);
   BUF_AUTO xml = BUF_INIT;

@@ -322,6 +322,14 @@ enum s3_error object_delete_here(struct call *c);
 enum s3_error object_copy(struct call *c);
 enum s3_error object_delete_many(struct call *c);
 enum s3_error object_acl(struct call *c);
+/* The version that the request names, under the permit to read it; not for a delete marker, which is told. */
+enum s3_error object_find(struct call *c, struct store_view *v, struct store_found **out);
+/* attributes.c. GetObjectAttributes. */
+enum s3_error object_attributes(struct call *c);
+/* Where a part's bytes lie in the object; of one that was put in one piece part 1 is all of it.
+ * INVALID_PART_NUMBER: it has none of that number. */
+enum s3_error object_part_bounds(const struct store_object *o, uint32_t number, uint64_t *out_first,
+                                 uint64_t *out_count);
 /* Commits a version of o->key under c->who, a new one or the null one as the bucket's versioning wants it,
  * and tells which. The head's conditions and the charter are asked on the view that guards the commit. */
 enum s3_error object_commit(struct call *c, const struct store_object *o);

@@ -45,6 +45,7 @@ enum s3_error token_may_relay(struct call *c) {
   switch (c->q.op) {
   case S3_OP_GET_OBJECT:
   case S3_OP_HEAD_OBJECT:
+  case S3_OP_GET_OBJECT_ATTRIBUTES:
   case S3_OP_PUT_OBJECT:
   case S3_OP_DELETE_OBJECT:
   case S3_OP_COPY_OBJECT:

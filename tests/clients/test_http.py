@@ -126,7 +126,7 @@ UNSUPPORTED = [("PUT", "/k", "tagging"), ("DELETE", "/k", "tagging"), ("GET", "/
                ("PUT", "", "website"), ("PUT", "", "replication"),
                ("GET", "/k", "torrent"),
                ("PUT", "/k", "retention"), ("GET", "/k", "legal-hold"), ("POST", "/k", "restore"), ("POST", "/k", "select"),
-               ("PUT", "", "object-lock"), ("GET", "/k", "attributes"),
+               ("PUT", "", "object-lock"), ("PUT", "/k", "attributes"),
                ("DELETE", "", "replication")]
 
 

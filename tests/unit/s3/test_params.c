@@ -54,6 +54,31 @@ static void listings_take_their_parameters(void **state) {
   assert_slice(parse_ok(*state, &d).list.version_id_marker, "null");
 }
 
+static void reads_may_ask_for_one_part(void **state) {
+  static const char *const methods[] = {"GET", "HEAD"};
+  for (size_t i = 0; i < 2; i++) {
+    struct s3_request request;
+    struct s3_fault fault = {0};
+    struct draft d;
+    draft_init(&d, methods[i], "/photos/k", "partNumber=10000&versionId=null");
+    struct s3_request r = parse_ok(*state, &d);
+    assert_int_equal(r.part_number, 10000);
+    assert_slice(r.version_id, "null");
+    draft_init(&d, methods[i], "/photos/k", "");
+    assert_int_equal(parse_ok(*state, &d).part_number, 0);
+    static const char *const wrong[] = {"partNumber=0", "partNumber=10001", "partNumber=", "partNumber=x"};
+    for (size_t k = 0; k < sizeof wrong / sizeof wrong[0]; k++) {
+      draft_init(&d, methods[i], "/photos/k", wrong[k]);
+      assert_int_equal(s3_request_parse(&d.head, &test_domains, *state, &request, &fault),
+                       S3_ERR_INVALID_ARGUMENT);
+    }
+    draft_init(&d, methods[i], "/photos/k", "partNumber=1");
+    draft_add(&d, "Range", "bytes=0-1");
+    assert_int_equal(s3_request_parse(&d.head, &test_domains, *state, &request, &fault),
+                     S3_ERR_INVALID_REQUEST);
+  }
+}
+
 static void uploads_take_their_headers(void **state) {
   struct draft d;
   draft_init(&d, "PUT", "/photos/k", "");
@@ -174,6 +199,7 @@ static void a_resource_is_named_even_for_bad_requests(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       arena_test(listings_take_their_parameters),
+      arena_test(reads_may_ask_for_one_part),
       arena_test(uploads_take_their_headers),
       arena_test(reads_take_their_headers),
       arena_test(an_override_cannot_split_an_answer),
