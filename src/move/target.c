@@ -130,7 +130,7 @@ static struct store_place place_of(const struct handoff *h, const struct store_i
   return place;
 }
 
-/* Whether exactly this version is staged already: the message came twice. */
+/* Whether exactly this version is staged already, as it is now: the message came twice. */
 static bool is_staged(struct staging *s, const struct store_item *item) {
   STORE_VIEW_AUTO *v = NULL;
   struct store_found *found = NULL;
@@ -140,7 +140,8 @@ static bool is_staged(struct staging *s, const struct store_item *item) {
   if (store_version_get(v, PERMIT_MOVE, s->permit, &place, item->key, &which, &found, NULL)) return false;
   const struct store_object *o = store_found_object(found);
   bool same = o->order.epoch == item->order.epoch && o->order.lsn == item->order.lsn &&
-              memcmp(o->sha256, item->object.sha256, SHA256_SIZE) == 0;
+              memcmp(o->sha256, item->object.sha256, SHA256_SIZE) == 0 &&
+              slice_equal(o->meta, item->object.meta); /* all that changes of a version */
   store_found_free(found);
   return same;
 }

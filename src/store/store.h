@@ -339,6 +339,13 @@ void store_tx_guard_subject(struct store_tx *tx, const uint8_t token[TOKEN_SIZE]
  * DOM_NOT_FOUND without a row. Seals and encodes at once. */
 enum dom_code store_tx_put(struct store_tx *tx, const struct permit *permit, const struct store_place *place,
                            const struct store_object *o, struct dom_err *err);
+/* Writes a version anew with other metadata, and nothing else of it changed: its order, time, tag, classes and
+ * body stay, and so does what is current. `f` is that version as the tx's view shows it; no delete marker. An
+ * inline body is sealed and logged once more, bodies in files are not touched. Needs PERMIT_STORE. Codes as
+ * for put; DOM_CORRUPT when the body does not verify. */
+enum dom_code store_tx_amend(struct store_tx *tx, const struct permit *permit,
+                             const struct store_place *place, struct store_found *f, struct slice meta,
+                             struct dom_err *err);
 /* Removes the null version, for good; deleting what is not there is DOM_OK and writes nothing. Needs
  * PERMIT_DELETE. Subject checks as for put. */
 enum dom_code store_tx_delete(struct store_tx *tx, const struct permit *permit,

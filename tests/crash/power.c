@@ -25,7 +25,8 @@ enum {
 struct held {
   uint64_t number;
   bool is_null, is_marker, in_file;
-  uint64_t lsn; /* of its order; 0 until it was seen */
+  uint64_t lsn;    /* of its order; 0 until it was seen */
+  uint64_t amends; /* its metadata: how often it was written anew */
 };
 struct key_held { /* newest first */
   struct held at[HELD_MAX];
@@ -33,11 +34,12 @@ struct key_held { /* newest first */
 };
 
 /* What a change does to a key. */
-enum op_kind { OP_PUT, OP_MARK, OP_DELETE_NULL, OP_DELETE_VERSION, OP_KINDS };
+enum op_kind { OP_PUT, OP_MARK, OP_DELETE_NULL, OP_DELETE_VERSION, OP_AMEND, OP_KINDS };
 struct op {
   enum op_kind kind;
   struct held made; /* PUT, MARK */
-  uint64_t lsn;     /* DELETE_VERSION */
+  uint64_t lsn;     /* DELETE_VERSION, AMEND */
+  bool of_null;     /* AMEND */
 };
 
 struct world {
@@ -130,6 +132,8 @@ static void held_drop(struct key_held *k, uint32_t i) {
 /* The model: what a key holds after the change. */
 static void held_apply(struct key_held *k, const struct op *op) {
   bool makes = op->kind == OP_PUT || op->kind == OP_MARK;
+  for (uint32_t i = 0; i < k->count && op->kind == OP_AMEND; i++)
+    if (op->of_null ? k->at[i].is_null : !k->at[i].is_null && k->at[i].lsn == op->lsn) k->at[i].amends++;
   bool null_goes = op->kind == OP_DELETE_NULL || (makes && op->made.is_null);
   for (uint32_t i = k->count; i-- > 0;)
     if (null_goes ? k->at[i].is_null
@@ -156,6 +160,11 @@ static struct op op_roll(struct world *w, uint32_t key) {
     op.kind = k->at[i].is_null ? OP_DELETE_NULL : OP_DELETE_VERSION;
     op.lsn = k->at[i].lsn;
   }
+  if (what == 4 && !full && k->count > 0) {
+    uint32_t i = (uint32_t)roll(w, k->count);
+    if (!k->at[i].is_marker)
+      op = (struct op){.kind = OP_AMEND, .lsn = k->at[i].lsn, .of_null = k->at[i].is_null};
+  }
   return op;
 }
 
@@ -179,7 +188,31 @@ static enum dom_code put_add(struct world *w, struct store_tx *tx, uint32_t key,
   return code == DOM_OK ? store_tx_put(tx, w->o->permit, &p, &o, NULL) : code;
 }
 
-static enum dom_code op_add(struct world *w, struct store_tx *tx, uint32_t key, const struct op *op) {
+static void amends_print(uint64_t amends, char out[24]) {
+  snprintf(out, 24, amends ? "%llu" : "", (unsigned long long)amends);
+}
+
+static enum dom_code amend_add(struct world *w, struct store_view *v, struct store_tx *tx, uint32_t key,
+                               const struct op *op) {
+  const struct key_held *k = &w->known[key];
+  struct store_place p = place_of(key);
+  struct store_version which = {.is_null = op->of_null, .order = {1, op->lsn}};
+  struct store_found *f = NULL;
+  char name[32], meta[24];
+  uint64_t amends = 0;
+  for (uint32_t i = 0; i < k->count; i++)
+    if (op->of_null ? k->at[i].is_null : !k->at[i].is_null && k->at[i].lsn == op->lsn)
+      amends = k->at[i].amends + 1;
+  key_name(key, name);
+  amends_print(amends, meta);
+  enum dom_code code = store_version_get(v, PERMIT_READ, w->o->permit, &p, slice_str(name), &which, &f, NULL);
+  if (code == DOM_OK) code = store_tx_amend(tx, w->o->permit, &p, f, slice_str(meta), NULL);
+  store_found_free(f);
+  return code;
+}
+
+static enum dom_code op_add(struct world *w, struct store_view *v, struct store_tx *tx, uint32_t key,
+                            const struct op *op) {
   char name[32];
   bool marker = false;
   struct store_place p = place_of(key);
@@ -188,6 +221,8 @@ static enum dom_code op_add(struct world *w, struct store_tx *tx, uint32_t key, 
   switch (op->kind) {
   case OP_PUT:
     return put_add(w, tx, key, &op->made);
+  case OP_AMEND:
+    return amend_add(w, v, tx, key, op);
   case OP_MARK:
     return store_tx_mark(tx, w->o->permit, &p, slice_str(name), !op->made.is_null, op->made.number, NULL);
   default:
@@ -196,11 +231,11 @@ static enum dom_code op_add(struct world *w, struct store_tx *tx, uint32_t key, 
 }
 
 /* Every change that changes something carries one ledger entry; a delete of nothing has none. */
-static enum dom_code change_fill(struct world *w, struct store_tx *tx) {
+static enum dom_code change_fill(struct world *w, struct store_view *v, struct store_tx *tx) {
   uint8_t opening[16] = {0}, number[8];
   enum dom_code code = DOM_OK;
   for (uint32_t i = 0; i < w->open_count && code == DOM_OK; i++)
-    code = op_add(w, tx, w->open_keys[i], &w->open_ops[i]);
+    code = op_add(w, v, tx, w->open_keys[i], &w->open_ops[i]);
   store_u64be(number, w->entries_known + 1);
   if (code == DOM_OK) code = store_tx_entry(tx, NULL, slice_of(number, 8), opening, (struct slice){0}, NULL);
   return code;
@@ -229,7 +264,7 @@ static enum dom_code change_make(struct world *w) {
   w->open_change = true;
   enum dom_code code = store_view_open(w->store, &v, NULL);
   if (code == DOM_OK) code = store_tx_begin(w->store, v, &tx, NULL);
-  if (code == DOM_OK) code = change_fill(w, tx);
+  if (code == DOM_OK) code = change_fill(w, v, tx);
   if (code == DOM_OK) {
     code = store_tx_commit_take(tx, &lsn, NULL);
     tx = NULL;
@@ -361,9 +396,11 @@ static bool version_holds(struct world *w, struct store_view *v, uint32_t key, c
   assert(ok);
   enum dom_code code = store_found_read(f, 0, got.data, content.len + 1, &len, NULL);
   const struct store_object *o = store_found_object(f);
+  char meta[24];
+  amends_print(want->amends, meta);
   ok = code == DOM_OK && len == content.len && o->mtime_ms == want->number &&
-       o->is_marker == want->is_marker && o->is_version == !want->is_null &&
-       (len == 0 || memcmp(got.data, content.data, len) == 0);
+       slice_equal(o->meta, slice_str(meta)) && o->is_marker == want->is_marker &&
+       o->is_version == !want->is_null && (len == 0 || memcmp(got.data, content.data, len) == 0);
   store_found_free(f);
   return ok;
 }

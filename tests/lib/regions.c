@@ -340,15 +340,35 @@ static enum dom_code version_put(struct op *o, struct test_regions *t, bool in_f
   return store_tx_put(o->tx, o->permit, &o->place, &object, NULL);
 }
 
+static enum dom_code version_amend(struct op *o, const struct store_version *which, const char *meta) {
+  struct store_found *found = NULL;
+  struct charter_permit_storage storage;
+  const struct permit *read;
+  struct subject_intent intent = {.action = PERMIT_READ,
+                                  .who = &o->who,
+                                  .place_region = o->r->number,
+                                  .gateway = o->r->number,
+                                  .key = slice_str(o->key)};
+  struct charter_refusal refusal;
+  enum dom_code code = subject_permit(o->r->subjects, &intent, &storage, &read, &refusal);
+  if (!code)
+    code = store_version_get(o->v, PERMIT_READ, read, &o->place, slice_str(o->key), which, &found, NULL);
+  if (!code) code = store_tx_amend(o->tx, o->permit, &o->place, found, slice_str(meta), NULL);
+  store_found_free(found);
+  return code;
+}
+
 enum dom_code region_version(struct test_regions *t, uint16_t number, const char *subject, const char *name,
                              enum region_change change, const char *value, struct store_version *which) {
   struct op o;
-  bool marker = false, puts = change == REGION_PUT || change == REGION_PUT_FILE;
+  bool marker = false, puts = change == REGION_PUT || change == REGION_PUT_FILE,
+       stores = puts || change == REGION_AMEND;
   uint64_t lsn = 0;
-  enum dom_code code = op_begin(&o, t, number, subject, name, puts ? PERMIT_STORE : PERMIT_DELETE);
+  enum dom_code code = op_begin(&o, t, number, subject, name, stores ? PERMIT_STORE : PERMIT_DELETE);
   if (!code && puts) code = version_put(&o, t, change == REGION_PUT_FILE, value, !which->is_null);
   if (!code && change == REGION_MARK)
     code = store_tx_mark(o.tx, o.permit, &o.place, slice_str(o.key), !which->is_null, 5, NULL);
+  if (!code && change == REGION_AMEND) code = version_amend(&o, which, value);
   if (!code && change == REGION_REMOVE)
     code = store_tx_delete_version(o.tx, o.permit, &o.place, slice_str(o.key), which, &marker, NULL);
   if (!code) {
@@ -356,7 +376,8 @@ enum dom_code region_version(struct test_regions *t, uint16_t number, const char
     o.tx = NULL;
     code = store_tx_commit_take(tx, &lsn, NULL);
   }
-  if (!code && change != REGION_REMOVE) which->order = (struct store_order){o.who.epoch, lsn};
+  if (!code && change != REGION_REMOVE && change != REGION_AMEND)
+    which->order = (struct store_order){o.who.epoch, lsn};
   op_done(&o);
   return code;
 }
@@ -378,10 +399,12 @@ static void version_line(void *arg, const struct store_object *listed, struct sl
   l->code =
       store_version_get(l->o->v, PERMIT_READ, l->o->permit, &l->o->place, listed->key, &which, &found, NULL);
   if (!l->code) l->code = store_found_read(found, 0, value, sizeof value, &len, NULL);
-  buf_printf(l->out, "%.*s %llu.%llu %s %.*s\n", (int)(listed->key.len - l->o->place.prefix.len),
+  struct slice meta = l->code ? SLICE_LIT("") : store_found_object(found)->meta;
+  buf_printf(l->out, "%.*s %llu.%llu %s %.*s %.*s\n", (int)(listed->key.len - l->o->place.prefix.len),
              (const char *)listed->key.data + l->o->place.prefix.len, (unsigned long long)listed->order.epoch,
              (unsigned long long)listed->order.lsn, listed->is_version ? "id" : "null",
-             listed->is_marker ? 6 : (int)len, listed->is_marker ? "MARKER" : value);
+             listed->is_marker ? 6 : (int)len, listed->is_marker ? "MARKER" : value, (int)meta.len,
+             (const char *)meta.data);
   store_found_free(found);
 }
 

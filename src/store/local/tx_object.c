@@ -57,6 +57,39 @@ enum dom_code store_tx_put(struct store_tx *tx, const struct permit *permit, con
   return tx_add(tx, &c, o->inline_body, err);
 }
 
+/* The body of a version whose record holds it, as plaintext. */
+static enum dom_code inline_read(struct store_found *f, struct buf *out, struct dom_err *err) {
+  const struct store_object *o = store_found_object(f);
+  size_t got = 0;
+  assert(o->body_count == 0 && o->size <= STORE_INLINE_MAX);
+  if (!buf_reserve(out, (size_t)o->size + 1)) return buf_check(out, err);
+  enum dom_code code = store_found_read(f, 0, out->data, (size_t)o->size, &got, err);
+  if (code == DOM_OK && got != o->size)
+    code = dom_fail(err, DOM_CORRUPT, "store/tx: amend", "the body is shorter than its record says");
+  out->len = got;
+  return code;
+}
+
+/* A put of the same order: whatever ends the version, or moves or copies it, knows it already. */
+enum dom_code store_tx_amend(struct store_tx *tx, const struct permit *permit,
+                             const struct store_place *place, struct store_found *f, struct slice meta,
+                             struct dom_err *err) {
+  __attribute__((cleanup(buf_wipe_done))) struct buf body = BUF_INIT;
+  struct store_object o = *store_found_object(f);
+  assert(!o.is_marker && o.order.lsn > 0);
+  o.meta = meta;
+  enum dom_code code = tx_place_check(tx, PERMIT_STORE, permit, place, o.key, err);
+  if (code == DOM_OK && o.body_count == 0) code = inline_read(f, &body, err);
+  if (code != DOM_OK) return code;
+  o.inline_body = buf_slice(&body);
+  code = object_valid(&o, err);
+  if (code != DOM_OK) return code;
+  struct change c = object_change(place, &o);
+  c.order = o.order;
+  tx->grows = true;
+  return tx_add(tx, &c, o.inline_body, err);
+}
+
 /* What is read of a key, and what is current of it, is guarded by its cell, whichever version changes. */
 static enum dom_code key_guard(struct store_tx *tx, const struct store_place *place, struct slice key,
                                bool *out_again, uint64_t *out_hash, struct dom_err *err) {

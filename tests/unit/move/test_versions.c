@@ -15,7 +15,8 @@ static const struct slice TENANT = {(const uint8_t *)"phones-inc", 10};
 enum { CN = 1, SG = 2, US = 3, NAMES = 4, HELD_MAX = 400, CHANGES = 25, ROUGH_SEEDS = 12 };
 
 struct held {
-  char name[8], value[24];
+  char name[8], value[24], meta[24];
+  bool in_file;
   struct store_version which;
 };
 
@@ -58,9 +59,10 @@ static int by_name_and_order(const void *pa, const void *pb) {
 static void expected(struct world *w, struct buf *out) {
   qsort(w->held, w->count, sizeof w->held[0], by_name_and_order);
   for (uint32_t i = 0; i < w->count; i++)
-    buf_printf(out, "%s %llu.%llu %s %s\n", w->held[i].name, (unsigned long long)w->held[i].which.order.epoch,
+    buf_printf(out, "%s %llu.%llu %s %s %s\n", w->held[i].name,
+               (unsigned long long)w->held[i].which.order.epoch,
                (unsigned long long)w->held[i].which.order.lsn, w->held[i].which.is_null ? "null" : "id",
-               w->held[i].value);
+               w->held[i].value, w->held[i].meta);
 }
 
 static void assert_holds(struct world *w, uint16_t at) {
@@ -81,17 +83,42 @@ static void remove_one(struct world *w, uint16_t at) {
   drop(w, i);
 }
 
+/* What may be changed of a version that is there. */
+static void amend(struct world *w, uint16_t at, struct held *h) {
+  if (strcmp(h->value, "MARKER") == 0) return;
+  snprintf(h->meta, sizeof h->meta, "meta %llu", (unsigned long long)++w->next_value);
+  assert_int_equal(region_version(&w->t, at, "asha", h->name, REGION_AMEND, h->meta, &h->which), DOM_OK);
+}
+
+static void amend_one(struct world *w, uint16_t at) {
+  if (w->count > 0) amend(w, at, &w->held[roll(w, w->count)]);
+}
+
+/* One whose body is in a file and has been sent: that it is there already is no reason to leave it as it was.
+ */
+static void amend_file(struct world *w, uint16_t at) {
+  uint32_t i = 0;
+  while (i < w->count && !w->held[i].in_file) i++;
+  if (i < w->count) amend(w, at, &w->held[i]);
+}
+
 static void change_one(struct world *w, uint16_t at) {
-  struct held h = {.which.is_null = roll(w, 3) == 0};
+  struct held h = {.meta = "meta", .which.is_null = roll(w, 3) == 0};
   enum region_change change = roll(w, 5) == 0 ? REGION_MARK : roll(w, 3) == 0 ? REGION_PUT_FILE : REGION_PUT;
+  if (roll(w, 4) == 0) {
+    amend_one(w, at);
+    return;
+  }
   if (roll(w, 4) == 0 || w->count == HELD_MAX) {
     remove_one(w, at);
     return;
   }
+  h.in_file = change == REGION_PUT_FILE;
   snprintf(h.name, sizeof h.name, "k%u", (unsigned)roll(w, NAMES));
   snprintf(h.value, sizeof h.value, "value %llu", (unsigned long long)++w->next_value);
   assert_int_equal(region_version(&w->t, at, "asha", h.name, change, h.value, &h.which), DOM_OK);
   if (change == REGION_MARK) snprintf(h.value, sizeof h.value, "MARKER");
+  if (change == REGION_MARK) h.meta[0] = 0;
   if (h.which.is_null) drop_null(w, h.name);
   w->held[w->count++] = h;
   w->made++;
@@ -102,6 +129,7 @@ static void meddle(void *arg, const char *step) {
   struct world *w = arg;
   if (!w->source || (strcmp(step, "+copying") != 0 && strcmp(step, "-fenced") != 0)) return;
   for (int i = 0; i < 6; i++) change_one(w, w->source);
+  amend_file(w, w->source);
 }
 
 /* ---- worlds ---- */

@@ -116,6 +116,29 @@ static void do_delete_version(struct history *h) {
   step_end(h, &s, code);
 }
 
+/* Other metadata on a version that is there, wherever its record and its body stand by now. */
+static void do_amend(struct history *h) {
+  struct step s;
+  struct store_place p = home_place(h);
+  struct version_pick pick = {.left = roll(h, 20)};
+  struct store_listing l = {
+      .prefix = SLICE_LIT("p/"), .max = 1000, .versions = true, .show = version_pick, .arg = &pick};
+  struct store_found *f = NULL;
+  char meta[16];
+  bool more = false;
+  memcpy(l.bucket, p.bucket, sizeof l.bucket);
+  snprintf(meta, sizeof meta, "m%u", (unsigned)roll(h, 1000));
+  step_begin(h, &s);
+  enum dom_code code = store_list(s.v, &l, &more, NULL);
+  if (code == DOM_OK && pick.found)
+    code = store_version_get(s.v, PERMIT_READ, &permit_any, &p, slice_str(pick.key), &pick.which, &f, NULL);
+  if (code == DOM_OK && f && !store_found_object(f)->is_marker)
+    code = store_tx_amend(s.tx, &permit_any, &p, f, slice_str(meta), NULL);
+  assert_int_equal(code, DOM_OK);
+  step_end(h, &s, code);
+  store_found_free(f);
+}
+
 static void do_delete(struct history *h) {
   struct step s;
   struct store_place p = home_place(h);
@@ -275,7 +298,12 @@ static void do_upkeep(struct history *h) {
 }
 
 static void do_step(struct history *h) {
-  switch (roll(h, 24)) {
+  switch (roll(h, 27)) {
+  case 24:
+  case 25:
+  case 26:
+    do_amend(h);
+    return;
   case 0:
   case 1:
     do_upkeep(h);
@@ -365,7 +393,8 @@ static void walk_show(struct history *h, struct store_view *v, uint8_t fill, uin
                (unsigned long long)item->order.lsn, item->kind == STORE_ITEM_PART ? item->part.number : 0);
     if (item->kind != STORE_ITEM_OBJECT) hex_put(out, item->upload.id, 4);
     if (item->kind == STORE_ITEM_OBJECT)
-      buf_printf(out, "%d%d ", item->object.is_version, item->object.is_marker);
+      buf_printf(out, "%d%d %.*s ", item->object.is_version, item->object.is_marker,
+                 (int)item->object.meta.len, (const char *)item->object.meta.data);
     if (item->kind != STORE_ITEM_UPLOAD && !item->object.is_marker) body_show(v, token, epoch, item, out);
     buf_append_byte(out, '\n');
   }

@@ -104,6 +104,112 @@ static void lists(struct fixture *f, struct store_listing l, const char *want, b
 
 static const struct store_version null_version = {.is_null = true};
 
+static void amend(struct fixture *f, const char *key, const struct store_version *which, const char *meta) {
+  struct store_view *v = NULL;
+  struct store_tx *tx = NULL;
+  struct store_found *found = NULL;
+  struct dom_err err = {0};
+  assert_dom_ok(store_view_open(f->r.store, &v, &err), err);
+  assert_dom_ok(store_version_get(v, PERMIT_READ, &permit_any, &f->p, slice_str(key), which, &found, &err),
+                err);
+  assert_dom_ok(store_tx_begin(f->r.store, v, &tx, &err), err);
+  assert_dom_ok(store_tx_amend(tx, &permit_any, &f->p, found, slice_str(meta), &err), err);
+  assert_dom_ok(store_tx_commit_take(tx, NULL, &err), err);
+  store_found_free(found);
+  store_view_close(v);
+}
+
+/* The version's metadata and time. */
+static void meta_is(struct fixture *f, const char *key, const struct store_version *which, const char *want) {
+  struct store_view *v = NULL;
+  struct store_found *found = NULL;
+  struct dom_err err = {0};
+  assert_dom_ok(store_view_open(f->r.store, &v, &err), err);
+  assert_dom_ok(store_version_get(v, PERMIT_READ, &permit_any, &f->p, slice_str(key), which, &found, &err),
+                err);
+  struct slice meta = store_found_object(found)->meta;
+  assert_int_equal(meta.len, strlen(want));
+  assert_memory_equal(meta.data, want, meta.len);
+  store_found_free(found);
+  store_view_close(v);
+}
+
+/* Other metadata, nothing else: each version by itself, wherever it stands, also after a rebuild. */
+static void amended(void **state) {
+  struct fixture f;
+  struct dom_err err = {0};
+  (void)state;
+  fixture_init(&f, 907);
+  change(&f, "p/k", PUT_NULL, "null");
+  struct store_version a = change(&f, "p/k", PUT_VERSION, "a"), b = change(&f, "p/k", PUT_VERSION, "");
+  amend(&f, "p/k", &null_version, "of null");
+  amend(&f, "p/k", &a, "of a, first");
+  amend(&f, "p/k", &a, "of a");
+  amend(&f, "p/k", NULL, "of b");
+  for (int i = 0; i < 2; i++) {
+    lists(&f, (struct store_listing){.versions = true}, "p/k* p/k p/kN ", false);
+    reads(&f, "p/k", NULL, "");
+    reads(&f, "p/k", &a, "a");
+    reads(&f, "p/k", &null_version, "null");
+    meta_is(&f, "p/k", &null_version, "of null");
+    meta_is(&f, "p/k", &a, "of a");
+    meta_is(&f, "p/k", &b, "of b");
+    store_close(f.r.store);
+    f.r.store = NULL;
+    index_wipe(&f.r);
+    assert_dom_ok(region_reopen(&f.r, &err), err);
+  }
+  change(&f, "p/k", PUT_NULL, "null again"); /* takes the other's metadata away */
+  meta_is(&f, "p/k", &null_version, "");
+  delete_version(&f, "p/k", &a);
+  reads(&f, "p/k", &a, "none");
+  region_done(&f.r);
+}
+
+/* A body in a file stays where it is; it goes with the version, not before. */
+static void amended_file(void **state) {
+  struct fixture f;
+  struct dom_err err = {0};
+  struct store_body *body = NULL;
+  struct store_body_ref ref;
+  struct store_view *v = NULL;
+  struct store_tx *tx = NULL;
+  (void)state;
+  fixture_init(&f, 908);
+  assert_dom_ok(store_body_create(f.r.store, PERMIT_STORE, &permit_any, f.p.token, 1, &body, &err), err);
+  assert_dom_ok(store_body_append(body, SLICE_LIT("in a file"), &err), err);
+  assert_dom_ok(store_body_seal_take(body, &ref, &err), err);
+  struct store_object o = {.key = SLICE_LIT("p/f"), .size = 9, .bodies = &ref, .body_count = 1};
+  assert_dom_ok(store_view_open(f.r.store, &v, &err), err);
+  assert_dom_ok(store_tx_begin(f.r.store, v, &tx, &err), err);
+  assert_dom_ok(store_tx_put(tx, &permit_any, &f.p, &o, &err), err);
+  assert_dom_ok(store_tx_commit_take(tx, NULL, &err), err);
+  store_view_close(v);
+  for (int i = 0; i < 3; i++) {
+    bool did = true;
+    amend(&f, "p/f", NULL, i ? "again" : "once");
+    while (did) assert_dom_ok(store_upkeep(f.r.store, &did, &err), err);
+    reads(&f, "p/f", NULL, "in a file");
+    meta_is(&f, "p/f", NULL, i ? "again" : "once");
+  }
+  delete_version(&f, "p/f", &null_version);
+  bool did = true;
+  while (did) assert_dom_ok(store_upkeep(f.r.store, &did, &err), err);
+  struct store_options options = {.disk = f.r.disk,
+                                  .clock = f.r.clock,
+                                  .kek = f.r.kek,
+                                  .deployment = "test-deployment",
+                                  .region = 7,
+                                  .reserve_bytes = 1};
+  struct store_fsck_report report;
+  store_close(f.r.store);
+  f.r.store = NULL;
+  assert_dom_ok(store_fsck(&options, false, NULL, NULL, NULL, &report, &err), err);
+  assert_true(report.bodies + report.missing_bodies + report.orphan_bodies + report.dangling_rows == 0);
+  assert_dom_ok(region_reopen(&f.r, &err), err);
+  region_done(&f.r);
+}
+
 static void a_key_holds(void **state) {
   struct fixture f;
   (void)state;
@@ -219,6 +325,39 @@ static void guards(void **state) {
     if (i == 2) delete_version(&f, "p/k", &b);
     if (i == 3) change(&f, "p/k", PUT_NULL, "c");
     if (i == 4) delete_version(&f, "p/k", &a);
+    assert_int_equal(store_tx_commit_take(tx, NULL, &err), DOM_RETRY);
+    store_view_close(v);
+    err = (struct dom_err){0};
+  }
+  region_done(&f.r);
+}
+
+/* An amendment meets what else becomes of its version. */
+static void amend_guards(void **state) {
+  struct fixture f;
+  struct dom_err err = {0};
+  (void)state;
+  fixture_init(&f, 909);
+  for (int i = 0; i < 6; i++) {
+    struct store_view *v = NULL;
+    struct store_tx *tx = NULL;
+    struct store_found *found = NULL;
+    bool marker = false, null = i >= 3;
+    struct store_version a = change(&f, "p/k", null ? PUT_NULL : PUT_VERSION, "a");
+    if (null) a = null_version;
+    assert_dom_ok(store_view_open(f.r.store, &v, &err), err);
+    assert_dom_ok(store_version_get(v, PERMIT_READ, &permit_any, &f.p, SLICE_LIT("p/k"), &a, &found, &err),
+                  err);
+    assert_dom_ok(store_tx_begin(f.r.store, v, &tx, &err), err);
+    if (i % 3 == 0)
+      assert_dom_ok(store_tx_delete_version(tx, &permit_any, &f.p, SLICE_LIT("p/k"), &a, &marker, &err), err);
+    else
+      assert_dom_ok(store_tx_amend(tx, &permit_any, &f.p, found, SLICE_LIT("mine"), &err), err);
+    store_found_free(found);
+    if (i % 3 == 2)
+      delete_version(&f, "p/k", &a);
+    else
+      amend(&f, "p/k", &a, "theirs");
     assert_int_equal(store_tx_commit_take(tx, NULL, &err), DOM_RETRY);
     store_view_close(v);
     err = (struct dom_err){0};
@@ -374,7 +513,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_key_holds),  cmocka_unit_test(listings), cmocka_unit_test(guards),
       cmocka_unit_test(staged_apart), cmocka_unit_test(records),  cmocka_unit_test(rows),
-      cmocka_unit_test(from_before),
+      cmocka_unit_test(from_before),  cmocka_unit_test(amended),  cmocka_unit_test(amended_file),
+      cmocka_unit_test(amend_guards),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
