@@ -139,6 +139,7 @@ struct wire_worker {
   struct arena *arena;
   struct buf head_out; /* start line and our own fields */
   struct buf fields;   /* the handler's fields */
+  bool has_blocked;    /* since it last joined the watch */
   uint64_t date_s;     /* second that `date` shows */
   char date[30];
   struct wire_exchange x;

@@ -17,7 +17,7 @@ static unsigned processors(void) {
 
 void crew_init(struct crew *c, unsigned workers) {
   assert(c != NULL && workers > 0);
-  *c = (struct crew){.watch_max = processors() > 2 ? processors() : 2};
+  *c = (struct crew){.watch_max = processors() > 2 ? processors() : 2, .wide_max = workers};
   if (c->watch_max > workers) c->watch_max = workers;
   int rc = pthread_mutex_init(&c->lock, NULL);
   rc |= pthread_cond_init(&c->stand_in, NULL);
@@ -33,26 +33,27 @@ void crew_done(struct crew *c) {
   pthread_mutex_destroy(&c->lock);
 }
 
-/* Takes a place on the watch if there is one. */
-static bool take_place(struct crew *c) {
+/* Takes a place on the watch if it has less than `max`. */
+static bool take_place(struct crew *c, unsigned max) {
   unsigned n = atomic_load(&c->on_watch);
-  while (n < c->watch_max)
+  while (n < max)
     if (atomic_compare_exchange_weak(&c->on_watch, &n, n + 1)) return true;
-  assert(n <= c->watch_max);
+  assert(n <= c->wide_max);
   return false;
 }
 
-bool crew_join(struct crew *c) {
+bool crew_join(struct crew *c, bool has_blocked) {
+  assert(c->watch_max <= c->wide_max);
   atomic_fetch_add_explicit(&c->turns, 1, memory_order_relaxed);
   if (atomic_load(&c->dismissed)) return false;
-  if (take_place(c)) return true;
+  if (take_place(c, has_blocked ? c->wide_max : c->watch_max)) return true;
   pthread_mutex_lock(&c->lock);
   atomic_fetch_add(&c->asleep, 1);
-  while (!atomic_load(&c->dismissed) && !take_place(c)) pthread_cond_wait(&c->stand_in, &c->lock);
+  while (!atomic_load(&c->dismissed) && !take_place(c, c->watch_max))
+    pthread_cond_wait(&c->stand_in, &c->lock);
   atomic_fetch_sub(&c->asleep, 1);
   bool dismissed = atomic_load(&c->dismissed);
   pthread_mutex_unlock(&c->lock);
-  assert(atomic_load(&c->on_watch) <= c->watch_max);
   return !dismissed;
 }
 

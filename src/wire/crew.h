@@ -4,7 +4,10 @@
  * than the request), yet all workers serve when handlers block.
  *
  * So only a few workers, the *watch*, wait in epoll at a time; the others sleep. A worker that
- * expects to block calls a stand-in when it was the last of the watch. For handlers that block
+ * expects to block calls a stand-in when it was the last of the watch. Who comes back from a request
+ * that blocked joins the watch however many are on it: it had to be woken for its request anyway, and
+ * with many of them waiting in epoll nobody needs to be called. The next quick requests make the
+ * watch small again, since who served one of those finds no place. For handlers that block
  * unexpectedly a *mate*, one thread, looks every millisecond while the watch is empty, and calls
  * stand-ins when no worker came back, or the process hardly used its processors. */
 #ifndef DOMICILE_WIRE_CREW_H
@@ -21,7 +24,8 @@ struct crew {
   _Atomic uint64_t turns;    /* how often a worker joined */
   _Atomic bool looked_after; /* the mate is up */
   _Atomic bool dismissed;
-  unsigned watch_max;
+  unsigned watch_max;   /* places for those who did not block */
+  unsigned wide_max;    /* all workers */
   pthread_mutex_t lock; /* for the two conditions */
   pthread_cond_t stand_in, wake_mate;
   pthread_t mate;
@@ -36,8 +40,9 @@ bool crew_start(struct crew *c);
 void crew_dismiss(struct crew *c);
 void crew_done(struct crew *c);
 
-/* Joins the watch, sleeping until there is a place. False: dismissed. */
-bool crew_join(struct crew *c);
+/* Joins the watch, sleeping until there is a place. `has_blocked`: the worker's last request was one that
+ * blocks (crew_expect_block). False: dismissed. */
+bool crew_join(struct crew *c, bool has_blocked);
 /* Leaves the watch with an event in hand. */
 void crew_leave(struct crew *c);
 /* This worker is about to block: somebody must watch. */

@@ -208,8 +208,10 @@ static bool run(struct wire_worker *w, struct wire_conn *c, size_t head_len) {
   atomic_fetch_add_explicit(&s->requests, 1, memory_order_relaxed);
   exchange_begin(w, c);
   /* Who writes waits for a disk; who reads mostly finds what it wants in memory. */
-  if (w->x.head.method != WIRE_METHOD_GET && w->x.head.method != WIRE_METHOD_HEAD)
+  if (w->x.head.method != WIRE_METHOD_GET && w->x.head.method != WIRE_METHOD_HEAD) {
+    w->has_blocked = true;
     crew_expect_block(&s->crew);
+  }
   s->handler(&w->x, s->arg);
   enum exchange_end end = exchange_finish(&w->x);
   dismiss_client(s, c);
@@ -261,9 +263,10 @@ void *worker_main(void *worker) {
   for (;;) {
     struct epoll_event e;
     atomic_fetch_add_explicit(&s->idle_workers, 1, memory_order_relaxed);
-    if (!crew_join(&s->crew)) break;
+    if (!crew_join(&s->crew, w->has_blocked)) break;
     int n = epoll_wait(s->epoll_fd, &e, 1, -1);
     crew_leave(&s->crew);
+    w->has_blocked = false;
     atomic_fetch_sub_explicit(&s->idle_workers, 1, memory_order_relaxed);
     assert(n <= 1);
     if (n == 1 && e.data.ptr != NULL) serve(w, e.data.ptr); /* NULL: the stop signal */
