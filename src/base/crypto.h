@@ -71,8 +71,9 @@ void ed25519_sign(const uint8_t seed[ED25519_KEY_SIZE], struct slice message,
 bool ed25519_verify(const uint8_t public_key[ED25519_KEY_SIZE], struct slice message,
                     const uint8_t sig[ED25519_SIG_SIZE]);
 
-/* Random bytes from the OS through OpenSSL's private DRBG; aborts the process when there is
- * no entropy source (nothing sensible can go on). Simulation: see random_seed_for_simulation. */
+/* Random bytes from the OS through OpenSSL's private DRBG, small ones drawn ahead for each thread; aborts the
+ * process when there is no entropy source (nothing sensible can go on). Threads: any; a forked child never
+ * gets what its parent does. Simulation: see random_seed_for_simulation. */
 void random_bytes(void *out, size_t len);
 /* Makes random_bytes a deterministic stream for this whole process; refused (assert) unless
  * called before the first random_bytes. Only simulators and tests may call it. */

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -80,10 +81,50 @@ static void test_seeding_late_is_refused(void **state) {
   assert_int_equal(WTERMSIG(status), SIGABRT);
 }
 
+static void draw_after_fork(int fd) {
+  send_bytes(fd, 16);
+}
+
+/* Ids are drawn ahead: a child must not hand out those that its parent will. */
+static void test_a_child_draws_its_own(void **state) {
+  (void)state;
+  uint8_t bytes[16], child[16], parent[16];
+  random_bytes(bytes, sizeof bytes); /* now there is a stock */
+  for (int i = 0; i < 3; i++) {
+    assert_int_equal(in_child(draw_after_fork, child, sizeof child), 0);
+    random_bytes(parent, sizeof parent);
+    assert_memory_not_equal(child, parent, sizeof child);
+  }
+}
+
+static int compare_ids(const void *a, const void *b) {
+  return memcmp(a, b, 16);
+}
+
+/* Through many refills, in pieces of all sizes: no 16 bytes come twice, none are left as cleared. */
+static void test_nothing_comes_twice(void **state) {
+  (void)state;
+  enum { COUNT = 4000 };
+  static uint8_t ids[COUNT][16];
+  static const uint8_t zeros[16];
+  uint8_t other[64];
+  for (size_t i = 0; i < COUNT; i++) {
+    random_bytes(ids[i], sizeof ids[i]);
+    random_bytes(other, i % sizeof other);
+  }
+  qsort(ids, COUNT, sizeof ids[0], compare_ids);
+  for (size_t i = 0; i < COUNT; i++) {
+    assert_memory_not_equal(ids[i], zeros, 16);
+    if (i > 0) assert_memory_not_equal(ids[i - 1], ids[i], 16);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_repeats_from_the_seed),
+      cmocka_unit_test(test_repeats_from_the_seed), /* the parent has drawn nothing yet */
       cmocka_unit_test(test_seeding_late_is_refused),
+      cmocka_unit_test(test_a_child_draws_its_own),
+      cmocka_unit_test(test_nothing_comes_twice),
   };
   return cmocka_run_group_tests_name("base-random", tests, NULL, NULL);
 }
