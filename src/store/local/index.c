@@ -7,6 +7,7 @@
 
 /* Short scans and point reads; 10 bits a key keep false positives near 1 %. */
 enum { BLOOM_BITS = 10, BLOCK_BYTES = 8192, FILES_MAX = 512, BACKGROUND_JOBS = 2 };
+#define MEMTABLE_BLOOM_SHARE 0.02 /* of a memtable: 10 bits for each row of a hundred bytes and more */
 
 /* Takes RocksDB's malloc'ed text. */
 enum dom_code index_fail(char *text, enum dom_code code, const char *where, struct dom_err *err) {
@@ -34,6 +35,9 @@ static void options_set(struct index_db *x, bool inline_threads) {
   rocksdb_options_set_compression(o, rocksdb_lz4_compression);
   rocksdb_options_set_write_buffer_size(o, INDEX_MEMTABLE_BYTES);
   rocksdb_options_set_max_write_buffer_number(o, 3);
+  /* Most reads of a request are for rows that were written long ago, or are not there. */
+  rocksdb_options_set_memtable_whole_key_filtering(o, 1);
+  rocksdb_options_set_memtable_prefix_bloom_size_ratio(o, MEMTABLE_BLOOM_SHARE);
   rocksdb_options_set_level_compaction_dynamic_level_bytes(o, 1);
   rocksdb_options_set_max_open_files(o, FILES_MAX);
   rocksdb_options_set_max_background_jobs(o, inline_threads ? 1 : BACKGROUND_JOBS);
@@ -224,10 +228,43 @@ enum dom_code index_write(struct index *x, struct index_batch *b, struct dom_err
   rocksdb_writebatch_clear(b->raw);
   rocksdb_fs_run_background(x->db->fs);
   if (b->mirror) index_mirror_write(x);
+  atomic_fetch_add(&x->writes, 1);
   return text ? index_fail(text, DOM_IO, "store/index: write", err) : DOM_OK;
 }
 
 /* ---- reading ---- */
+
+/* Views that are opened between two writes see the same, so they share a snapshot: making one takes RocksDB's
+ * own mutex, which the writer holds often. It goes with its last view, since an old snapshot keeps rows that
+ * were removed. */
+struct index_shared {
+  const rocksdb_snapshot_t *snapshot;
+  const struct index_db *db;
+  uint64_t writes; /* that were visible for sure when it was made */
+  uint32_t refs;
+};
+
+/* The lock is held. NULL: without memory. */
+static struct index_shared *shared_take(struct index *x) {
+  struct index_shared *shared = x->shared;
+  uint64_t writes = atomic_load(&x->writes); /* before the snapshot: it may hold more, never less */
+  if (!shared || shared->db != x->db || shared->writes != writes) {
+    shared = dom_calloc(1, sizeof *shared);
+    if (!shared) return NULL;
+    *shared = (struct index_shared){rocksdb_create_snapshot(x->db->db), x->db, writes, 0};
+    x->shared = shared;
+  }
+  shared->refs++;
+  return shared;
+}
+
+/* The lock is held. What it returns is nobody's any more. */
+static struct index_shared *shared_drop(struct index *x, struct index_shared *shared) {
+  assert(shared->refs > 0);
+  if (--shared->refs > 0) return NULL;
+  if (x->shared == shared) x->shared = NULL;
+  return shared;
+}
 
 enum dom_code index_view_init(struct index_view *v, struct index *x, bool snapshot, struct dom_err *err) {
   *v = (struct index_view){.options = rocksdb_readoptions_create()};
@@ -236,18 +273,28 @@ enum dom_code index_view_init(struct index_view *v, struct index *x, bool snapsh
   pthread_mutex_lock(&x->lock);
   v->db = x->db;
   v->db->refs++;
+  if (snapshot) v->shared = shared_take(x);
   pthread_mutex_unlock(&x->lock);
-  if (snapshot) {
-    v->snapshot = rocksdb_create_snapshot(v->db->db);
-    rocksdb_readoptions_set_snapshot(v->options, v->snapshot);
+  if (!snapshot) return DOM_OK;
+  if (!v->shared) {
+    index_view_done(v);
+    return dom_fail(err, DOM_NO_MEMORY, "store/index: view", "snapshot");
   }
+  rocksdb_readoptions_set_snapshot(v->options, v->shared->snapshot);
   return DOM_OK;
 }
 
 void index_view_done(struct index_view *v) {
+  struct index_shared *gone = NULL;
   if (v->scratch) rocksdb_iter_destroy(v->scratch);
-  if (v->snapshot) rocksdb_release_snapshot(v->db->db, v->snapshot);
   if (v->options) rocksdb_readoptions_destroy(v->options);
+  if (v->shared) {
+    pthread_mutex_lock(&v->index->lock);
+    gone = shared_drop(v->index, v->shared);
+    pthread_mutex_unlock(&v->index->lock);
+  }
+  if (gone) rocksdb_release_snapshot(v->db->db, gone->snapshot); /* the view still holds the database */
+  dom_free(gone);
   if (v->db) {
     pthread_mutex_lock(&v->index->lock);
     assert(v->db->refs > 1);
@@ -311,7 +358,7 @@ enum dom_code index_first(struct index_view *v, struct slice prefix, struct buf 
     code = key->failed ? buf_check(key, err) : buf_check(value, err);
   }
   /* Without a snapshot an iterator would show the past: it is made anew each time. */
-  if (v->snapshot)
+  if (v->shared)
     v->scratch = it.raw;
   else
     rocksdb_iter_destroy(it.raw);

@@ -48,10 +48,11 @@ enum dom_code index_write(struct index *x, struct index_batch *b, struct dom_err
 
 /* ---- reading ---- */
 struct index_db;
+struct index_shared;
 struct index_view {
   struct index *index;
-  struct index_db *db;                /* stays open as long as the view, even when it is replaced */
-  const rocksdb_snapshot_t *snapshot; /* NULL: always the newest state */
+  struct index_db *db;         /* stays open as long as the view, even when it is replaced */
+  struct index_shared *shared; /* its snapshot; NULL: always the newest state */
   rocksdb_readoptions_t *options;
   rocksdb_iterator_t *scratch; /* of the snapshot; for index_first */
 };

@@ -3,6 +3,7 @@
 #define DOMICILE_STORE_LOCAL_INDEX_DB_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "store/local/index.h"
 #include "store/local/rocksdb_fs.h"
@@ -37,11 +38,13 @@ void index_mirror_delete_range(struct index_mirror *m, struct slice from, struct
 void index_mirror_write(struct index *x);
 
 struct index {
-  pthread_mutex_t lock;     /* guards db and refs */
-  pthread_cond_t released;  /* a view ended */
-  struct index_db *db;      /* changed by the writing thread alone */
-  struct index_db *next;    /* being filled, or NULL */
-  struct index_db *retired; /* replaced, but perhaps still read, or NULL */
+  pthread_mutex_t lock;        /* guards db, refs and shared */
+  pthread_cond_t released;     /* a view ended */
+  struct index_db *db;         /* changed by the writing thread alone */
+  struct index_shared *shared; /* the newest snapshot that some view uses, or NULL */
+  _Atomic uint64_t writes;     /* that are visible */
+  struct index_db *next;       /* being filled, or NULL */
+  struct index_db *retired;    /* replaced, but perhaps still read, or NULL */
   struct index_mirror mirror;
 };
 void index_replace_init(struct index *x);

@@ -98,6 +98,60 @@ static void guards(void **state) {
   region_done(&r);
 }
 
+static struct store_view *view_of(struct region *r) {
+  struct store_view *v = NULL;
+  struct dom_err err = {0};
+  assert_dom_ok(store_view_open(r->store, &v, &err), err);
+  return v;
+}
+
+static void assert_row(struct store_view *v, const char *want) {
+  BUF_AUTO value = BUF_INIT;
+  enum dom_code code = store_row_get(v, STORE_TABLE_META, SLICE_LIT("k"), &value, NULL);
+  assert_int_equal(code, want ? DOM_OK : DOM_NOT_FOUND);
+  if (want) assert_true(slice_equal(buf_slice(&value), slice_str(want)));
+}
+
+static void row_put(struct region *r, const char *value) {
+  struct store_view *v = view_of(r);
+  struct store_tx *tx = NULL;
+  struct dom_err err = {0};
+  assert_dom_ok(store_tx_begin(r->store, v, &tx, &err), err);
+  assert_dom_ok(store_tx_row_put(tx, STORE_TABLE_META, SLICE_LIT("k"), slice_str(value), &err), err);
+  assert_dom_ok(store_tx_commit_take(tx, NULL, &err), err);
+  store_view_close(v);
+}
+
+/* Views of the same moment share a snapshot: closing one takes nothing from the others, in any order, and
+ * who opens one after a commit sees it. */
+static void views_of_one_moment(void **state) {
+  struct region r;
+  (void)state;
+  region_init(&r, 7, true);
+  struct store_view *before[3], *after[3];
+  for (size_t i = 0; i < 3; i++) before[i] = view_of(&r);
+  row_put(&r, "1");
+  for (size_t i = 0; i < 3; i++) after[i] = view_of(&r);
+  row_put(&r, "2");
+  store_view_close(before[0]);
+  store_view_close(after[2]);
+  assert_row(before[1], NULL);
+  assert_row(after[1], "1");
+  store_view_close(before[1]);
+  store_view_close(after[1]);
+  struct store_view *now = view_of(&r);
+  assert_row(before[2], NULL);
+  assert_row(after[0], "1");
+  assert_row(now, "2");
+  store_view_close(now);
+  store_view_close(after[0]);
+  store_view_close(before[2]);
+  now = view_of(&r);
+  assert_row(now, "2");
+  store_view_close(now);
+  region_done(&r);
+}
+
 static void subject_states(void **state) {
   struct region r;
   struct dom_err err = {0};
@@ -158,8 +212,8 @@ static void no_permit(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(put_get_delete), cmocka_unit_test(index_lost), cmocka_unit_test(guards),
-      cmocka_unit_test(subject_states), cmocka_unit_test(no_permit),
+      cmocka_unit_test(put_get_delete),      cmocka_unit_test(index_lost),     cmocka_unit_test(guards),
+      cmocka_unit_test(views_of_one_moment), cmocka_unit_test(subject_states), cmocka_unit_test(no_permit),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
