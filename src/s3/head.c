@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "s3/route.h"
+#include "s3/tagging.h"
 
 /* Headers that ask for something this program does not do. To ignore them would be to lie: an
  * object would be less protected, or described, than its sender was told. */
@@ -11,7 +12,6 @@ static const char *const refused[] = {
     "x-amz-server-side-encryption-customer-algorithm",
     "x-amz-copy-source-server-side-encryption-customer-algorithm",
     "x-amz-server-side-encryption-aws-kms-key-id",
-    "x-amz-tagging",
     "x-amz-website-redirect-location",
     "x-amz-object-lock-mode",
     "x-amz-object-lock-retain-until-date",
@@ -167,6 +167,17 @@ static enum s3_error copy_source_parse(struct slice source, struct arena *arena,
   return error == S3_OK ? S3_OK : fault_set(fault, error, name);
 }
 
+/* COPY or REPLACE; without the header COPY. */
+static enum s3_error directive_parse(const struct auth_request *head, const char *name, bool *out_replace,
+                                     struct s3_fault *fault) {
+  struct slice value;
+  assert(out_replace != NULL);
+  if (!header(head, name, &value)) return S3_OK;
+  *out_replace = slice_equal(value, SLICE_LIT("REPLACE"));
+  bool known = *out_replace || slice_equal(value, SLICE_LIT("COPY"));
+  return known ? S3_OK : fault_set(fault, S3_ERR_INVALID_ARGUMENT, name);
+}
+
 static enum s3_error copy_parse(const struct auth_request *head, struct arena *arena,
                                 struct s3_request *request, struct s3_fault *fault) {
   struct slice value = {0};
@@ -177,11 +188,23 @@ static enum s3_error copy_parse(const struct auth_request *head, struct arena *a
   condition_parse(head, true, &request->copy.condition);
   if (header(head, "x-amz-copy-source-range", &value) && !s3_copy_range_parse(value, &request->copy.range))
     return fault_set(fault, S3_ERR_INVALID_ARGUMENT, "x-amz-copy-source-range");
-  if (!header(head, "x-amz-metadata-directive", &value)) return S3_OK;
-  request->replace_metadata = slice_equal(value, SLICE_LIT("REPLACE"));
-  if (!request->replace_metadata && !slice_equal(value, SLICE_LIT("COPY")))
-    return fault_set(fault, S3_ERR_INVALID_ARGUMENT, "x-amz-metadata-directive");
-  return S3_OK;
+  error = directive_parse(head, "x-amz-metadata-directive", &request->replace_metadata, fault);
+  return error != S3_OK ? error
+                        : directive_parse(head, "x-amz-tagging-directive", &request->replace_tags, fault);
+}
+
+/* Tags of a new object. Of a copy they are the source's, unless they are to be replaced: then S3 does not
+ * look at the header. */
+static enum s3_error tags_parse(const struct auth_request *head, struct arena *arena,
+                                struct s3_request *request, struct s3_fault *fault) {
+  struct s3_tags tags;
+  struct slice value;
+  bool takes = request->op == S3_OP_PUT_OBJECT || request->op == S3_OP_CREATE_MULTIPART_UPLOAD ||
+               (request->op == S3_OP_COPY_OBJECT && request->replace_tags);
+  if (!takes || !header(head, "x-amz-tagging", &value)) return S3_OK;
+  enum s3_error error = s3_object_tags_header(value, arena, &tags);
+  if (error == S3_OK && !s3_meta_set_tags(&request->meta, &tags, arena)) error = S3_ERR_INTERNAL_ERROR;
+  return error == S3_OK ? S3_OK : fault_set(fault, error, "x-amz-tagging");
 }
 
 /* If-None-Match of a write may only be "*": S3 refuses the rest, and so never half-obeys it. */
@@ -218,7 +241,8 @@ static enum s3_error write_parse(const struct auth_request *head, struct arena *
   (void)header(head, "x-domicile-layout", &request->domicile_layout);
   (void)header(head, "x-domicile-region", &request->domicile_region);
   bool is_copy = request->op == S3_OP_COPY_OBJECT || request->op == S3_OP_UPLOAD_PART_COPY;
-  return is_copy ? copy_parse(head, arena, request, fault) : S3_OK;
+  if (is_copy) error = copy_parse(head, arena, request, fault);
+  return error != S3_OK ? error : tags_parse(head, arena, request, fault);
 }
 
 enum s3_error head_parse(const struct auth_request *head, struct arena *arena, struct s3_request *request,

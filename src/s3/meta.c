@@ -16,8 +16,13 @@ enum {
   FIELD_CONTENT_LANGUAGE = 5,
   FIELD_EXPIRES = 6,
   FIELD_CHECKSUM = 16,
-  FIELD_USER = 32
+  FIELD_USER = 32,
+  /* From here on what may be changed of a version that is there. */
+  FIELD_TAG = 64,
+  FIELD_RETENTION = 65,
+  FIELD_LEGAL_HOLD = 66
 };
+enum { RETENTION_BYTES = 9, LEGAL_HOLD_BYTES = 1 };
 
 static const char user_prefix[] = "x-amz-meta-";
 
@@ -152,10 +157,20 @@ enum s3_error s3_meta_from_head(const struct auth_request *head, struct arena *a
   return error;
 }
 
+bool s3_meta_set_tags(struct s3_meta *meta, const struct s3_tags *tags, struct arena *arena) {
+  assert(tags->count <= S3_OBJECT_TAGS_MAX);
+  struct slice copy = arena_copy(arena, slice_of(tags->tag, tags->count * sizeof tags->tag[0]));
+  if (tags->count > 0 && copy.data == NULL) return false;
+  meta->tags = (const struct s3_tag *)(const void *)copy.data;
+  meta->tag_count = tags->count;
+  return true;
+}
+
 /* ---- the stored form ---- */
 
 static uint16_t fields_count(const struct s3_meta *meta) {
-  size_t count = meta->user_count + (meta->has_checksum ? 1 : 0);
+  size_t count = meta->user_count + (meta->has_checksum ? 1 : 0) + meta->tag_count +
+                 (meta->lock_mode != S3_LOCK_NONE ? 1 : 0) + (meta->legal_hold != S3_HOLD_NEVER ? 1 : 0);
   for (size_t i = 0; i < PLAIN_COUNT; i++) count += plain_of(meta, i)->len > 0 ? 1 : 0;
   assert(count <= UINT16_MAX);
   return (uint16_t)count;
@@ -167,7 +182,30 @@ static bool fields_fit(const struct s3_meta *meta) {
     if (plain_of(meta, i)->len > UINT16_MAX) return false;
   for (size_t i = 0; i < meta->user_count; i++)
     if (meta->user[i].name.len > UINT16_MAX || meta->user[i].value.len > UINT16_MAX) return false;
-  return meta->user_count <= S3_METADATA_BYTES_MAX;
+  for (size_t i = 0; i < meta->tag_count; i++)
+    if (meta->tags[i].key.len > UINT16_MAX || meta->tags[i].value.len > UINT16_MAX) return false;
+  return meta->user_count <= S3_METADATA_BYTES_MAX && meta->tag_count <= S3_OBJECT_TAGS_MAX;
+}
+
+static void changeable_encode(const struct s3_meta *meta, struct buf *out) {
+  assert(meta->lock_mode != S3_LOCK_NONE || meta->retain_until_ms == 0);
+  for (size_t i = 0; i < meta->tag_count; i++) {
+    assert(i == 0 || slice_compare(meta->tags[i - 1].key, meta->tags[i].key) < 0);
+    put_u8(out, FIELD_TAG);
+    put_bytes16le(out, meta->tags[i].key);
+    put_bytes16le(out, meta->tags[i].value);
+  }
+  if (meta->lock_mode != S3_LOCK_NONE) {
+    put_u8(out, FIELD_RETENTION);
+    put_u16le(out, RETENTION_BYTES);
+    put_u8(out, (uint8_t)meta->lock_mode);
+    put_u64le(out, meta->retain_until_ms);
+  }
+  if (meta->legal_hold != S3_HOLD_NEVER) {
+    put_u8(out, FIELD_LEGAL_HOLD);
+    put_u16le(out, LEGAL_HOLD_BYTES);
+    put_u8(out, (uint8_t)meta->legal_hold);
+  }
 }
 
 enum dom_code s3_meta_encode(const struct s3_meta *meta, struct buf *out, struct dom_err *err) {
@@ -193,6 +231,7 @@ enum dom_code s3_meta_encode(const struct s3_meta *meta, struct buf *out, struct
     put_bytes16le(out, meta->user[i].name);
     put_bytes16le(out, meta->user[i].value);
   }
+  changeable_encode(meta, out);
   return buf_check(out, err);
 }
 
@@ -219,16 +258,54 @@ static enum dom_code plain_decode(struct reader *r, uint8_t field, struct s3_met
   return DOM_INCOMPATIBLE;
 }
 
-/* One field. Fields ascend; only user fields repeat, and their names ascend. */
-static enum dom_code field_decode(struct reader *r, uint8_t *last, struct auth_header *list,
+static enum dom_code tag_decode(struct reader *r, struct s3_tag *list, struct s3_meta *meta) {
+  if (meta->tag_count == S3_OBJECT_TAGS_MAX) return DOM_CORRUPT;
+  struct s3_tag *tag = &list[meta->tag_count];
+  tag->key = get_bytes16le(r);
+  tag->value = get_bytes16le(r);
+  if (r->bad || tag->key.len == 0) return DOM_CORRUPT;
+  if (meta->tag_count > 0 && slice_compare(tag[-1].key, tag->key) >= 0) return DOM_CORRUPT;
+  meta->tag_count++;
+  meta->tags = list;
+  return DOM_OK;
+}
+
+static enum dom_code lock_decode(struct reader *r, uint8_t field, struct s3_meta *meta) {
+  bool retention = field == FIELD_RETENTION;
+  uint16_t length = get_u16le(r);
+  uint8_t value = get_u8(r);
+  assert(retention || field == FIELD_LEGAL_HOLD);
+  if (r->bad || length != (retention ? RETENTION_BYTES : LEGAL_HOLD_BYTES)) return DOM_CORRUPT;
+  if (value == 0) return DOM_CORRUPT;
+  if (value > 2) return DOM_INCOMPATIBLE;
+  if (retention) {
+    meta->lock_mode = value;
+    meta->retain_until_ms = get_u64le(r);
+  } else {
+    meta->legal_hold = value;
+  }
+  return r->bad ? DOM_CORRUPT : DOM_OK;
+}
+
+/* Memory for what repeats. */
+struct lists {
+  struct auth_header *user;
+  struct s3_tag *tags; /* S3_OBJECT_TAGS_MAX */
+};
+
+/* One field. Fields ascend; only user fields and tags repeat, and their names ascend. */
+static enum dom_code field_decode(struct reader *r, uint8_t *last, const struct lists *lists,
                                   struct s3_meta *meta) {
   uint8_t field = get_u8(r);
-  assert(last != NULL && list != NULL);
-  if (r->bad || field < *last || (field == *last && field != FIELD_USER)) return DOM_CORRUPT;
+  assert(last != NULL && lists != NULL);
+  if (r->bad || field < *last || (field == *last && field != FIELD_USER && field != FIELD_TAG))
+    return DOM_CORRUPT;
   *last = field;
   if (field == FIELD_CHECKSUM) return checksum_decode(r, meta);
+  if (field == FIELD_TAG) return tag_decode(r, lists->tags, meta);
+  if (field == FIELD_RETENTION || field == FIELD_LEGAL_HOLD) return lock_decode(r, field, meta);
   if (field != FIELD_USER) return plain_decode(r, field, meta);
-  struct auth_header *user = &list[meta->user_count];
+  struct auth_header *user = &lists->user[meta->user_count];
   user->name = get_bytes16le(r);
   user->value = get_bytes16le(r);
   if (r->bad || user->name.len == 0) return DOM_CORRUPT;
@@ -250,12 +327,17 @@ enum dom_code s3_meta_decode(struct slice bytes, struct arena *arena, struct s3_
     return dom_fail(err, DOM_INCOMPATIBLE, "s3/meta: decode", "metadata of version %u", version);
   /* Every field takes at least four bytes, so a wrong count cannot ask for much memory. */
   if (r.bad || (size_t)count * 4 > r.left) code = DOM_CORRUPT;
-  struct auth_header *list = code == DOM_OK ? arena_alloc(arena, ((size_t)count + 1) * sizeof *list) : NULL;
-  if (code == DOM_OK && list == NULL) code = DOM_NO_MEMORY;
-  for (uint16_t i = 0; i < count && code == DOM_OK; i++) code = field_decode(&r, &last, list, &meta);
+  struct lists lists = {NULL, NULL};
+  if (code == DOM_OK) {
+    size_t tags = count < S3_OBJECT_TAGS_MAX ? count : S3_OBJECT_TAGS_MAX;
+    lists.user = arena_alloc(arena, ((size_t)count + 1) * sizeof *lists.user);
+    lists.tags = arena_alloc(arena, (tags + 1) * sizeof *lists.tags);
+    if (lists.user == NULL || lists.tags == NULL) code = DOM_NO_MEMORY;
+  }
+  for (uint16_t i = 0; i < count && code == DOM_OK; i++) code = field_decode(&r, &last, &lists, &meta);
   if (code == DOM_OK && !reader_end(&r)) code = DOM_CORRUPT;
   if (code != DOM_OK) return dom_fail(err, code, "s3/meta: decode", "an object's metadata cannot be read");
-  if (meta.user_count > 0) meta.user = list;
+  if (meta.user_count > 0) meta.user = lists.user;
   *out = meta;
   return DOM_OK;
 }

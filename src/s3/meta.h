@@ -4,7 +4,13 @@
 
 #include "auth/auth.h"
 #include "base/arena.h"
+#include "s3/config.h"
 #include "s3/error.h"
+
+/* Retention of a version: until then it may not be removed for good. */
+enum s3_lock_mode { S3_LOCK_NONE = 0, S3_LOCK_GOVERNANCE = 1, S3_LOCK_COMPLIANCE = 2 };
+/* A hold that somebody set, or took away again. */
+enum s3_legal_hold { S3_HOLD_NEVER = 0, S3_HOLD_OFF = 1, S3_HOLD_ON = 2 };
 
 /* Metadata of one object. Slices are borrowed; empty means not given. */
 struct s3_meta {
@@ -18,6 +24,12 @@ struct s3_meta {
   size_t user_count;
   bool has_checksum;
   struct auth_digest checksum; /* of the whole object, by the kind that the client chose */
+  /* What may be changed of a version after it was written. */
+  const struct s3_tag *tags; /* ascending by key; at most S3_OBJECT_TAGS_MAX */
+  size_t tag_count;
+  enum s3_lock_mode lock_mode;
+  uint64_t retain_until_ms; /* 0 without a mode */
+  enum s3_legal_hold legal_hold;
 };
 
 /* Reads the metadata of a request's head. Several lines of one user name are joined by commas.
@@ -29,6 +41,9 @@ enum s3_error s3_meta_from_head(const struct auth_request *head, struct arena *a
  * gives the same bytes, whatever the order in which it was sent.
  * Returns: DOM_OK; DOM_TOO_LARGE (a value over 65,535 bytes); DOM_NO_MEMORY. */
 enum dom_code s3_meta_encode(const struct s3_meta *meta, struct buf *out, struct dom_err *err);
+
+/* Copies tags, ascending by key, into the arena as those of `meta`. False without memory. */
+bool s3_meta_set_tags(struct s3_meta *meta, const struct s3_tags *tags, struct arena *arena);
 
 /* Reads the stored form; slices borrow from `bytes`, the list of user names is in the arena.
  * Returns: DOM_OK; DOM_CORRUPT (not that format); DOM_INCOMPATIBLE (a newer version, or a field

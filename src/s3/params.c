@@ -221,6 +221,9 @@ enum s3_error params_parse(const struct auth_query *query, struct s3_request *re
   case S3_OP_GET_OBJECT_ACL:
   case S3_OP_PUT_OBJECT_ACL:
   case S3_OP_GET_OBJECT_ATTRIBUTES:
+  case S3_OP_GET_OBJECT_TAGGING:
+  case S3_OP_PUT_OBJECT_TAGGING:
+  case S3_OP_DELETE_OBJECT_TAGGING:
     return version_param(query, request, fault);
   default:
     return S3_OK;

@@ -68,6 +68,13 @@ static void user_metadata(struct s3_headers *h, const struct s3_meta *meta) {
   }
 }
 
+static void tagging_count(struct s3_headers *h, size_t count) {
+  char text[12];
+  assert(count <= S3_OBJECT_TAGS_MAX);
+  (void)snprintf(text, sizeof text, "%u", (unsigned)count);
+  s3_headers_add_copy(h, SLICE_LIT("x-amz-tagging-count"), slice_str(text));
+}
+
 void s3_headers_object(struct s3_headers *h, const struct s3_object_view *object,
                        const struct s3_overrides *overrides, bool checksum_mode) {
   static const struct s3_overrides none = {0};
@@ -87,6 +94,7 @@ void s3_headers_object(struct s3_headers *h, const struct s3_object_view *object
   stored(h, "Content-Language", meta->content_language, overrides->content_language);
   stored(h, "Expires", meta->expires, overrides->expires);
   user_metadata(h, meta);
+  if (meta->tag_count > 0) tagging_count(h, meta->tag_count);
   if (checksum_mode && meta->has_checksum) s3_headers_checksum(h, &meta->checksum);
 }
 

@@ -43,6 +43,9 @@ enum s3_op {
   S3_OP_GET_OBJECT_ACL,
   S3_OP_PUT_OBJECT_ACL,
   S3_OP_GET_OBJECT_ATTRIBUTES,
+  S3_OP_GET_OBJECT_TAGGING,
+  S3_OP_PUT_OBJECT_TAGGING,
+  S3_OP_DELETE_OBJECT_TAGGING,
   S3_OP_CREATE_MULTIPART_UPLOAD,
   S3_OP_UPLOAD_PART,
   S3_OP_UPLOAD_PART_COPY,
@@ -144,12 +147,13 @@ struct s3_request {
   uint32_t part_number; /* 1..S3_PART_NUMBER_MAX; of a GET or HEAD 0 unless it asks for one part */
   struct s3_copy_source copy;
   bool replace_metadata; /* copy: x-amz-metadata-directive REPLACE */
+  bool replace_tags;     /* copy: x-amz-tagging-directive REPLACE */
   struct s3_range range;
   struct s3_condition condition;
   struct s3_meta meta; /* writes only; its checksum is not set */
   struct s3_overrides overrides;
   struct s3_attributes_asked attributes; /* GetObjectAttributes */
-  bool has_content_length; /* of the object's bytes: aws-chunked framing not counted */
+  bool has_content_length;               /* of the object's bytes: aws-chunked framing not counted */
   uint64_t content_length;
   bool has_content_md5;
   uint8_t content_md5[MD5_SIZE];

@@ -60,6 +60,9 @@ static const struct route {
     {"GET", LEVEL_OBJECT, "acl", false, S3_OP_GET_OBJECT_ACL},
     {"PUT", LEVEL_OBJECT, "acl", false, S3_OP_PUT_OBJECT_ACL},
     {"GET", LEVEL_OBJECT, "attributes", false, S3_OP_GET_OBJECT_ATTRIBUTES},
+    {"GET", LEVEL_OBJECT, "tagging", false, S3_OP_GET_OBJECT_TAGGING},
+    {"PUT", LEVEL_OBJECT, "tagging", false, S3_OP_PUT_OBJECT_TAGGING},
+    {"DELETE", LEVEL_OBJECT, "tagging", false, S3_OP_DELETE_OBJECT_TAGGING},
     {"GET", LEVEL_OBJECT, "uploadId", false, S3_OP_LIST_PARTS},
     {"GET", LEVEL_OBJECT, NULL, false, S3_OP_GET_OBJECT},
     {"HEAD", LEVEL_OBJECT, NULL, false, S3_OP_HEAD_OBJECT},
@@ -152,8 +155,20 @@ static const char *subresource_left(const struct auth_query *query, const char *
 
 /* Whether the operation is of one version where the query names one. */
 static bool takes_version(enum s3_op op) {
-  return op == S3_OP_GET_OBJECT || op == S3_OP_HEAD_OBJECT || op == S3_OP_DELETE_OBJECT ||
-         op == S3_OP_GET_OBJECT_ACL || op == S3_OP_PUT_OBJECT_ACL || op == S3_OP_GET_OBJECT_ATTRIBUTES;
+  switch (op) {
+  case S3_OP_GET_OBJECT:
+  case S3_OP_HEAD_OBJECT:
+  case S3_OP_DELETE_OBJECT:
+  case S3_OP_GET_OBJECT_ACL:
+  case S3_OP_PUT_OBJECT_ACL:
+  case S3_OP_GET_OBJECT_ATTRIBUTES:
+  case S3_OP_GET_OBJECT_TAGGING:
+  case S3_OP_PUT_OBJECT_TAGGING:
+  case S3_OP_DELETE_OBJECT_TAGGING:
+    return true;
+  default:
+    return false;
+  }
 }
 
 /* A version where none can be meant. */

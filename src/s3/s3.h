@@ -33,6 +33,7 @@
 #include "s3/reply.h"
 #include "s3/request.h"
 #include "s3/result.h"
+#include "s3/tagging.h"
 #include "s3/version.h"
 
 #endif

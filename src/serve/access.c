@@ -74,6 +74,9 @@ static const struct {
     TWO(GET_OBJECT_ACL, GET_OBJECT_ACL, GET_OBJECT_VERSION_ACL),
     TWO(GET_OBJECT_ATTRIBUTES, GET_OBJECT_ATTRIBUTES, GET_OBJECT_VERSION_ATTRIBUTES),
     TWO(PUT_OBJECT_ACL, PUT_OBJECT_ACL, PUT_OBJECT_VERSION_ACL),
+    TWO(GET_OBJECT_TAGGING, GET_OBJECT_TAGGING, GET_OBJECT_VERSION_TAGGING),
+    TWO(PUT_OBJECT_TAGGING, PUT_OBJECT_TAGGING, PUT_OBJECT_VERSION_TAGGING),
+    TWO(DELETE_OBJECT_TAGGING, DELETE_OBJECT_TAGGING, DELETE_OBJECT_VERSION_TAGGING),
 #undef ONE
 #undef TWO
 };
@@ -200,8 +203,19 @@ static void tell_log(struct call *c, const struct policy_verdict *v, enum policy
   log_event(LOG_INFO, "serve", c->id, "denied by a bucket's rules", fields);
 }
 
+/* Operations on one object that find it before they do anything: they ask access_object. */
 static bool reads_object(enum s3_op op) {
-  return op == S3_OP_GET_OBJECT || op == S3_OP_HEAD_OBJECT || op == S3_OP_GET_OBJECT_ATTRIBUTES;
+  switch (op) {
+  case S3_OP_GET_OBJECT:
+  case S3_OP_HEAD_OBJECT:
+  case S3_OP_GET_OBJECT_ATTRIBUTES:
+  case S3_OP_GET_OBJECT_TAGGING:
+  case S3_OP_PUT_OBJECT_TAGGING:
+  case S3_OP_DELETE_OBJECT_TAGGING:
+    return true;
+  default:
+    return false;
+  }
 }
 
 /* Actions that S3 judges by the object that is there. */
@@ -215,7 +229,9 @@ static bool looks_at_object(enum policy_action action) {
                                                POLICY_PUT_OBJECT_ACL,
                                                POLICY_PUT_OBJECT_VERSION_ACL,
                                                POLICY_PUT_OBJECT_TAGGING,
+                                               POLICY_PUT_OBJECT_VERSION_TAGGING,
                                                POLICY_DELETE_OBJECT_TAGGING,
+                                               POLICY_DELETE_OBJECT_VERSION_TAGGING,
                                                POLICY_GET_OBJECT_ATTRIBUTES,
                                                POLICY_GET_OBJECT_VERSION_ATTRIBUTES};
   assert((unsigned)action < POLICY_ACTION_COUNT);
@@ -224,9 +240,18 @@ static bool looks_at_object(enum policy_action action) {
   return false;
 }
 
-static enum policy_answer judge(struct call *c, enum policy_action action, struct slice key,
-                                bool object_is_known) {
-  struct policy_request q = {.object_is_known = object_is_known || !looks_at_object(action)};
+static size_t tags_take(const struct s3_meta *meta, struct policy_tag out[S3_OBJECT_TAGS_MAX]) {
+  size_t count = meta ? meta->tag_count : 0;
+  assert(count <= S3_OBJECT_TAGS_MAX);
+  for (size_t i = 0; i < count; i++) out[i] = (struct policy_tag){meta->tags[i].key, meta->tags[i].value};
+  return count;
+}
+
+/* `object`: what is known of the object, NULL as long as nothing is. */
+static struct policy_verdict decide(struct call *c, enum policy_action action, struct slice key,
+                                    const struct s3_meta *object) {
+  struct policy_request q = {.object_is_known = object || !looks_at_object(action)};
+  struct policy_tag asked[S3_OBJECT_TAGS_MAX], there[S3_OBJECT_TAGS_MAX];
   struct policy_bucket b = {.name = slice_str(c->bucket.name),
                             .owner = slice_str(c->bucket.owner),
                             .policy = access_policy(c->rules),
@@ -239,10 +264,19 @@ static enum policy_answer judge(struct call *c, enum policy_action action, struc
     say_signature(c, b.policy, &q);
     say_connection(c, &q);
   }
-  struct policy_verdict v = policy_decide(&b, &q);
+  q.request_tags = asked;
+  q.request_tag_count = tags_take(&c->q.meta, asked);
+  q.object_tags = there;
+  q.object_tag_count = tags_take(object, there);
+  return policy_decide(&b, &q);
+}
+
+static enum policy_answer judge(struct call *c, enum policy_action action, struct slice key,
+                                const struct s3_meta *object) {
+  struct policy_verdict v = decide(c, action, key, object);
   bool by_rules = v.reason != POLICY_BY_DEFAULT && v.reason != POLICY_BY_OWNER;
   if (v.answer == POLICY_DENY && by_rules) tell_log(c, &v, action);
-  assert(v.answer != POLICY_ASK_OBJECT || !object_is_known);
+  assert(v.answer != POLICY_ASK_OBJECT || !object);
   return v.answer;
 }
 
@@ -260,7 +294,11 @@ enum s3_error access_action(struct call *c, enum policy_action action, struct sl
   if (c->auth.has_token && !token_reaches(c, key)) return S3_ERR_ACCESS_DENIED;
   if (access_is_broken(c->rules)) return judge_broken(c, action);
   if (!c->rules && !c->auth.has_token) return access_is_owner(c) ? S3_OK : S3_ERR_ACCESS_DENIED;
-  enum policy_answer answer = judge(c, action, key, false);
+  if (c->q.op == S3_OP_PUT_OBJECT_TAGGING && action == c->access) {
+    c->asks_object = true; /* it depends on the tags in the body, too, which its home reads */
+    return S3_OK;
+  }
+  enum policy_answer answer = judge(c, action, key, NULL);
   /* Whoever reads one object looks at it and asks again, here or at its home; nobody else does. */
   bool reads = reads_object(c->q.op);
   assert((unsigned)answer <= POLICY_ASK_OBJECT);
@@ -271,7 +309,27 @@ enum s3_error access_action(struct call *c, enum policy_action action, struct sl
 enum s3_error access_object(struct call *c, const struct store_object *o) {
   assert(o);
   if (!c->asks_object) return S3_OK;
-  return judge(c, c->access, c->q.key, true) == POLICY_ALLOW ? S3_OK : S3_ERR_ACCESS_DENIED;
+  struct s3_meta meta = {0};
+  struct dom_err err = {0};
+  enum dom_code code =
+      o->is_marker ? DOM_OK : s3_meta_decode(o->meta, wire_exchange_arena(c->x), &meta, &err);
+  if (code) return call_error_of(c, code, &err);
+  return judge(c, c->access, c->q.key, &meta) == POLICY_ALLOW ? S3_OK : S3_ERR_ACCESS_DENIED;
+}
+
+enum s3_error access_new_tags(struct call *c) {
+  static const struct s3_meta none = {0}; /* what is new has no tags yet */
+  if (!c->q.meta.tag_count || (!c->rules && !c->auth.has_token)) return S3_OK;
+  assert(!access_is_broken(c->rules) || access_is_owner(c));
+  bool may = judge(c, POLICY_PUT_OBJECT_TAGGING, c->q.key, &none) == POLICY_ALLOW;
+  return may ? S3_OK : S3_ERR_ACCESS_DENIED;
+}
+
+bool access_shows_tags(struct call *c, const struct s3_meta *object) {
+  if (!c->rules && !c->auth.has_token) return true;
+  enum policy_action action =
+      c->q.version_id.len ? POLICY_GET_OBJECT_VERSION_TAGGING : POLICY_GET_OBJECT_TAGGING;
+  return decide(c, action, c->q.key, object).answer == POLICY_ALLOW;
 }
 
 enum s3_error access_absent(struct call *c) {
@@ -327,6 +385,7 @@ enum s3_error access_bucket(struct call *c) {
     return access_action(c, c->access, c->q.key);
   case BY_ACTION:
     error = access_action(c, c->access, c->q.key);
+    if (!error && c->q.op != S3_OP_PUT_OBJECT_TAGGING) error = access_new_tags(c);
     if (error || (!c->q.acl.data && !c->q.has_grants) || !c->q.key.len) return error;
     return judge_head_acl(c);
   case WITHOUT_BUCKET:

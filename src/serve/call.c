@@ -283,6 +283,9 @@ static const operation OPERATIONS[S3_OP_COUNT] = {
     [S3_OP_COPY_OBJECT] = object_copy,
     [S3_OP_GET_OBJECT_ACL] = object_acl,
     [S3_OP_GET_OBJECT_ATTRIBUTES] = object_attributes,
+    [S3_OP_GET_OBJECT_TAGGING] = object_tagging_get,
+    [S3_OP_PUT_OBJECT_TAGGING] = object_tagging_put,
+    [S3_OP_DELETE_OBJECT_TAGGING] = object_tagging_delete,
     [S3_OP_CREATE_MULTIPART_UPLOAD] = upload_create,
     [S3_OP_UPLOAD_PART] = upload_part,
     [S3_OP_UPLOAD_PART_COPY] = upload_part_copy,
@@ -323,6 +326,7 @@ static bool is_proven_in_time(const struct call *c) {
   case S3_OP_PUT_BUCKET_POLICY:
   case S3_OP_PUT_BUCKET_ACL:
   case S3_OP_PUT_OBJECT_ACL:
+  case S3_OP_PUT_OBJECT_TAGGING:
     return true;
   default:
     return bucket_config_has_body(c->q.op) || auth_result_is_proven(&c->auth);

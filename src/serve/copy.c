@@ -60,6 +60,16 @@ enum s3_error copy_inherit(struct call *c, struct slice inherited, struct buf *o
   return out->failed ? S3_ERR_SLOW_DOWN : S3_OK;
 }
 
+/* Tags are copied by those alone who may read them. */
+static enum s3_error source_tags_check(struct call *c, const struct store_object *o) {
+  struct s3_meta meta;
+  struct dom_err err = {0};
+  if (!c->hides_tags || c->q.op != S3_OP_COPY_OBJECT || c->q.replace_tags) return S3_OK;
+  enum dom_code code = s3_meta_decode(o->meta, wire_exchange_arena(c->x), &meta, &err);
+  if (code) return call_error_of(c, code, &err);
+  return meta.tag_count ? S3_ERR_ACCESS_DENIED : S3_OK;
+}
+
 enum s3_error copy_source_find(struct call *c, struct store_view *v, struct copy_source *s) {
   struct dom_err err = {0};
   struct store_version version;
@@ -77,6 +87,7 @@ enum s3_error copy_source_find(struct call *c, struct store_view *v, struct copy
   char etag[S3_ETAG_SIZE];
   object_etag(o, etag);
   enum s3_error error = s3_condition_copy(&c->q.copy.condition, slice_str(etag), o->mtime_ms);
+  if (!error) error = source_tags_check(c, o);
   if (!error) error = copy_inherit(c, o->classes, &s->classes);
   buf_append_slice(&s->meta, o->meta);
   return !error && s->meta.failed ? S3_ERR_SLOW_DOWN : error;
@@ -177,12 +188,19 @@ struct copying {
   struct store_object object;
 };
 
-/* REPLACE takes the head's metadata; COPY keeps the source's bytes as they are. */
+/* REPLACE takes the head's metadata, COPY the source's; tags likewise, by a directive of their own. */
 static enum s3_error target_meta(struct call *c, const struct copy_source *s, struct buf *out) {
   struct dom_err err = {0};
-  if (c->q.replace_metadata) return call_error_of(c, s3_meta_encode(&c->q.meta, out, &err), &err);
-  buf_append_slice(out, buf_slice(&s->meta));
-  return out->failed ? S3_ERR_SLOW_DOWN : S3_OK;
+  struct s3_meta source, meta = c->q.meta;
+  enum dom_code code = s3_meta_decode(buf_slice(&s->meta), wire_exchange_arena(c->x), &source, &err);
+  if (code) return call_error_of(c, code, &err);
+  if (!c->q.replace_metadata) meta = source;
+  meta.tags = c->q.replace_tags ? c->q.meta.tags : source.tags;
+  meta.tag_count = c->q.replace_tags ? c->q.meta.tag_count : source.tag_count;
+  c->q.meta.tags = meta.tags; /* what is asked for, now that it is known */
+  c->q.meta.tag_count = meta.tag_count;
+  enum s3_error error = c->q.replace_tags ? S3_OK : access_new_tags(c);
+  return error ? error : call_error_of(c, s3_meta_encode(&meta, out, &err), &err);
 }
 
 /* Before the first byte: the permit for what it is. */

@@ -203,6 +203,7 @@ static enum s3_error describe(struct call *c, const struct store_object *o, bool
   struct dom_err err = {0};
   enum dom_code code = s3_meta_decode(o->meta, headers->arena, &meta, &err);
   if (code) return call_error_of(c, code, &err);
+  if (meta.tag_count && !access_shows_tags(c, &meta)) meta.tag_count = 0;
   struct s3_object_view view = {
       .md5 = o->etag_md5, .part_count = o->etag_parts, .modified_ms = o->mtime_ms, .meta = &meta};
   s3_headers_object(headers, &view, &c->q.overrides, c->q.checksum_mode && whole);

@@ -141,6 +141,7 @@ struct call {
   struct access_rules *rules; /* of `bucket` */
   enum policy_action access;  /* what `q.op` is to a policy */
   bool asks_object;           /* the judgement waits for the object: access_object */
+  bool hides_tags;            /* a copy: the source's tags may not be read */
   bool key_is_set;            /* DeleteObjects: q.key is one of its keys */
   struct subject_who who;
   enum serve_met met;
@@ -324,6 +325,15 @@ enum s3_error object_delete_many(struct call *c);
 enum s3_error object_acl(struct call *c);
 /* The version that the request names, under the permit to read it; not for a delete marker, which is told. */
 enum s3_error object_find(struct call *c, struct store_view *v, struct store_found **out);
+/* amend.c. Changes what may be changed of a version that is there: the one that c->q names, found and judged
+ * on the view that guards the commit. `change` is given its metadata, and again whenever a guard changed. c
+ * is in the gate; not answered, but told (version_tell). */
+typedef enum s3_error (*amend_fn)(struct call *c, void *arg, struct s3_meta *meta);
+enum s3_error object_amend(struct call *c, amend_fn change, void *arg);
+/* tagging.c. GetObjectTagging, PutObjectTagging, DeleteObjectTagging. */
+enum s3_error object_tagging_get(struct call *c);
+enum s3_error object_tagging_put(struct call *c);
+enum s3_error object_tagging_delete(struct call *c);
 /* attributes.c. GetObjectAttributes. */
 enum s3_error object_attributes(struct call *c);
 /* Where a part's bytes lie in the object; of one that was put in one piece part 1 is all of it.

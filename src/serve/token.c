@@ -46,6 +46,8 @@ enum s3_error token_may_relay(struct call *c) {
   case S3_OP_GET_OBJECT:
   case S3_OP_HEAD_OBJECT:
   case S3_OP_GET_OBJECT_ATTRIBUTES:
+  case S3_OP_GET_OBJECT_TAGGING:
+  case S3_OP_PUT_OBJECT_TAGGING:
   case S3_OP_PUT_OBJECT:
   case S3_OP_DELETE_OBJECT:
   case S3_OP_COPY_OBJECT:

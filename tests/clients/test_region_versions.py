@@ -1,4 +1,4 @@
-"""A person with versions moves, there and on: every id names what it named, through every gateway, and a copy of
+"""A person with versions moves, there and on: every id names what it named, tags included, through every gateway, and a copy of
 an old version is fetched from where it lives."""
 import pathlib
 import sys
@@ -33,6 +33,10 @@ def listed(s3):
     return sorted((e["Key"], e["VersionId"], e["IsLatest"], "Size" in e) for e in found)
 
 
+def tag_set(value):
+    return {"TagSet": [{"Key": "says", "Value": value}]}
+
+
 def headers_of(call, **named):
     with pytest.raises(ClientError) as failure:
         call(**named)
@@ -53,6 +57,9 @@ def test_versions_move_with_their_person(world):
         bodies[s3[name].put_object(**where, Body=name.encode())["VersionId"]] = name.encode()
     large = s3["cn"].put_object(**where, Body=b"l" * (3 << 20))["VersionId"]
     bodies[large] = b"l" * (3 << 20)
+    tags = {large: "at cn", "null": "of null"}
+    for version, value in tags.items():  # through gateways, too
+        s3["us"].put_object_tagging(**where, VersionId=version, Tagging=tag_set(value))
     markers = [s3["us"].delete_object(**where)["VersionId"]]
     for step, home in enumerate(("sg", "us", "sg")):
         before = listed(s3["cn"])
@@ -63,6 +70,9 @@ def test_versions_move_with_their_person(world):
             for version, body in bodies.items():
                 got = s3[name].get_object(**where, VersionId=version)
                 assert got["Body"].read() == body and got["VersionId"] == version
+            for version in bodies:
+                answer = s3[name].get_object_tagging(**where, VersionId=version)
+                assert answer["TagSet"] == (tag_set(tags[version])["TagSet"] if version in tags else [])
             status, said = headers_of(s3[name].get_object, **where)
             assert (status, said["x-amz-delete-marker"], said["x-amz-version-id"]) == (404, "true", markers[-1])
             status, said = headers_of(s3[name].head_object, **where, VersionId=markers[0])
@@ -73,6 +83,11 @@ def test_versions_move_with_their_person(world):
         oldest = next(v for v in bodies if v not in ("null", put, large))
         assert s3["in"].delete_object(**where, VersionId=oldest)["VersionId"] == oldest
         del bodies[oldest]
+        tags[large], tags[put] = home, "new"
+        for version in (large, put):
+            s3["cn"].put_object_tagging(**where, VersionId=version, Tagging=tag_set(tags[version]))
+        s3["in"].delete_object_tagging(**where, VersionId="null")
+        tags.pop("null", None)
         markers.append(s3["us"].delete_object(**where)["VersionId"])
     assert len(listed(s3["cn"])) == len(bodies) + len(markers)
     # The other person is still at home in cn: the source's home finds the version.
@@ -80,6 +95,8 @@ def test_versions_move_with_their_person(world):
     answer = s3["cn"].copy_object(**copy)
     assert answer["CopySourceVersionId"] == large
     assert s3["us"].get_object(Bucket=BUCKET, Key=f"{OTHER}/copy")["Body"].read() == bodies[large]
+    told = s3["in"].get_object_tagging(Bucket=BUCKET, Key=f"{OTHER}/copy")
+    assert told["TagSet"] == tag_set(tags[large])["TagSet"]  # tags came with it
     copy["CopySource"]["VersionId"] = markers[0]
     assert headers_of(s3["cn"].copy_object, **copy)[0] == 400
     # All of it removed in one request that is passed on whole.

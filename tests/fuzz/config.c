@@ -8,6 +8,8 @@
 #include "s3/config.h"
 #include "s3/cors.h"
 #include "s3/lifecycle.h"
+#include "s3/meta.h"
+#include "s3/tagging.h"
 
 enum { ARENA_BYTES = 1 << 20 };
 
@@ -65,6 +67,29 @@ static void check_tags(struct slice in, size_t max, struct arena *arena) {
   for (size_t i = 0; i < tags.count; i++) {
     assert(utf8_valid(tags.tag[i].key) && slice_equal(tags.tag[i].key, again.tag[i].key));
     assert(utf8_valid(tags.tag[i].value) && slice_equal(tags.tag[i].value, again.tag[i].value));
+  }
+}
+
+/* Tags of an object, from a document or a header: ascending, and stored and read back as they are. */
+static void check_object_tags(struct slice in, bool is_header, struct arena *arena) {
+  static struct s3_tags tags;
+  struct s3_meta meta = {0}, back;
+  BUF_AUTO stored = BUF_INIT;
+  fuzz_mark(&tags, sizeof tags);
+  enum s3_error error =
+      is_header ? s3_object_tags_header(in, arena, &tags) : s3_object_tags_parse(in, arena, &tags);
+  assert(is_known(error));
+  if (error != S3_OK) {
+    assert(fuzz_is_marked(&tags, sizeof tags));
+    return;
+  }
+  assert(tags.count <= S3_OBJECT_TAGS_MAX && s3_meta_set_tags(&meta, &tags, arena));
+  assert(s3_meta_encode(&meta, &stored, NULL) == DOM_OK);
+  assert(s3_meta_decode(buf_slice(&stored), arena, &back, NULL) == DOM_OK && back.tag_count == tags.count);
+  for (size_t i = 0; i < tags.count; i++) {
+    assert(utf8_valid(tags.tag[i].key) && utf8_valid(tags.tag[i].value));
+    assert(slice_equal(tags.tag[i].key, back.tags[i].key) &&
+           slice_equal(tags.tag[i].value, back.tags[i].value));
   }
 }
 
@@ -131,5 +156,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   check_tags(in, S3_BUCKET_TAGS_MAX, arena);
   arena_reset(arena);
   check_tags(in, S3_OBJECT_TAGS_MAX, arena);
+  arena_reset(arena);
+  check_object_tags(in, false, arena);
+  arena_reset(arena);
+  check_object_tags(in, true, arena);
   return 0;
 }

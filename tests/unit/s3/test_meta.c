@@ -38,6 +38,34 @@ static void the_golden_vector_holds(void **state) {
   assert_slice(back.user[1].value, "");
 }
 
+/* What may be changed of a version: tags a: 1 and b:, COMPLIANCE until 0x18f00000000, a legal hold. */
+static const char changeable[] = "010400"
+                                 "40010061010031"
+                                 "400100620000"
+                                 "41090002000000008f010000"
+                                 "42010002";
+
+static void changeable_fields_have_a_golden_vector(void **state) {
+  const struct s3_tags tags = {.tag = {{SLICE_LIT("a"), SLICE_LIT("1")}, {SLICE_LIT("b"), SLICE_LIT("")}},
+                               .count = 2};
+  struct s3_meta back, meta = {.lock_mode = S3_LOCK_COMPLIANCE,
+                               .retain_until_ms = UINT64_C(0x18f00000000),
+                               .legal_hold = S3_HOLD_ON};
+  BUF_AUTO bytes = BUF_INIT;
+  BUF_AUTO hex = BUF_INIT;
+  assert_true(s3_meta_set_tags(&meta, &tags, *state));
+  assert_int_equal(s3_meta_encode(&meta, &bytes, NULL), DOM_OK);
+  hex_encode(&hex, buf_slice(&bytes));
+  assert_string_equal(buf_str(&hex), changeable);
+  assert_int_equal(s3_meta_decode(buf_slice(&bytes), *state, &back, NULL), DOM_OK);
+  assert_int_equal(back.tag_count, 2);
+  assert_slice(back.tags[0].value, "1");
+  assert_slice(back.tags[1].key, "b");
+  assert_int_equal(back.lock_mode, S3_LOCK_COMPLIANCE);
+  assert_int_equal(back.retain_until_ms, UINT64_C(0x18f00000000));
+  assert_int_equal(back.legal_hold, S3_HOLD_ON);
+}
+
 static void empty_metadata_is_three_bytes(void **state) {
   struct s3_meta meta = {0};
   struct s3_meta back = {.user_count = 9};
@@ -49,10 +77,10 @@ static void empty_metadata_is_three_bytes(void **state) {
 }
 
 /* Whatever decodes encodes to the same bytes: there is one encoding, and no byte goes unread. */
-static void every_change_is_refused_or_read(void **state) {
-  uint8_t bytes[sizeof golden / 2];
+static void every_change_is_read_or_refused(void **state, const char *vector) {
+  uint8_t bytes[64];
   size_t len;
-  assert_int_equal(hex_decode(slice_str(golden), bytes, sizeof bytes, &len), DOM_OK);
+  assert_int_equal(hex_decode(slice_str(vector), bytes, sizeof bytes, &len), DOM_OK);
   for (size_t cut = 0; cut < len; cut++) {
     struct s3_meta meta;
     assert_int_equal(s3_meta_decode(slice_of(bytes, cut), *state, &meta, NULL), DOM_CORRUPT);
@@ -68,6 +96,11 @@ static void every_change_is_refused_or_read(void **state) {
     }
     bytes[bit / 8] ^= (uint8_t)(1u << (bit % 8));
   }
+}
+
+static void every_change_is_refused_or_read(void **state) {
+  every_change_is_read_or_refused(state, golden);
+  every_change_is_read_or_refused(state, changeable);
 }
 
 static void wrong_bytes_are_told_apart(void **state) {
@@ -88,6 +121,32 @@ static void wrong_bytes_are_told_apart(void **state) {
       {"010200200100610000200100610000", DOM_CORRUPT},     /* a name twice */
       {"01010020000000000000", DOM_CORRUPT},               /* a name of no bytes */
       {"0101001000030000000000", DOM_CORRUPT},             /* a CRC32 of three bytes */
+      {"0101004000000000", DOM_CORRUPT},                   /* a tag without a key */
+      {"010200400100620000400100610000", DOM_CORRUPT},     /* tags descend */
+      {"010100410900"
+       "00"
+       "0000000000000000",
+       DOM_CORRUPT}, /* a retention of no mode */
+      {"010100410900"
+       "01"
+       "000000000000000000",
+       DOM_CORRUPT},
+      {"010100410900"
+       "01"
+       "00000000000000",
+       DOM_CORRUPT},
+      {"010100410900"
+       "03"
+       "0000000000000000",
+       DOM_INCOMPATIBLE},
+      {"010100410800"
+       "01"
+       "0000000000000000",
+       DOM_CORRUPT},
+      {"01010042010000", DOM_CORRUPT},
+      {"01010042010003", DOM_INCOMPATIBLE},
+      {"01010042020001", DOM_CORRUPT},
+      {"01010043010001", DOM_INCOMPATIBLE}, /* a field to come */
   };
   for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
     uint8_t bytes[64];
@@ -184,6 +243,7 @@ static void encoding_survives_lack_of_memory(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       arena_test(the_golden_vector_holds),
+      arena_test(changeable_fields_have_a_golden_vector),
       arena_test(empty_metadata_is_three_bytes),
       arena_test(every_change_is_refused_or_read),
       arena_test(wrong_bytes_are_told_apart),
