@@ -405,15 +405,16 @@ static void count(struct call *c, uint64_t took_us) {
 
 void call_handle(struct region *r, struct wire_exchange *x) {
   struct call c = {.r = r, .x = x};
-  uint64_t began_ns = clock_mono_ns(r->clock);
+  uint64_t began_ns = clock_mono_ns(r->clock), waited_us = wire_exchange_waited_us(x);
   if (!check_peer(&c)) return;
   call_head(&c);
   enum s3_error error = serve(&c);
   call_leave(&c);
   access_rules_release(c.rules);
   c.rules = NULL;
+  if (wire_exchange_is_put_aside(x)) return; /* not over */
   if (error) call_fail(&c, error);
-  uint64_t took_us = (clock_mono_ns(r->clock) - began_ns) / 1000;
+  uint64_t took_us = (clock_mono_ns(r->clock) - began_ns) / 1000 + waited_us;
   count(&c, took_us);
   if (r->access_log) access_log_note(r->access_log, &c, error, took_us);
 }

@@ -84,6 +84,15 @@ static enum s3_error finish(struct far *f, const struct reach *r, enum dom_code 
   return error;
 }
 
+/* Without waiting for a place: the target's gate may be held. */
+static enum dom_code ask_home(struct reach *r, struct dom_err *err) {
+  struct wire_server *s = r->c->r->server;
+  if (!wire_place_try(s, WIRE_LANE_ALL)) return DOM_BUSY;
+  enum dom_code code = reach_home(r, err);
+  wire_place_give(s, WIRE_LANE_ALL);
+  return code;
+}
+
 enum s3_error copy_far_take(struct copy_source *s, const struct copy_target *t, bool *out_done) {
   struct far f = {.c = s->c, .source = s, .target = t, .md5 = hash_new(HASH_MD5)};
   struct dom_err err = {0};
@@ -97,7 +106,7 @@ enum s3_error copy_far_take(struct copy_source *s, const struct copy_target *t, 
                   .sink = sink,
                   .arg = &f};
   enum s3_error error = S3_ERR_SLOW_DOWN;
-  if (!copy_stream_init(&f.stream) && f.md5) error = finish(&f, &r, reach_home(&r, &err), &err, out_done);
+  if (!copy_stream_init(&f.stream) && f.md5) error = finish(&f, &r, ask_home(&r, &err), &err, out_done);
   copy_stream_done(&f.stream);
   hash_free(f.md5);
   return error;

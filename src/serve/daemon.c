@@ -177,7 +177,8 @@ static enum dom_code open_auth(struct daemon *d, struct dom_err *err) {
                                .region_pinned = slice_str(d->config->pinned_region)};
   r->verifier = auth_verifier_new(&config);
   r->access = access_cache_new();
-  return r->verifier && r->access ? DOM_OK : dom_fail(err, DOM_NO_MEMORY, where, "no memory");
+  r->relay = relay_new();
+  return r->verifier && r->access && r->relay ? DOM_OK : dom_fail(err, DOM_NO_MEMORY, where, "no memory");
 }
 
 static void set_names(struct daemon *d) {
@@ -191,7 +192,6 @@ static void set_names(struct daemon *d) {
   r->lifecycle_day_ms = c->lifecycle_day_ms ? c->lifecycle_day_ms : S3_DAY_MS;
   r->peers_certified = c->tls.peer_ca_file && c->tls.count; /* without: a proxy ends TLS before us */
   unsigned workers = c->workers ? (unsigned)c->workers : WIRE_WORKERS_DEFAULT;
-  r->forward_max = workers > 1 ? workers / 2 : 1; /* a dead region never takes all workers */
   r->copy_out_max = workers > SERVE_COPY_OUT_SHARE ? workers / SERVE_COPY_OUT_SHARE : 1;
 }
 
@@ -270,6 +270,7 @@ void daemon_close(struct daemon *d) {
   access_log_close(r->access_log);
   auth_verifier_free(r->verifier);
   access_cache_free(r->access);
+  relay_free(r->relay);
   if (r->token_key) secret_free(r->token_key, KEY_SIZE);
   auth_keys_free(r->keys);
   subjects_close(r->subjects);

@@ -81,28 +81,52 @@ static uint32_t patience_ms(const struct call *c) {
   return copy ? SERVE_COPY_WAIT_MS : 0;
 }
 
-enum s3_error call_forward(struct call *c, const struct slice *body) {
-  assert(!c->in_gate && !c->is_forwarded);
-  if (!c->r->envelope) return S3_ERR_SERVICE_UNAVAILABLE;
-  struct call_permit permit;
-  struct dom_err err = {0};
-  enum s3_error error = call_permit(c, PERMIT_TRANSIT, c->q.key, SLICE_LIT(""), 0, &permit);
-  if (error) return error;
-  if (!token_relay_begin(c)) return S3_ERR_SLOW_DOWN;
+/* A place among those that wait for other regions. S3_OK with *out_placed false: it is put aside until there
+ * is one. */
+static enum s3_error take_place(struct call *c, bool may_wait, enum wire_lane lane, bool *out_placed) {
+  enum wire_place place = WIRE_PLACE_NONE;
+  *out_placed = false;
+  if (c->auth.is_unverified && !relay_may_pass(c)) return S3_ERR_SLOW_DOWN;
+  if (may_wait && wire_body_taken(c->x) == 0)
+    place = wire_place_take(c->x, lane);
+  else if (wire_place_try(c->r->server, lane))
+    place = WIRE_PLACE_TAKEN;
+  *out_placed = place == WIRE_PLACE_TAKEN;
+  return place == WIRE_PLACE_NONE ? S3_ERR_SLOW_DOWN : S3_OK;
+}
+
+/* With a place: there and back. */
+static enum dom_code send_and_answer(struct forward *f, struct dom_err *err) {
+  struct call *c = f->c;
   if (c->met == MET_HOME) c->met = MET_FORWARDED;
   atomic_fetch_add(&c->r->metrics.forwarded, 1);
-  struct forward f = {.c = c, .body = body};
   REACH_AUTO r = {.c = c,
                   .who = &c->who,
-                  .body_length = body_length(&f),
+                  .body_length = body_length(f),
                   .once = s3_op_is_write(c->q.op),
                   .stall_ms = patience_ms(c),
                   .pull = pull,
                   .answer = take_answer,
                   .sink = sink,
-                  .arg = &f};
-  enum dom_code code = reach_home(&r, &err);
-  token_relay_end(c, f.begun ? wire_reply_status(c->x) : 0);
+                  .arg = f};
+  enum dom_code code = reach_home(&r, err);
+  if (c->auth.is_unverified) relay_note(c, f->begun ? wire_reply_status(c->x) : 0);
+  return code;
+}
+
+enum s3_error call_forward(struct call *c, const struct slice *body) {
+  assert(!c->in_gate && !c->is_forwarded);
+  if (!c->r->envelope) return S3_ERR_SERVICE_UNAVAILABLE;
+  struct call_permit permit;
+  struct dom_err err = {0};
+  enum wire_lane lane = c->auth.is_unverified ? WIRE_LANE_FEW : WIRE_LANE_ALL;
+  bool placed = false;
+  enum s3_error error = call_permit(c, PERMIT_TRANSIT, c->q.key, SLICE_LIT(""), 0, &permit);
+  if (!error) error = take_place(c, !body && !c->came_home, lane, &placed);
+  if (error || !placed) return error;
+  struct forward f = {.c = c, .body = body};
+  enum dom_code code = send_and_answer(&f, &err);
+  wire_place_give(c->r->server, lane);
   if (code != DOM_ELSEWHERE || f.begun) return forward_finish(c, f.begun, code, &err);
   if (c->came_home) return S3_ERR_SERVICE_UNAVAILABLE; /* sent away a second time: somebody is behind */
   c->came_home = true;

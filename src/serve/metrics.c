@@ -47,6 +47,7 @@ static void put_requests(struct region *r, struct buf *out) {
       {"access_log_lost_total", "counter", "Lines of the access log that could not be written",
        r->access_log ? access_log_lost(r->access_log) : 0},
       {"forwarding", "gauge", "Requests waiting for other regions now", atomic_load(&r->forwarding)},
+      {"forward_waiting", "gauge", "Requests waiting for their turn to be sent on now", w.waiting},
       {"copying_out", "gauge", "Sources of copies going to other regions now", atomic_load(&r->copying_out)},
       {"http_connections", "gauge", "Connections now", w.connections},
       {"http_accepted_total", "counter", "Connections accepted", w.accepted},

@@ -201,8 +201,8 @@ enum dom_code reach_home(struct reach *r, struct dom_err *err) {
   struct region *region = r->c->r;
   assert(r->who->where == SUBJECT_ELSEWHERE && r->answer && r->sink);
   if (!region->envelope) return DOM_UNAVAILABLE;
-  enum dom_code code = DOM_BUSY;
-  if (atomic_fetch_add(&region->forwarding, 1) < region->forward_max) code = try_homes(r, err);
+  atomic_fetch_add(&region->forwarding, 1);
+  enum dom_code code = try_homes(r, err);
   atomic_fetch_sub(&region->forwarding, 1);
   return code;
 }

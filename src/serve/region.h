@@ -30,9 +30,7 @@ enum {
   SERVE_PEERS_MAX = 65536 / 64,  /* breaker slots by region number; charters have at most 64 regions */
   SERVE_REQUEST_ID_SIZE = 16,    /* hex digits of a request id */
   SERVE_COPY_WAIT_MS = 300000, /* a gateway waits so long for a copy: 5 GiB at 17 MB/s; others stall sooner */
-  SERVE_RELAY_SHARE = 4,       /* one place in so many of forward_max for what a gateway cannot check */
-  SERVE_RELAY_REFUSED_MAX = 64, /* of those refused by homes in one second; no more are passed on in it */
-  SERVE_COPY_OUT_SHARE = 4      /* one worker in so many may hand sources of copies out to other regions */
+  SERVE_COPY_OUT_SHARE = 4     /* one worker in so many may hand sources of copies out to other regions */
 };
 
 /* Names, in an answer between regions, what was refused: the sender's envelope, not the client. */
@@ -92,8 +90,7 @@ struct region {
   struct auth_verifier *verifier;
   struct access_cache *access;
   uint8_t *token_key; /* KEY_SIZE bytes of locked memory, derived from the region's own seed */
-  atomic_uint relaying, relay_refused;
-  _Atomic uint64_t relay_second;
+  struct serve_relay *relay;
   struct wire_client *client;
   struct wire_envelope *envelope; /* NULL for a region alone */
   struct net *net;                /* NULL for a region alone */
@@ -107,9 +104,8 @@ struct region {
   struct s3_domains domains;
   uint64_t lifecycle_day_ms;   /* S3_DAY_MS but in tests */
   struct slice default_layout; /* of buckets created without one; empty in --dev */
-  unsigned forward_max;        /* workers that may wait for other regions at once */
-  atomic_uint forwarding;
-  unsigned copy_out_max; /* workers that may hand sources of copies out at once */
+  atomic_uint forwarding;      /* requests that wait for other regions now */
+  unsigned copy_out_max;       /* workers that may hand sources of copies out at once */
   atomic_uint copying_out;
   struct serve_breaker breaker[SERVE_PEERS_MAX];
   struct serve_metrics metrics;
@@ -207,16 +203,24 @@ bool token_reaches(struct call *c, struct slice key);
 enum s3_error token_check(struct call *c);
 /* Whether a request with a token that only another region can check may be passed on at all. */
 enum s3_error token_may_relay(struct call *c);
-/* A place for passing it on; false: too many, or too many of them were refused. Not asked of requests that
- * were verified here. Each true is followed by an end; `status`: of the answer, 0 without one. */
-bool token_relay_begin(struct call *c);
-void token_relay_end(struct call *c, unsigned status);
 /* Makes a token for a subject that lives here. Returns: DOM_NOT_FOUND; DOM_ELSEWHERE; DOM_NO_MEMORY. */
 enum dom_code token_mint(struct region *r, const uint8_t subject[TOKEN_SIZE], uint64_t ttl_s,
                          struct auth_token *out, struct auth_token_credential *out_credential,
                          struct dom_err *err);
 /* GET /-/home. */
 void home_page(struct region *r, struct wire_exchange *x);
+
+/* ---- relay.c: how many requests that only their home can check are passed on ------------------ */
+
+/* Refusals by homes in the present second, of all clients and by their address. */
+struct serve_relay;
+struct serve_relay *relay_new(void); /* NULL: no memory. Free with relay_free; NULL is allowed there. */
+void relay_free(struct serve_relay *r);
+/* False: too many of this client's, or of all, were refused in this second. Asked of c->auth.is_unverified
+ * alone. Threads: any. */
+bool relay_may_pass(struct call *c);
+/* What became of one that was passed on; `status`: of the home's answer, 0 without one. */
+void relay_note(struct call *c, unsigned status);
 
 /* ---- locate.c: bucket, subject, permit ------------------------------------------------------- */
 
@@ -421,7 +425,8 @@ struct copy_target {
 };
 /* Brings (a range of) the source into the spool and seals it, from wherever it lives: spool and object are
  * then as after spool_request. `s` is zero but for its call. *out_done: its home said no, and the client has
- * that answer. Waits for at most one other region, in one of forward_max places. */
+ * that answer. Waits for at most one other region, in one of the server's places: S3_ERR_SLOW_DOWN without.
+ */
 enum s3_error copy_source_take(struct copy_source *s, const struct copy_target *t, bool *out_done);
 /* The same for a source whose home is elsewhere. S3_ERR_SUBJECT_ELSEWHERE: it is this region by now. */
 enum s3_error copy_far_take(struct copy_source *s, const struct copy_target *t, bool *out_done);
@@ -487,9 +492,9 @@ struct reach {
   char proof[400];                         /* of the home that is asked, base64; "" */
   uint8_t nonce[WIRE_ENVELOPE_NONCE_SIZE]; /* of the envelope that was answered */
 };
-/* Asks one home after the other, in one of forward_max places.
- * Returns: DOM_OK one answered, whole; DOM_ELSEWHERE it is this region, and may serve; DOM_BUSY no place;
- * DOM_UNAVAILABLE none took it; DOM_TIMEOUT, DOM_CANCELLED; what a callback returned. */
+/* Asks one home after the other. The caller holds one of the server's places.
+ * Returns: DOM_OK one answered, whole; DOM_ELSEWHERE it is this region, and may serve; DOM_UNAVAILABLE none
+ * took it; DOM_TIMEOUT, DOM_CANCELLED; what a callback returned. */
 enum dom_code reach_home(struct reach *r, struct dom_err *err);
 void reach_done(struct reach *r);
 #define REACH_AUTO __attribute__((cleanup(reach_done))) struct reach
@@ -501,7 +506,8 @@ struct slice reach_field(const struct wire_field *fields, size_t count, struct s
 /* Sends the client's request, its body streaming, to c->who.home and its answer back. Always answers the
  * client when it returns S3_OK; `body` NULL: the body is still on the wire, else it was read into memory.
  * Where the subject turns out to live here by now, the operation is run here; with a `body` that is left to
- * the caller: S3_ERR_SUBJECT_ELSEWHERE. */
+ * the caller: S3_ERR_SUBJECT_ELSEWHERE. Without a place among those that wait for other regions the exchange
+ * is put aside, to be handled again; with a `body` that is S3_ERR_SLOW_DOWN. */
 enum s3_error call_forward(struct call *c, const struct slice *body);
 /* Tells the peer that forwarded this that the subject lives elsewhere. */
 enum s3_error call_misdirected(struct call *c);

@@ -1,5 +1,5 @@
-/* Scoped tokens: what one reaches, whether it still holds, and how a gateway that cannot check one is kept
- * from becoming anybody's relay. And "/-/home", where a phone asks for its home. */
+/* Scoped tokens: what one reaches, whether it still holds, what a gateway that cannot check one passes on.
+ * And "/-/home", where a phone asks for its home. */
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -64,32 +64,6 @@ enum s3_error token_may_relay(struct call *c) {
     snprintf(c->detail, sizeof c->detail, "with this token only at the subject's home");
     return S3_ERR_ACCESS_DENIED;
   }
-}
-
-/* Refusals by homes within this second; a gateway stops asking when they are many. */
-static bool budget_is_left(struct region *r) {
-  uint64_t now_s = clock_mono_ns(r->clock) / 1000000000, then_s = atomic_load(&r->relay_second);
-  if (then_s != now_s && atomic_compare_exchange_strong(&r->relay_second, &then_s, now_s))
-    atomic_store(&r->relay_refused, 0);
-  return atomic_load(&r->relay_refused) < SERVE_RELAY_REFUSED_MAX;
-}
-
-bool token_relay_begin(struct call *c) {
-  struct region *r = c->r;
-  if (!c->auth.is_unverified) return true;
-  unsigned max = r->forward_max / SERVE_RELAY_SHARE;
-  if (max == 0) max = 1;
-  if (!budget_is_left(r)) return false;
-  if (atomic_fetch_add(&r->relaying, 1) < max) return true;
-  atomic_fetch_sub(&r->relaying, 1);
-  return false;
-}
-
-void token_relay_end(struct call *c, unsigned status) {
-  if (!c->auth.is_unverified) return;
-  unsigned before = atomic_fetch_sub(&c->r->relaying, 1);
-  assert(before > 0);
-  if (status == 400 || status == 403 || status == 0) atomic_fetch_add(&c->r->relay_refused, 1);
 }
 
 /* ---- minting ---------------------------------------------------------------------------------------------

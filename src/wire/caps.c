@@ -69,11 +69,10 @@ void caps_key_text(const struct caps_key *k, char *out, size_t cap) {
   assert(text != NULL);
 }
 
-/* Where the address counts: IPv4 by itself, IPv6 by its /64. */
-static void counted_bytes(const struct caps_key *k, uint8_t out[16]) {
-  assert(!k->local);
-  memcpy(out, k->bytes, 16);
-  if (!is_v4(k)) memset(out + 8, 0, 8);
+void caps_key_counted(const struct caps_key *k, uint8_t out[16]) {
+  assert(k != NULL && out != NULL);
+  memset(out, 0, 16);
+  if (!k->local) memcpy(out, k->bytes, is_v4(k) ? 16 : 8);
 }
 
 static struct caps_entry **find(struct caps *c, const uint8_t bytes[16]) {
@@ -86,7 +85,8 @@ static struct caps_entry **find(struct caps *c, const uint8_t bytes[16]) {
 bool caps_take(struct caps *c, const struct caps_key *k, unsigned max) {
   assert(max > 0);
   uint8_t bytes[16];
-  counted_bytes(k, bytes);
+  assert(!k->local);
+  caps_key_counted(k, bytes);
   struct caps_entry **at = find(c, bytes);
   if (*at == NULL) {
     struct caps_entry *e = dom_calloc(1, sizeof *e);
@@ -101,7 +101,8 @@ bool caps_take(struct caps *c, const struct caps_key *k, unsigned max) {
 
 void caps_give(struct caps *c, const struct caps_key *k) {
   uint8_t bytes[16];
-  counted_bytes(k, bytes);
+  assert(!k->local);
+  caps_key_counted(k, bytes);
   struct caps_entry **at = find(c, bytes);
   assert(*at != NULL && (*at)->count > 0);
   if (--(*at)->count > 0) return;

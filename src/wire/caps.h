@@ -24,6 +24,8 @@ void caps_done(struct caps *c);
 struct caps_key caps_key_of(const struct sockaddr_storage *a);
 /* The address in words, without port. */
 void caps_key_text(const struct caps_key *k, char *out, size_t cap);
+/* What of it counts: IPv4 by itself, IPv6 by its /64; zeros for a unix socket. */
+void caps_key_counted(const struct caps_key *k, uint8_t out[16]);
 /* Counts one more, unless there are `max` already or memory is short: false. IPv6 addresses count
  * per /64, which is what one customer gets. */
 bool caps_take(struct caps *c, const struct caps_key *k, unsigned max);

@@ -104,6 +104,7 @@ bool conn_accept(struct wire_server *s, unsigned listener, int fd, const struct 
 
 void conn_close(struct wire_server *s, struct wire_conn *c, bool reset) {
   assert(c != NULL);
+  places_settle(s, c);
   pthread_mutex_lock(&s->lock);
   list_remove(s, c);
   if (c->counted) caps_give(&s->caps, &c->address);
@@ -116,10 +117,8 @@ void conn_close(struct wire_server *s, struct wire_conn *c, bool reset) {
   dom_free(c);
 }
 
-void conn_park(struct wire_server *s, struct wire_conn *c, bool idle, uint64_t deadline_ns) {
-  assert(atomic_load(&c->state) == CONN_ACTIVE);
-  /* A handshake that waits to write must not be woken by what it cannot read yet. */
-  uint32_t direction = c->io.wants == POLLOUT ? EPOLLOUT : EPOLLIN | EPOLLRDHUP;
+static void watch_again(struct wire_server *s, struct wire_conn *c, uint32_t direction, bool idle,
+                        uint64_t deadline_ns) {
   struct epoll_event e = {.events = direction | EPOLLONESHOT, .data.ptr = c};
   int fd = c->io.fd;
   atomic_store(&c->deadline_ns, deadline_ns);
@@ -131,6 +130,19 @@ void conn_park(struct wire_server *s, struct wire_conn *c, bool idle, uint64_t d
   pthread_mutex_unlock(order);
   assert(rc == 0); /* the descriptor is ours and registered: this cannot fail */
   (void)rc;
+}
+
+void conn_park(struct wire_server *s, struct wire_conn *c, bool idle, uint64_t deadline_ns) {
+  assert(atomic_load(&c->state) == CONN_ACTIVE);
+  /* A handshake that waits to write must not be woken by what it cannot read yet. */
+  watch_again(s, c, c->io.wants == POLLOUT ? EPOLLOUT : EPOLLIN | EPOLLRDHUP, idle, deadline_ns);
+}
+
+void conn_wake(struct wire_server *s, struct wire_conn *c) {
+  assert(atomic_load(&c->state) == CONN_WAITING && c->partial != NULL);
+  /* All its replies are sent, so it is writable at once. */
+  uint64_t soon_ns = conn_now(s) + 1000000ull * s->options.head_timeout_ms;
+  watch_again(s, c, EPOLLIN | EPOLLOUT | EPOLLRDHUP, false, soon_ns);
 }
 
 void conn_sweep(struct wire_server *s, uint64_t now_ns) {

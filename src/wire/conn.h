@@ -15,6 +15,7 @@
 #include "wire/chunk.h"
 #include "wire/crew.h"
 #include "wire/io.h"
+#include "wire/places.h"
 #include "wire/server.h"
 #include "wire/tls_io.h"
 
@@ -36,7 +37,17 @@ enum {
   CONN_LINGER_BYTES_MAX = 16 << 20
 };
 
-enum conn_state { CONN_PARKED, CONN_ACTIVE, CONN_DOOMED };
+/* WAITING: put aside for a place, in nobody's hands (places.h). */
+enum conn_state { CONN_PARKED, CONN_ACTIVE, CONN_DOOMED, CONN_WAITING };
+
+/* Of a request that waits, or waited, for a place. */
+struct conn_wait {
+  struct wire_conn *next; /* while WAITING */
+  enum wire_lane lane;
+  uint64_t began_ns, until_ns;
+  bool placed; /* a place of `lane` is handed to it and not used yet */
+  bool over;   /* its time is up: it waits no more */
+};
 
 struct wire_conn {
   struct wire_io io;
@@ -55,8 +66,9 @@ struct wire_conn {
   size_t lingered;
   uint64_t head_deadline_ns; /* of the head that is arriving, with the handshake before it; 0 for none */
   size_t scanned;            /* of the partial head */
-  uint8_t *partial;          /* bytes of it, while parked */
+  uint8_t *partial;          /* bytes of it, while parked; of a request, while it waits */
   size_t partial_len;
+  struct conn_wait wait;
 };
 
 struct wire_listener {
@@ -83,6 +95,7 @@ struct wire_server {
   _Atomic unsigned idle_workers;
   struct wire_slow slow;
   struct crew crew;
+  struct places places;
   _Atomic uint64_t accepted, requests, refused_heads, refused_full, slow_aborts;
   pthread_mutex_t park_locks[CONN_PARK_LOCKS]; /* by descriptor; see conn_park */
   pthread_mutex_t lock;                        /* guards what follows */
@@ -126,7 +139,8 @@ struct wire_exchange {
   struct exchange_body body;
   struct exchange_reply reply;
   struct wire_pace read_pace, write_pace;
-  bool keep; /* decided when the reply's head is made */
+  bool keep;      /* decided when the reply's head is made */
+  bool put_aside; /* it waits for a place; the handler will run again */
   char peer[WIRE_PEER_TEXT_MAX];
 };
 
@@ -153,6 +167,8 @@ void conn_close(struct wire_server *s, struct wire_conn *c, bool reset);
 /* Gives the connection to epoll until bytes come or the deadline passes. The caller must not
  * touch it afterwards. */
 void conn_park(struct wire_server *s, struct wire_conn *c, bool idle, uint64_t deadline_ns);
+/* Hands a connection that waited for a place to the next worker. */
+void conn_wake(struct wire_server *s, struct wire_conn *c);
 /* Dooms parked connections: those past their deadline, and when draining the idle ones. */
 void conn_sweep(struct wire_server *s, uint64_t now_ns);
 uint64_t conn_now(const struct wire_server *s);
@@ -179,6 +195,8 @@ enum exchange_end {
 };
 /* After the handler: makes up a missing reply, reads what is left of a short body. */
 enum exchange_end exchange_finish(struct wire_exchange *x);
+/* In place of it, when the exchange was put aside. */
+void exchange_put_aside(struct wire_exchange *x);
 /* Answers by ourselves, without a handler: a refused head, a connection over a cap. The
  * connection is to linger afterwards. */
 void exchange_refuse(struct wire_worker *w, struct wire_conn *c, unsigned status, const char *why);

@@ -52,6 +52,22 @@ struct arena *wire_exchange_arena(struct wire_exchange *x) {
   return x->worker->arena;
 }
 
+bool wire_exchange_is_put_aside(const struct wire_exchange *x) {
+  assert(x != NULL);
+  return x->put_aside;
+}
+
+uint64_t wire_exchange_waited_us(const struct wire_exchange *x) {
+  uint64_t began_ns = x->conn->wait.began_ns;
+  assert(x->worker != NULL);
+  return began_ns == 0 ? 0 : (conn_now(x->worker->server) - began_ns) / 1000;
+}
+
+void wire_exchange_client_counted(const struct wire_exchange *x, uint8_t out[16]) {
+  assert(x->conn != NULL);
+  caps_key_counted(&x->conn->client, out);
+}
+
 bool wire_exchange_gone(const struct wire_exchange *x) {
   struct pollfd p = {.fd = x->conn->io.fd, .events = POLLRDHUP};
   assert(p.fd >= 0);
@@ -66,7 +82,7 @@ static void reset(struct wire_worker *w, struct wire_conn *c) {
   x->worker = w;
   x->conn = c;
   x->reply = (struct exchange_reply){.phase = REPLY_NONE};
-  x->keep = false;
+  x->keep = x->put_aside = false;
   x->peer[0] = '\0';
   wire_pace_init(&x->read_pace, o->rate_min, o->grace_ms, &w->server->slow);
   wire_pace_init(&x->write_pace, o->rate_min, o->grace_ms, &w->server->slow);
@@ -101,6 +117,11 @@ enum exchange_end exchange_finish(struct wire_exchange *x) {
   give_back(x);
   assert(end != EXCHANGE_KEEP || x->body.done);
   return end;
+}
+
+void exchange_put_aside(struct wire_exchange *x) {
+  assert(x->put_aside && wire_reply_is_open(x) && x->body.taken == 0);
+  give_back(x);
 }
 
 void exchange_refuse(struct wire_worker *w, struct wire_conn *c, unsigned status, const char *why) {

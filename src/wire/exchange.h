@@ -50,6 +50,13 @@ bool wire_exchange_certified(const struct wire_exchange *x, const char *host);
 void wire_exchange_certified_name(const struct wire_exchange *x, char out[WIRE_TLS_NAME_SIZE]);
 /* Request memory, freed at once after the reply; capped by the server's option. */
 struct arena *wire_exchange_arena(struct wire_exchange *x);
+/* What of the client's address counts as one client: an IPv4 address (mapped), the /64 of an IPv6 one; zeros
+ * on a unix socket. */
+void wire_exchange_client_counted(const struct wire_exchange *x, uint8_t out[16]);
+/* The exchange waits for a place (wire_place_take in server.h): it is not over, the handler runs again. */
+bool wire_exchange_is_put_aside(const struct wire_exchange *x);
+/* Since it was put aside first, 0 if it never was: by now, part of which may have been spent in this run. */
+uint64_t wire_exchange_waited_us(const struct wire_exchange *x);
 /* The client has closed its side. A client that half-closes after its request looks the same.
  * For handlers that wait for something else than the client. Threads: any, while the handler runs. */
 bool wire_exchange_gone(const struct wire_exchange *x);

@@ -38,6 +38,8 @@ static struct wire_server_options filled(const struct wire_server_options *o) {
       .grace_ms = or_default(o->grace_ms, WIRE_GRACE_MS_DEFAULT),
       .slow_after_ms = or_default(o->slow_after_ms, WIRE_SLOW_AFTER_MS_DEFAULT),
       .linger_ms = or_default(o->linger_ms, WIRE_LINGER_MS_DEFAULT),
+      .waiting_max = or_default(o->waiting_max, WIRE_WAITING_DEFAULT),
+      .wait_ms = or_default(o->wait_ms, WIRE_WAIT_MS_DEFAULT),
       .arena_bytes_max = o->arena_bytes_max != 0 ? o->arena_bytes_max : WIRE_ARENA_BYTES_DEFAULT,
       .front_count = o->front_count,
       .clock = o->clock != NULL ? o->clock : clock_posix()};
@@ -45,6 +47,8 @@ static struct wire_server_options filled(const struct wire_server_options *o) {
   assert(r.front_count <= WIRE_FRONTS_MAX);
   assert(r.workers <= WIRE_WORKERS_MAX);
   r.slow_workers_max = or_default(o->slow_workers_max, r.workers > 4 ? r.workers / 4 : 1);
+  r.places_max = or_default(o->places_max, r.workers > 1 ? r.workers / 2 : 1);
+  r.few_places_max = or_default(o->few_places_max, r.places_max > 4 ? r.places_max / 4 : 1);
   return r;
 }
 
@@ -82,6 +86,7 @@ enum dom_code wire_server_new(const struct wire_server_options *options, wire_ha
   s->arg = arg;
   init_sync(s);
   crew_init(&s->crew, s->options.workers);
+  places_init(&s->places);
   s->epoll_fd = s->wake_fd = s->stop_fd = -1;
   bool opened = open_descriptors(s);
   if (opened && caps_init(&s->caps, s->options.connections_max)) {
@@ -125,6 +130,7 @@ static uint64_t sweep_period_ms(const struct wire_server *s) {
   const struct wire_server_options *o = &s->options;
   uint64_t least = o->head_timeout_ms < o->idle_timeout_ms ? o->head_timeout_ms : o->idle_timeout_ms;
   if (o->linger_ms < least) least = o->linger_ms;
+  if (o->wait_ms < least) least = o->wait_ms;
   assert(least > 0);
   if (atomic_load(&s->draining)) return DRAIN_SWEEP_MS;
   if (least / 4 > SWEEP_MS_MAX) return SWEEP_MS_MAX;
@@ -160,6 +166,7 @@ static void *accept_main(void *arg) {
     uint64_t now = conn_now(s);
     if (now - swept_ns < sweep_period_ms(s) * 1000000) continue;
     conn_sweep(s, now);
+    places_sweep(s, now);
     swept_ns = now;
   }
   return NULL;
@@ -274,12 +281,14 @@ static void stop_threads(struct wire_server *s) {
 void wire_server_close(struct wire_server *s) {
   if (s == NULL) return;
   stop_threads(s);
+  places_drop(s);
   while (s->conns != NULL) conn_close(s, s->conns, true);
   assert(s->conn_count == 0);
   close_listeners(s);
   wire_tls_release(s->tls);
   caps_done(&s->caps);
   crew_done(&s->crew);
+  places_done(&s->places);
   dom_free(s->workers);
   if (s->epoll_fd >= 0) close(s->epoll_fd);
   if (s->wake_fd >= 0) close(s->wake_fd);
@@ -301,4 +310,5 @@ void wire_server_stats(struct wire_server *s, struct wire_server_stats *out) {
   out->refused_heads = atomic_load(&s->refused_heads);
   out->refused_full = atomic_load(&s->refused_full);
   out->slow_aborts = atomic_load(&s->slow_aborts);
+  out->waiting = places_waiting(&s->places);
 }

@@ -34,6 +34,7 @@ static void linger_step(struct wire_worker *w, struct wire_conn *c) {
 static void linger(struct wire_worker *w, struct wire_conn *c) {
   assert(!c->lingering);
   c->lingering = true;
+  places_settle(w->server, c);
   c->io.ops->finish(&c->io);
   dom_free(c->partial);
   c->partial = NULL;
@@ -188,6 +189,27 @@ static void dismiss_client(struct wire_server *s, const struct wire_conn *c) {
   pthread_mutex_unlock(&s->lock);
 }
 
+/* The handler wants to run again when there is a place: what has come of the request waits for that. */
+static void put_aside(struct wire_worker *w, struct wire_conn *c, size_t head_len) {
+  struct wire_server *s = w->server;
+  assert(c->partial == NULL && w->in_pos == w->in_floor && head_len <= w->in_floor);
+  const uint8_t *from = w->input + w->in_floor - head_len;
+  exchange_put_aside(&w->x);
+  arena_reset(w->arena);
+  c->scanned = 0;
+  c->head_deadline_ns = 0;
+  c->partial_len = w->in_len - (w->in_floor - head_len);
+  c->partial = dom_alloc(c->partial_len);
+  if (c->partial == NULL) {
+    places_leave(s);
+    conn_close(s, c, true);
+    return;
+  }
+  memcpy(c->partial, from, c->partial_len);
+  atomic_store(&c->state, CONN_WAITING);
+  places_wait(s, c);
+}
+
 /* Runs one request whose head is in the buffer. False: the connection is no longer ours. */
 static bool run(struct wire_worker *w, struct wire_conn *c, size_t head_len) {
   assert(head_len > 0 && head_len <= w->in_len - w->in_pos);
@@ -205,7 +227,7 @@ static bool run(struct wire_worker *w, struct wire_conn *c, size_t head_len) {
     linger(w, c);
     return false;
   }
-  atomic_fetch_add_explicit(&s->requests, 1, memory_order_relaxed);
+  if (c->wait.began_ns == 0) atomic_fetch_add_explicit(&s->requests, 1, memory_order_relaxed);
   exchange_begin(w, c);
   /* Who writes waits for a disk; who reads mostly finds what it wants in memory. */
   if (w->x.head.method != WIRE_METHOD_GET && w->x.head.method != WIRE_METHOD_HEAD) {
@@ -213,6 +235,12 @@ static bool run(struct wire_worker *w, struct wire_conn *c, size_t head_len) {
     crew_expect_block(&s->crew);
   }
   s->handler(&w->x, s->arg);
+  if (w->x.put_aside) {
+    dismiss_client(s, c);
+    put_aside(w, c, head_len);
+    return false;
+  }
+  places_settle(s, c);
   enum exchange_end end = exchange_finish(&w->x);
   dismiss_client(s, c);
   switch (end) {

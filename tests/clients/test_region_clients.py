@@ -43,8 +43,7 @@ def moved():
 def test_npm(moved, folder, gateway, scenario):
     url = moved.world.gateway[gateway].url
     prefix = f"{moved.subject}/{scenario}/"
-    # A gateway lends half its workers to other homes and answers SlowDown beyond: as any application's SDK, come again.
-    node.run(node.installed(), f"{scenario}.mjs", folder / "home", url, KEY, BUCKET, prefix, DOM_ATTEMPTS="8")
+    node.run(node.installed(), f"{scenario}.mjs", folder / "home", url, KEY, BUCKET, prefix)
     left = moved.home.list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", [])
     assert scenario == "sdk_presigned" or left == []
 

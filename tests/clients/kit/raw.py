@@ -34,10 +34,11 @@ class Closed(Exception):
 
 
 class Connection:
-    """`server.tls`, where there is one: the context of a TLS connection."""
+    """`server.tls`, where there is one: the context of a TLS connection; `server.source`: the client's address."""
 
     def __init__(self, server):
-        self.socket = socket.create_connection((server.host, server.port), READ_S)
+        source = getattr(server, "source", None)
+        self.socket = socket.create_connection((server.host, server.port), READ_S, source and (source, 0))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if getattr(server, "tls", None):
             self.socket = server.tls.wrap_socket(self.socket, server_hostname=server.host)

@@ -11,7 +11,7 @@ export const endpoint = need('DOM_ENDPOINT');
 export const credentials = { accessKeyId: need('DOM_ACCESS'), secretAccessKey: need('DOM_SECRET') };
 export const Bucket = need('DOM_BUCKET');
 export const prefix = need('DOM_PREFIX'); // every key begins with it: a person's part of the bucket, or nothing
-const maxAttempts = Number(process.env.DOM_ATTEMPTS ?? 1); // one, where a refusal is no matter of load
+const maxAttempts = 1; // no refusal of ours is a matter of load
 export const secure = endpoint.startsWith('https:');
 export const key = (name) => prefix + name;
 
