@@ -236,12 +236,17 @@ enum dom_code index_write(struct index *x, struct index_batch *b, struct dom_err
 
 /* Views that are opened between two writes see the same, so they share a snapshot: making one takes RocksDB's
  * own mutex, which the writer holds often. It goes with its last view, since an old snapshot keeps rows that
- * were removed. */
+ * were removed. Iterators of it are lent to one view at a time: to make one costs as much as to seek with it.
+ */
+enum { SPARE_ITERATORS = 8 }; /* more threads than that seldom seek at the same instant */
+
 struct index_shared {
   const rocksdb_snapshot_t *snapshot;
   const struct index_db *db;
   uint64_t writes; /* that were visible for sure when it was made */
   uint32_t refs;
+  uint32_t spare_count;
+  rocksdb_iterator_t *spare[SPARE_ITERATORS];
 };
 
 /* The lock is held. NULL: without memory. */
@@ -266,6 +271,38 @@ static struct index_shared *shared_drop(struct index *x, struct index_shared *sh
   return shared;
 }
 
+/* With its iterators; nobody else may know it. */
+static void shared_free(struct index_shared *shared, rocksdb_t *db) {
+  if (!shared) return;
+  assert(shared->refs == 0);
+  for (uint32_t i = 0; i < shared->spare_count; i++) rocksdb_iter_destroy(shared->spare[i]);
+  rocksdb_release_snapshot(db, shared->snapshot);
+  dom_free(shared);
+}
+
+/* An iterator over what the view sees. Without a snapshot an old one would show the past. */
+static rocksdb_iterator_t *iterator_borrow(struct index_view *v) {
+  rocksdb_iterator_t *raw = NULL;
+  if (v->shared) {
+    pthread_mutex_lock(&v->index->lock);
+    if (v->shared->spare_count > 0) raw = v->shared->spare[--v->shared->spare_count];
+    pthread_mutex_unlock(&v->index->lock);
+  }
+  return raw ? raw : rocksdb_create_iterator(v->db->db, v->options);
+}
+
+static void iterator_return(struct index_view *v, rocksdb_iterator_t *raw) {
+  assert(raw != NULL);
+  if (v->shared) {
+    pthread_mutex_lock(&v->index->lock);
+    bool room = v->shared->spare_count < SPARE_ITERATORS;
+    if (room) v->shared->spare[v->shared->spare_count++] = raw;
+    pthread_mutex_unlock(&v->index->lock);
+    if (room) return;
+  }
+  rocksdb_iter_destroy(raw);
+}
+
 enum dom_code index_view_init(struct index_view *v, struct index *x, bool snapshot, struct dom_err *err) {
   *v = (struct index_view){.options = rocksdb_readoptions_create()};
   if (!v->options) return dom_fail(err, DOM_NO_MEMORY, "store/index: view", "options");
@@ -286,16 +323,14 @@ enum dom_code index_view_init(struct index_view *v, struct index *x, bool snapsh
 
 void index_view_done(struct index_view *v) {
   struct index_shared *gone = NULL;
-  if (v->scratch) rocksdb_iter_destroy(v->scratch);
   if (v->options) rocksdb_readoptions_destroy(v->options);
   if (v->shared) {
     pthread_mutex_lock(&v->index->lock);
     gone = shared_drop(v->index, v->shared);
     pthread_mutex_unlock(&v->index->lock);
   }
-  if (gone) rocksdb_release_snapshot(v->db->db, gone->snapshot); /* the view still holds the database */
-  dom_free(gone);
-  if (v->db) {
+  if (v->db) { /* still held: the snapshot goes before it */
+    shared_free(gone, v->db->db);
     pthread_mutex_lock(&v->index->lock);
     assert(v->db->refs > 1);
     v->db->refs--;
@@ -341,9 +376,8 @@ static void iter_load(struct index_iter *it) {
 
 enum dom_code index_first(struct index_view *v, struct slice prefix, struct buf *key, struct buf *value,
                           struct dom_err *err) {
-  struct index_iter it = {.raw = v->scratch};
+  struct index_iter it = {.raw = iterator_borrow(v)};
   enum dom_code code;
-  if (!it.raw) it.raw = rocksdb_create_iterator(v->db->db, v->options);
   index_seek(&it, prefix);
   if (!it.valid) {
     code = index_iter_check(&it, err);
@@ -357,11 +391,7 @@ enum dom_code index_first(struct index_view *v, struct slice prefix, struct buf 
     buf_append_slice(value, it.value);
     code = key->failed ? buf_check(key, err) : buf_check(value, err);
   }
-  /* Without a snapshot an iterator would show the past: it is made anew each time. */
-  if (v->shared)
-    v->scratch = it.raw;
-  else
-    rocksdb_iter_destroy(it.raw);
+  iterator_return(v, it.raw);
   return code;
 }
 

@@ -54,7 +54,6 @@ struct index_view {
   struct index_db *db;         /* stays open as long as the view, even when it is replaced */
   struct index_shared *shared; /* its snapshot; NULL: always the newest state */
   rocksdb_readoptions_t *options;
-  rocksdb_iterator_t *scratch; /* of the snapshot; for index_first */
 };
 enum dom_code index_view_init(struct index_view *v, struct index *x, bool snapshot, struct dom_err *err);
 void index_view_done(struct index_view *v);
