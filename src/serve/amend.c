@@ -32,7 +32,7 @@ static enum s3_error amend_commit(struct call *c, struct store_view *v, struct s
   struct slice classes = store_found_object(found)->classes;
   enum s3_error error = call_permit(c, PERMIT_STORE, c->q.key, classes, CHARTER_DESTROYS_NOTHING, &permit);
   if (error) return error;
-  enum dom_code code = store_tx_begin(c->r->store, v, &tx, &err);
+  enum dom_code code = call_tx_begin(c, v, &tx, &err);
   if (!code) code = store_tx_amend(tx, permit.permit, &place, found, meta, &err);
   if (code) return call_error_of(c, code, &err);
   struct store_tx *taken = tx;

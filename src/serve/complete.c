@@ -86,7 +86,7 @@ static enum s3_error publish_once(struct complete *u, bool *out_retry) {
   if (error) return error;
   uint64_t lsn = 0;
   u->object.is_version = version_is_new(c);
-  code = store_tx_begin(c->r->store, v, &tx, &err);
+  code = call_tx_begin(c, v, &tx, &err);
   if (!code) code = store_tx_complete(tx, permit.permit, &place, u->id, &u->object, &err);
   if (code == DOM_NOT_FOUND) return S3_ERR_NO_SUCH_UPLOAD;
   if (code) return call_error_of(c, code, &err);

@@ -65,17 +65,26 @@ enum s3_error call_view_to_write(struct call *c, struct store_view **v) {
     struct store_view *view = NULL;
     enum dom_code code = store_view_open(c->r->store, &view, &err);
     if (!code) code = subject_bucket_check(view, &c->bucket, &err);
-    if (!code) {
+    enum s3_error ended = code ? S3_OK : token_check_in(c, view);
+    if (!code && !ended) {
       *v = view;
       return S3_OK;
     }
     store_view_close(view);
+    if (ended) return ended;
     if (code == DOM_NOT_FOUND) return S3_ERR_NO_SUCH_BUCKET;
     if (code != DOM_RETRY) return call_error_of(c, code, &err);
     enum s3_error error = look_again(c);
     if (error) return error;
   }
   return S3_ERR_SLOW_DOWN;
+}
+
+enum dom_code call_tx_begin(struct call *c, struct store_view *v, struct store_tx **tx, struct dom_err *err) {
+  enum dom_code code = store_tx_begin(c->r->store, v, tx, err);
+  assert(!c->auth.is_unverified);
+  if (!code && c->auth.has_token) subject_tokens_guard(*tx, c->auth.token.subject);
+  return code;
 }
 
 enum s3_error call_resolve(struct call *c, const struct subject_bucket *bucket, struct slice key,
@@ -89,11 +98,13 @@ enum s3_error call_resolve(struct call *c, const struct subject_bucket *bucket, 
       store_view_close(view);
       return S3_ERR_EXPIRED_TOKEN; /* made by another region, for a home that is not there now */
     }
-    if (!code) {
+    enum s3_error ended = code ? S3_OK : token_check_in(c, view);
+    if (!code && !ended) {
       *v = view;
       return S3_OK;
     }
     store_view_close(view);
+    if (ended) return ended;
     if (code == DOM_INVALID) return S3_ERR_KEY_OUTSIDE_LAYOUT;
     if (code != DOM_RETRY) return call_error_of(c, code, &err);
   }

@@ -120,7 +120,7 @@ static enum s3_error commit_once(struct call *c, const struct store_object *o, b
   if (!error) error = object_condition(c, v);
   if (!error) error = object_permit_in(c, v, PERMIT_STORE, o->classes, &permit);
   if (error) return error;
-  enum dom_code code = store_tx_begin(c->r->store, v, &tx, &err);
+  enum dom_code code = call_tx_begin(c, v, &tx, &err);
   struct store_object now = *o;
   uint64_t lsn = 0;
   now.is_version = version_is_new(c);
@@ -315,7 +315,7 @@ static enum s3_error delete_once(struct call *c, bool *out_retry) {
   if (!error) error = object_condition(c, v);
   if (!error) error = object_permit_in(c, v, PERMIT_DELETE, SLICE_LIT(""), &permit);
   if (error) return error;
-  enum dom_code code = store_tx_begin(c->r->store, v, &tx, &err);
+  enum dom_code code = call_tx_begin(c, v, &tx, &err);
   if (!code) code = delete_add(c, tx, permit.permit, which, &marker, &err);
   if (code) return call_error_of(c, code, &err);
   struct store_tx *taken = tx;

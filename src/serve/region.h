@@ -201,6 +201,9 @@ enum s3_error call_verify(struct call *c);
 bool token_reaches(struct call *c, struct slice key);
 /* Whether a token made here still holds. EXPIRED_TOKEN: the subject moved, or its tokens were revoked. */
 enum s3_error token_check(struct call *c);
+/* The same as this view shows it, for what is read from it or committed under it; S3_OK without a token, or
+ * where another region's word is waited for. */
+enum s3_error token_check_in(struct call *c, struct store_view *v);
 /* Whether a request with a token that only another region can check may be passed on at all. */
 enum s3_error token_may_relay(struct call *c);
 /* Makes a token for a subject that lives here. Returns: DOM_NOT_FOUND; DOM_ELSEWHERE; DOM_NO_MEMORY. */
@@ -230,8 +233,12 @@ enum s3_error call_bucket(struct call *c, struct slice name);
 enum s3_error call_bucket_of_source(struct call *c);
 /* Opens a view to commit through, in which c->bucket is still there and configured as it was: since
  * call_bucket a body may have come in at its own pace, the bucket may have been deleted, or configured anew;
- * then it goes through call_bucket again, and c->bucket is the new one. */
+ * then it goes through call_bucket again, and c->bucket is the new one. A token still holds in it, or
+ * S3_ERR_EXPIRED_TOKEN. */
 enum s3_error call_view_to_write(struct call *c, struct store_view **v);
+/* Begins the tx of such a view: guarded by what the request was judged by and no put or delete guards itself,
+ * the generation of its token. Codes as store_tx_begin. */
+enum dom_code call_tx_begin(struct call *c, struct store_view *v, struct store_tx **tx, struct dom_err *err);
 /* The configuration of c->bucket, which is looked up anew if it changed since. Release with
  * subject_config_release. */
 enum s3_error call_config(struct call *c, struct subject_config **out);

@@ -21,7 +21,7 @@ enum s3_error upload_commit(struct call *c, upload_step step, void *arg) {
     struct store_place place = call_place(c);
     enum s3_error error = call_view_to_write(c, &v);
     if (error) return error;
-    enum dom_code code = store_tx_begin(c->r->store, v, &tx, &err);
+    enum dom_code code = call_tx_begin(c, v, &tx, &err);
     if (!code) code = step(arg, v, tx, &place, &err);
     if (code == DOM_NOT_FOUND) return S3_ERR_NO_SUCH_UPLOAD;
     if (code) return call_error_of(c, code, &err);

@@ -32,6 +32,13 @@ enum dom_code subject_tokens_generation(struct store_view *v, const uint8_t toke
   return DOM_OK;
 }
 
+void subject_tokens_guard(struct store_tx *tx, const uint8_t token[TOKEN_SIZE]) {
+  uint8_t key[1 + TOKEN_SIZE];
+  assert(tx);
+  row_key(token, key);
+  store_tx_guard_row(tx, STORE_TABLE_META, slice_of(key, sizeof key));
+}
+
 /* At home only: elsewhere there is nothing to end. */
 static enum dom_code revoke_once(struct subjects *s, const uint8_t token[TOKEN_SIZE], uint64_t *out,
                                  struct dom_err *err) {

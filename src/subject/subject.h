@@ -342,6 +342,8 @@ enum dom_code subject_report_moved(struct subjects *s, struct slice statement, s
  * Returns: DOM_CORRUPT; codes as store_row_get. */
 enum dom_code subject_tokens_generation(struct store_view *v, const uint8_t token[TOKEN_SIZE],
                                         uint64_t *out_generation, struct dom_err *err);
+/* Guards a tx by it: no revocation since the tx's view. */
+void subject_tokens_guard(struct store_tx *tx, const uint8_t token[TOKEN_SIZE]);
 /* Ends all scoped tokens of the subject that were made before. At its home only.
  * Durable: at DOM_OK. Returns: DOM_NOT_FOUND no such subject here; DOM_ELSEWHERE; DOM_BUSY; a commit's. */
 enum dom_code subject_tokens_revoke(struct subjects *s, const uint8_t token[TOKEN_SIZE],

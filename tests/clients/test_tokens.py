@@ -159,6 +159,34 @@ def test_revoked(world):
     assert client(world, mint(world, "ravi-needle"), "cn").get_object(Bucket=BUCKET, Key="ravi-needle/a")
 
 
+@pytest.mark.parametrize("at", ["cn", "us"])
+def test_revoked_while_the_body_comes(world, at):
+    """It was judged, the body was asked for, then the revocation was answered: nothing is stored after that."""
+    token = mint(world, "ravi-needle")
+    for query in ([], "part"):
+        key = "ravi-needle/late"
+        if query:
+            upload = client(world, token, "cn").create_multipart_upload(Bucket=BUCKET, Key=key)["UploadId"]
+            query = [("partNumber", "1"), ("uploadId", upload)]
+        with raw.S3(world.gateway[at], type(KEY)(token["access_key"], token["secret_key"], "")) as s3:
+            data, _ = s3.prepare("PUT", f"/{BUCKET}/{key}", query, {
+                "x-amz-security-token": token["session_token"], "Expect": "100-continue", "Content-Length": "4"},
+                b"late")
+            with raw.Connection(world.gateway[at]) as connection:
+                connection.send(data)
+                assert connection._head()[0] == 100
+                world.at("cn", "subject", "revoke-tokens", "ravi-needle", "--tenant", KEY.account)
+                connection.send(b"late")
+                answer = connection.answer("PUT")
+        assert (answer.status, answer.code) == (400, "ExpiredToken")
+        token = mint(world, "ravi-needle")
+        s3 = client(world, token, "cn")
+        if query:
+            assert "Parts" not in s3.list_parts(Bucket=BUCKET, Key=key, UploadId=upload)
+        else:
+            assert "Contents" not in s3.list_objects_v2(Bucket=BUCKET, Prefix=key)
+
+
 def test_a_deny_binds_it(world):
     s3 = tools.boto(world.gateway["cn"], KEY)
     s3.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps({"Version": "2012-10-17", "Statement": [
