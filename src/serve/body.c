@@ -12,9 +12,11 @@ enum s3_error intake_begin(struct intake *b, struct call *c, uint64_t length_max
   if (!known && !c->auth.has_decoded_length) return S3_ERR_MISSING_CONTENT_LENGTH;
   uint64_t announced = c->auth.has_decoded_length ? c->auth.decoded_length : wire_length;
   if (announced > length_max) return S3_ERR_ENTITY_TOO_LARGE;
-  b->md5 = hash_new(HASH_MD5);
-  b->chunk = dom_alloc(SERVE_CHUNK);
-  if (!b->md5 || !b->chunk) return S3_ERR_SLOW_DOWN;
+  bool is_long = announced > SERVE_CHUNK;
+  md5_stream_init(&b->md5, is_long ? c->r->md5_lanes : NULL);
+  b->chunk_count = b->md5.lanes ? SERVE_CHUNKS_AHEAD : 1;
+  b->chunks = dom_alloc((size_t)b->chunk_count * SERVE_CHUNK);
+  if (!b->chunks) return S3_ERR_SLOW_DOWN;
   enum auth_error denied = auth_body_new(&c->auth, &b->auth);
   if (!denied && c->q.has_checksum)
     denied = auth_body_expect(b->auth, &c->q.checksum);
@@ -32,13 +34,17 @@ static enum s3_error read_failed(struct call *c, enum dom_code code, const struc
 static enum s3_error at_end(struct intake *b) {
   enum auth_error denied = auth_body_end(b->auth);
   if (denied) return s3_error_of_auth(denied);
+  md5_stream_final(&b->md5, b->digest);
   if (!b->c->q.has_content_md5) return S3_OK;
-  struct hash *copy = hash_copy(b->md5);
-  if (!copy) return S3_ERR_SLOW_DOWN;
-  uint8_t md5[MD5_SIZE];
-  hash_final(copy, md5);
-  hash_free(copy);
-  return memcmp(md5, b->c->q.content_md5, MD5_SIZE) == 0 ? S3_OK : S3_ERR_BAD_DIGEST;
+  return memcmp(b->digest, b->c->q.content_md5, MD5_SIZE) == 0 ? S3_OK : S3_ERR_BAD_DIGEST;
+}
+
+/* The next chunk's memory, once nobody reads it any more. */
+static uint8_t *chunk_next(struct intake *b) {
+  assert(b->pending.len == 0 && b->chunk < b->chunk_count);
+  b->chunk = (b->chunk + 1) % b->chunk_count;
+  md5_stream_wait(&b->md5, b->tickets[b->chunk]);
+  return b->chunks + (size_t)b->chunk * SERVE_CHUNK;
 }
 
 enum s3_error intake_next(struct intake *b, struct slice *out) {
@@ -46,11 +52,12 @@ enum s3_error intake_next(struct intake *b, struct slice *out) {
     if (b->pending.len == 0) {
       struct dom_err err = {0};
       size_t got = 0;
-      enum dom_code code = wire_body_read(b->c->x, b->chunk, SERVE_CHUNK, &got, &err);
+      uint8_t *chunk = chunk_next(b);
+      enum dom_code code = wire_body_read(b->c->x, chunk, SERVE_CHUNK, &got, &err);
       if (code) return read_failed(b->c, code, &err);
       *out = slice_of(NULL, 0);
       if (got == 0) return at_end(b);
-      b->pending = slice_of(b->chunk, got);
+      b->pending = slice_of(chunk, got);
     }
     size_t used = 0;
     struct slice data = {0};
@@ -61,7 +68,7 @@ enum s3_error intake_next(struct intake *b, struct slice *out) {
     if (data.len == 0) continue;
     b->length += data.len;
     if (b->length > b->length_max) return S3_ERR_ENTITY_TOO_LARGE;
-    hash_update(b->md5, data.data, data.len);
+    b->tickets[b->chunk] = md5_stream_feed(&b->md5, data);
     *out = data;
     return S3_OK;
   }
@@ -80,7 +87,7 @@ enum s3_error intake_all(struct call *c, uint64_t length_max, struct buf *out) {
 }
 
 void intake_md5(struct intake *b, uint8_t out[MD5_SIZE]) {
-  hash_final(b->md5, out);
+  memcpy(out, b->digest, MD5_SIZE);
 }
 
 bool intake_digest(struct intake *b, struct auth_digest *out) {
@@ -89,8 +96,8 @@ bool intake_digest(struct intake *b, struct auth_digest *out) {
 
 void intake_done(struct intake *b) {
   auth_body_free(b->auth);
-  hash_free(b->md5);
-  dom_free(b->chunk);
+  md5_stream_done(&b->md5); /* before its chunks */
+  dom_free(b->chunks);
 }
 
 /* ---- spool -------------------------------------------------------------------------- */

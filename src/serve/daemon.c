@@ -177,6 +177,7 @@ static enum dom_code open_auth(struct daemon *d, struct dom_err *err) {
                                .region_pinned = slice_str(d->config->pinned_region)};
   r->verifier = auth_verifier_new(&config);
   r->access = access_cache_new();
+  r->md5_lanes = md5_lanes_new();
   r->relay = relay_new();
   return r->verifier && r->access && r->relay ? DOM_OK : dom_fail(err, DOM_NO_MEMORY, where, "no memory");
 }
@@ -271,6 +272,7 @@ void daemon_close(struct daemon *d) {
   auth_verifier_free(r->verifier);
   access_cache_free(r->access);
   relay_free(r->relay);
+  md5_lanes_free(r->md5_lanes);
   if (r->token_key) secret_free(r->token_key, KEY_SIZE);
   auth_keys_free(r->keys);
   subjects_close(r->subjects);

@@ -9,6 +9,7 @@
 #include "auth/auth.h"
 #include "base/alloc.h"
 #include "base/log.h"
+#include "base/md5.h"
 #include "charter/charter.h"
 #include "ledger/ledger.h"
 #include "move/move.h"
@@ -21,10 +22,11 @@
 #include "wire/wire.h"
 
 enum {
-  SERVE_HOLD_MS = 2000,          /* a request held at a fence waits so long, then 503 SlowDown */
-  SERVE_HOPS_MAX = 3,            /* homes tried by one forwarded request: stale, tombstone's, its successor */
-  SERVE_RETRIES_MAX = 64,        /* guards of one commit; each retry reads afresh */
-  SERVE_CHUNK = 256 * 1024,      /* of bodies in and out: amortises a frame's cost, small per worker */
+  SERVE_HOLD_MS = 2000,     /* a request held at a fence waits so long, then 503 SlowDown */
+  SERVE_HOPS_MAX = 3,       /* homes tried by one forwarded request: stale, tombstone's, its successor */
+  SERVE_RETRIES_MAX = 64,   /* guards of one commit; each retry reads afresh */
+  SERVE_CHUNK = 256 * 1024, /* of bodies in and out: amortises a frame's cost, small per worker */
+  SERVE_CHUNKS_AHEAD = 4,   /* of a long body: received and not hashed yet; a write takes as long as three */
   SERVE_FORWARD_FAILURES = 3,    /* in a row open a peer's circuit breaker … */
   SERVE_FORWARD_PAUSE_MS = 1000, /* … for so long: a dead region costs one try a second */
   SERVE_PEERS_MAX = 65536 / 64,  /* breaker slots by region number; charters have at most 64 regions */
@@ -89,7 +91,8 @@ struct region {
   struct auth_keys *keys;
   struct auth_verifier *verifier;
   struct access_cache *access;
-  uint8_t *token_key; /* KEY_SIZE bytes of locked memory, derived from the region's own seed */
+  struct md5_lanes *md5_lanes; /* NULL: bodies are hashed by the workers that receive them */
+  uint8_t *token_key;          /* KEY_SIZE bytes of locked memory, derived from the region's own seed */
   struct serve_relay *relay;
   struct wire_client *client;
   struct wire_envelope *envelope; /* NULL for a region alone */
@@ -278,15 +281,18 @@ enum dom_code refusals_record(struct region *r, struct dom_err *err);
 struct intake {
   struct call *c;
   struct auth_body *auth;
-  struct hash *md5;
-  uint8_t *chunk;
-  struct slice pending; /* raw bytes read and not yet fed */
-  uint64_t length;      /* decoded bytes so far */
+  struct md5_stream md5;
+  uint8_t *chunks; /* chunk_count of SERVE_CHUNK, filled in turn */
+  unsigned chunk_count, chunk;
+  uint64_t tickets[SERVE_CHUNKS_AHEAD]; /* the chunk is free once this one is hashed */
+  uint8_t digest[MD5_SIZE];             /* at the end */
+  struct slice pending;                 /* raw bytes read and not yet fed */
+  uint64_t length;                      /* decoded bytes so far */
   uint64_t length_max;
 };
 enum s3_error intake_begin(struct intake *b, struct call *c, uint64_t length_max);
-/* The next decoded bytes; empty at the end, when every promise of the head has been kept. Nothing
- * may be committed before that. */
+/* The next decoded bytes, good until the next call; empty at the end, when every promise of the head has been
+ * kept. Nothing may be committed before that. */
 enum s3_error intake_next(struct intake *b, struct slice *out);
 /* A small body as a whole (XML). */
 enum s3_error intake_all(struct call *c, uint64_t length_max, struct buf *out);
