@@ -131,3 +131,45 @@ void auth_checksum_final(struct auth_checksum *checksum, struct auth_digest *out
     store_u64be(digest.data, checksum->crc);
   *out = digest;
 }
+
+/* ---- joining ---- */
+
+static const struct crc_shape *shape_of(enum auth_checksum_kind kind) {
+  switch (kind) {
+  case AUTH_CHECKSUM_CRC32:
+    return &CRC_SHAPE_32;
+  case AUTH_CHECKSUM_CRC32C:
+    return &CRC_SHAPE_32C;
+  case AUTH_CHECKSUM_CRC64NVME:
+    return &CRC_SHAPE_64;
+  default:
+    return NULL;
+  }
+}
+
+bool auth_checksum_joins(enum auth_checksum_kind kind) {
+  assert((unsigned)kind < AUTH_CHECKSUM_KIND_COUNT);
+  return shape_of(kind) != NULL;
+}
+
+static uint64_t crc_of(const struct auth_digest *digest) {
+  assert(digest->size == 4 || digest->size == 8);
+  return digest->size == 4 ? load_u32be(digest->data) : load_u64be(digest->data);
+}
+
+void auth_join_add(struct auth_join *join, const struct auth_digest *piece, uint64_t len) {
+  const struct crc_shape *shape = shape_of(piece->kind);
+  assert(shape != NULL && (!join->begun || join->digest.kind == piece->kind));
+  if (!join->begun) {
+    join->begun = true;
+    join->digest = *piece;
+    return;
+  }
+  if (join->shift == 0 || join->len != len) join->shift = crc_shift(shape, len);
+  join->len = len;
+  uint64_t crc = crc_join(shape, crc_of(&join->digest), crc_of(piece), join->shift);
+  if (piece->size == 4)
+    store_u32be(join->digest.data, (uint32_t)crc);
+  else
+    store_u64be(join->digest.data, crc);
+}

@@ -44,6 +44,17 @@ enum auth_error auth_digest_parse(enum auth_checksum_kind kind, struct slice bas
 void auth_digest_print(const struct auth_digest *digest, struct buf *out);
 bool auth_digest_equal(const struct auth_digest *a, const struct auth_digest *b);
 
+/* Whether checksums of this kind can be joined: the CRCs can. */
+bool auth_checksum_joins(enum auth_checksum_kind kind);
+/* The checksum of bytes that come in pieces, from the checksums of the pieces. Zero it before the first. */
+struct auth_join {
+  bool begun;
+  struct auth_digest digest; /* of all pieces so far; of use when begun */
+  uint64_t len, shift;       /* of the last piece: pieces are mostly of one length */
+};
+/* Adds a piece of `len` bytes; all are of one kind that joins (asserted). */
+void auth_join_add(struct auth_join *join, const struct auth_digest *piece, uint64_t len);
+
 /* An incremental checksum. Threads: one at a time. */
 struct auth_checksum;
 struct auth_checksum *auth_checksum_new(enum auth_checksum_kind kind); /* NULL without memory */

@@ -62,3 +62,35 @@ uint64_t crc64_nvme(uint64_t crc, struct slice data) {
   for (; left > 0; at++, left--) crc = (crc >> 8) ^ table64[0][(crc ^ *at) & 255];
   return ~crc;
 }
+
+/* ---- joining ---- */
+
+const struct crc_shape CRC_SHAPE_32 = {32, 0xEDB88320u};
+const struct crc_shape CRC_SHAPE_32C = {32, 0x82F63B78u};
+const struct crc_shape CRC_SHAPE_64 = {64, UINT64_C(0x9A6C9329AC4BC9B5)};
+
+/* a · b modulo the polynomial. Reflected: the highest bit is x^0. */
+static uint64_t multiply(const struct crc_shape *shape, uint64_t a, uint64_t b) {
+  uint64_t product = 0;
+  assert(shape->bits == 32 || shape->bits == 64);
+  for (uint64_t bit = UINT64_C(1) << (shape->bits - 1); bit != 0; bit >>= 1) {
+    if ((a & bit) != 0) product ^= b;
+    b = (b >> 1) ^ ((b & 1) != 0 ? shape->poly : 0);
+  }
+  return product;
+}
+
+uint64_t crc_shift(const struct crc_shape *shape, uint64_t len) {
+  uint64_t result = UINT64_C(1) << (shape->bits - 1);    /* x^0 */
+  uint64_t power = UINT64_C(1) << (shape->bits - 1 - 8); /* x^8: one byte */
+  assert(shape->bits == 32 || shape->bits == 64);
+  for (; len != 0; len >>= 1) {
+    if ((len & 1) != 0) result = multiply(shape, result, power);
+    power = multiply(shape, power, power);
+  }
+  return result;
+}
+
+uint64_t crc_join(const struct crc_shape *shape, uint64_t first, uint64_t second, uint64_t shift) {
+  return multiply(shape, shift, first) ^ second;
+}

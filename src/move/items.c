@@ -43,15 +43,17 @@ static void put_part(struct buf *b, const struct store_item *item) {
   put_u64be(b, item->part.mtime_ms);
   buf_append(b, item->part.md5, MD5_SIZE);
   put_ref(b, &item->part.body);
+  if (item->part.meta_len) put_bytes16be(b, slice_of(item->part.meta, item->part.meta_len));
 }
 
 /* Bits of an item's second byte. */
-enum { ITEM_ABSENT = 1, ITEM_VERSION = 2, ITEM_MARKER = 4, ITEM_FLAGS = 7 };
+enum { ITEM_ABSENT = 1, ITEM_VERSION = 2, ITEM_MARKER = 4, ITEM_META = 8, ITEM_FLAGS = 15 };
 
 static uint8_t item_flags(const struct store_item *item) {
   bool object = item->kind == STORE_ITEM_OBJECT;
   assert(object || (!item->object.is_version && !item->object.is_marker));
-  return (uint8_t)((item->absent ? ITEM_ABSENT : 0) | (object && item->object.is_version ? ITEM_VERSION : 0) |
+  bool meta = item->kind == STORE_ITEM_PART && !item->absent && item->part.meta_len > 0;
+  return (uint8_t)((meta ? ITEM_META : 0) | (item->absent ? ITEM_ABSENT : 0) | (object && item->object.is_version ? ITEM_VERSION : 0) |
                    (object && !item->absent && item->object.is_marker ? ITEM_MARKER : 0));
 }
 
@@ -60,8 +62,10 @@ static bool flags_get(struct reader *r, struct store_item *out) {
   out->absent = (flags & ITEM_ABSENT) != 0;
   out->object.is_version = (flags & ITEM_VERSION) != 0;
   out->object.is_marker = (flags & ITEM_MARKER) != 0;
+  bool of_part = (flags & ITEM_META) == 0 || (out->kind == STORE_ITEM_PART && !out->absent);
+  out->part.meta_len = (flags & ITEM_META) != 0; /* its length comes with it */
   bool of_object = out->kind == STORE_ITEM_OBJECT || (flags & (ITEM_VERSION | ITEM_MARKER)) == 0;
-  return !r->bad && flags <= ITEM_FLAGS && of_object && !(out->absent && out->object.is_marker);
+  return !r->bad && flags <= ITEM_FLAGS && of_part && of_object && !(out->absent && out->object.is_marker);
 }
 
 void item_put(struct buf *b, const struct store_item *item, struct slice inline_body) {
@@ -110,6 +114,14 @@ static bool get_object(struct reader *r, struct store_item *out, struct store_bo
   return !r->bad && !(o->is_marker && (o->body_count > 0 || o->size > 0));
 }
 
+static bool get_part_meta(struct reader *r, struct store_part *part) {
+  struct slice meta = get_bytes16be(r);
+  if (r->bad || meta.len == 0 || meta.len > sizeof part->meta) return false;
+  memcpy(part->meta, meta.data, meta.len);
+  part->meta_len = (uint8_t)meta.len;
+  return true;
+}
+
 bool item_get(struct reader *r, struct store_item *out, struct store_body_ref *refs, uint32_t refs_max) {
   *out = (struct store_item){.kind = (enum store_item_kind)get_u8(r)};
   bool flags_ok = flags_get(r, out);
@@ -144,6 +156,7 @@ bool item_get(struct reader *r, struct store_item *out, struct store_body_ref *r
     out->part.mtime_ms = get_u64be(r);
     get_copy(r, out->part.md5, MD5_SIZE);
     get_ref(r, &out->part.body);
+    if (out->part.meta_len && !get_part_meta(r, &out->part)) return false;
     return !r->bad && out->part.number >= 1 && out->part.number <= STORE_PART_MAX;
   }
   return false;

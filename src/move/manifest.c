@@ -10,7 +10,9 @@ static void item_digest(const struct store_item *item, struct buf *b) {
   put_bytes16be(b, item->key);
   put_u64be(b, item->order.epoch);
   put_u64be(b, item->order.lsn);
-  struct slice meta = item->kind == STORE_ITEM_OBJECT ? item->object.meta : item->upload.meta;
+  struct slice meta = item->kind == STORE_ITEM_OBJECT ? item->object.meta
+                      : item->kind == STORE_ITEM_PART ? slice_of(item->part.meta, item->part.meta_len)
+                                                      : item->upload.meta;
   struct slice classes = item->kind == STORE_ITEM_OBJECT ? item->object.classes : item->upload.classes;
   uint8_t hash[SHA256_SIZE];
   sha256_slices((const struct slice[]){meta, SLICE_LIT("\0"), classes}, 3, hash);

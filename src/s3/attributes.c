@@ -68,19 +68,12 @@ enum s3_error s3_attributes_from_head(const struct auth_request *head, struct s3
 
 /* ---- the answer ---- */
 
-/* "<ChecksumCRC32>base64</ChecksumCRC32>". */
-static void checksum_element(const struct auth_digest *digest, struct buf *out) {
-  const char *algorithm = auth_checksum_algorithm(digest->kind);
-  buf_printf(out, "<Checksum%s>", algorithm);
-  auth_digest_print(digest, out);
-  buf_printf(out, "</Checksum%s>", algorithm);
-}
-
 static void one_part(const struct s3_attributes_part *part, struct buf *out) {
   assert(part->number >= 1 && part->number <= S3_PART_NUMBER_MAX);
   xml_open(out, "Part");
   xml_u64(out, "PartNumber", part->number);
   xml_u64(out, "Size", part->size);
+  if (part->checksum != NULL) xml_checksum(out, part->checksum, 0);
   xml_close(out, "Part");
 }
 
@@ -113,8 +106,8 @@ void s3_result_attributes(const struct s3_attributes_asked *asked, const struct 
   if (asked->etag) xml_text(out, "ETag", slice_str(etag)); /* without quotes, here alone */
   if (asked->checksum && object->checksum != NULL) {
     xml_open(out, "Checksum");
-    checksum_element(object->checksum, out);
-    xml_text(out, "ChecksumType", SLICE_LIT("FULL_OBJECT"));
+    xml_checksum(out, object->checksum, object->is_composite ? object->part_count : 0);
+    xml_checksum_type(out, object->is_composite);
     xml_close(out, "Checksum");
   }
   if (asked->parts && object->part_count > 0) object_parts(asked, object, out);

@@ -28,6 +28,7 @@ enum s3_error s3_attributes_from_head(const struct auth_request *head, struct s3
 struct s3_attributes_part {
   uint32_t number;
   uint64_t size;
+  const struct auth_digest *checksum; /* NULL: none is kept */
 };
 
 /* One object as the answer tells it. */
@@ -35,7 +36,8 @@ struct s3_attributes {
   const uint8_t *md5;  /* MD5_SIZE bytes */
   uint32_t part_count; /* as s3_etag_print */
   uint64_t size;
-  const struct auth_digest *checksum;     /* of the whole object; NULL: it has none */
+  const struct auth_digest *checksum;     /* of the object; NULL: it has none */
+  bool is_composite;                      /* … of its parts' checksums */
   const struct s3_attributes_part *parts; /* part_count of them, numbers ascending */
 };
 /* Appends GetObjectAttributesResponse with what was asked for. Single parts are named only of objects with a

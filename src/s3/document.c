@@ -107,8 +107,22 @@ static enum s3_error complete_part(struct complete_context *c) {
   if (parts == NULL) return S3_ERR_INTERNAL_ERROR;
   c->list.parts = parts;
   parts[c->list.count++] = c->current;
-  c->has_number = c->has_etag = false;
+  c->has_number = c->has_etag = c->current.has_checksum = false;
   return S3_OK;
+}
+
+/* <ChecksumCRC32> and its siblings. */
+static enum s3_error complete_checksum(struct complete_context *c, struct slice path, struct slice text) {
+  static const char stem[] = "CompleteMultipartUpload/Part/Checksum";
+  enum auth_checksum_kind kind;
+  assert(c != NULL);
+  if (!slice_starts_with(path, SLICE_LIT("CompleteMultipartUpload/Part/Checksum"))) return S3_OK;
+  if (!auth_checksum_by_algorithm(slice_cut(path, sizeof stem - 1, path.len), &kind)) return S3_OK;
+  if (c->current.has_checksum) return S3_ERR_MALFORMED_XML;
+  enum auth_error error = auth_digest_parse(kind, bare(text), &c->current.checksum);
+  if (error == AUTH_NO_MEMORY) return S3_ERR_INTERNAL_ERROR;
+  c->current.has_checksum = error == AUTH_OK;
+  return error == AUTH_OK ? S3_OK : S3_ERR_INVALID_PART;
 }
 
 static enum s3_error complete_element(void *context, struct slice path, struct slice text) {
@@ -126,7 +140,8 @@ static enum s3_error complete_element(void *context, struct slice path, struct s
     c->has_etag = true;
     return s3_etag_parse_part(bare(text), c->current.md5) ? S3_OK : S3_ERR_INVALID_PART;
   }
-  return path_is(path, "CompleteMultipartUpload/Part") ? complete_part(c) : S3_OK;
+  if (path_is(path, "CompleteMultipartUpload/Part")) return complete_part(c);
+  return complete_checksum(c, path, text);
 }
 
 enum s3_error s3_complete_parse(struct slice body, struct arena *arena, struct s3_part_list *out) {

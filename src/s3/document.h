@@ -4,6 +4,7 @@
 #ifndef DOMICILE_S3_DOCUMENT_H
 #define DOMICILE_S3_DOCUMENT_H
 
+#include "auth/auth.h"
 #include "base/arena.h"
 #include "base/bytes.h"
 #include "base/crypto.h"
@@ -30,6 +31,8 @@ enum s3_error s3_delete_parse(struct slice body, struct arena *arena, struct s3_
 struct s3_part_ref {
   uint32_t number; /* 1..S3_PART_NUMBER_MAX, ascending in the list */
   uint8_t md5[MD5_SIZE];
+  bool has_checksum;
+  struct auth_digest checksum; /* as the document names it */
 };
 
 struct s3_part_list {
@@ -38,8 +41,8 @@ struct s3_part_list {
 };
 
 /* Returns: as s3_delete_parse; S3_ERR_INVALID_PART_ORDER (not strictly ascending);
- * S3_ERR_INVALID_PART (a tag that can be no part's); S3_ERR_INVALID_ARGUMENT (a part number out
- * of bounds). Checksums that a part names are not compared: each part was checked when it came.
+ * S3_ERR_INVALID_PART (a tag or checksum that can be no part's); S3_ERR_INVALID_ARGUMENT (a
+ * part number out of bounds); S3_ERR_MALFORMED_XML also for two checksums of one part.
  * Source: AWS S3 API reference, CompleteMultipartUpload. */
 enum s3_error s3_complete_parse(struct slice body, struct arena *arena, struct s3_part_list *out);
 

@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "base/clock.h"
+#include "s3/checksum.h"
 #include "s3/route.h"
 #include "s3/tagging.h"
 
@@ -76,39 +77,6 @@ static enum s3_error md5_parse(const struct auth_request *head, struct s3_reques
   memcpy(request->content_md5, bytes.data, MD5_SIZE);
   request->has_content_md5 = true;
   return S3_OK;
-}
-
-static enum s3_error checksum_value_parse(const struct auth_request *head, struct s3_request *request,
-                                          struct s3_fault *fault) {
-  assert(request != NULL);
-  for (unsigned kind = 0; kind < AUTH_CHECKSUM_KIND_COUNT; kind++) {
-    struct slice value;
-    const char *name = auth_checksum_header((enum auth_checksum_kind)kind);
-    if (!header(head, name, &value)) continue;
-    if (request->has_checksum)
-      return fault_set(fault, S3_ERR_INVALID_REQUEST, "expecting a single x-amz-checksum- header");
-    enum auth_error error = auth_digest_parse((enum auth_checksum_kind)kind, value, &request->checksum);
-    if (error == AUTH_NO_MEMORY) return fault_set(fault, S3_ERR_INTERNAL_ERROR, NULL);
-    if (error != AUTH_OK) return fault_set(fault, S3_ERR_INVALID_REQUEST, name);
-    request->has_checksum = true;
-  }
-  return S3_OK;
-}
-
-static enum s3_error checksum_parse(const struct auth_request *head, struct s3_request *request,
-                                    struct s3_fault *fault) {
-  static const char *const names[] = {"x-amz-checksum-algorithm", "x-amz-sdk-checksum-algorithm"};
-  struct slice value;
-  assert(request != NULL);
-  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-    if (!header(head, names[i], &value)) continue;
-    if (!auth_checksum_by_algorithm(value, &request->checksum_algorithm))
-      return fault_set(fault, S3_ERR_INVALID_REQUEST, names[i]);
-    request->has_checksum_algorithm = true;
-  }
-  request->checksum_mode =
-      header(head, "x-amz-checksum-mode", &value) && slice_equal_nocase(value, SLICE_LIT("ENABLED"));
-  return checksum_value_parse(head, request, fault);
 }
 
 /* A date that does not parse is no condition (RFC 9110 §13.1.3). */
@@ -237,6 +205,8 @@ static enum s3_error write_parse(const struct auth_request *head, struct arena *
   if (error != S3_OK) return error;
   error = s3_meta_from_head(head, arena, &request->meta);
   if (error != S3_OK) return fault_set(fault, error, NULL);
+  error = checksum_plan_take(request, fault);
+  if (error != S3_OK) return error;
   acl_parse(head, request);
   (void)header(head, "x-domicile-layout", &request->domicile_layout);
   (void)header(head, "x-domicile-region", &request->domicile_region);
@@ -263,7 +233,7 @@ enum s3_error head_parse(const struct auth_request *head, struct arena *arena, s
     enum s3_error asked = s3_attributes_from_head(head, &request->attributes, fault);
     if (asked != S3_OK) return asked;
   }
-  enum s3_error error = checksum_parse(head, request, fault);
+  enum s3_error error = checksum_head_parse(head, request, fault);
   if (error == S3_OK && s3_op_is_write(request->op)) error = write_parse(head, arena, request, fault);
   return error;
 }

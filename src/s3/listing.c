@@ -175,6 +175,12 @@ void s3_listing_upload(struct s3_listing *l, const struct s3_listed_upload *uplo
   buf_append_slice(&l->last_upload, upload->upload_id);
 }
 
+void s3_listing_plan(struct s3_listing *l, const struct s3_checksum_plan *plan) {
+  assert(l != NULL && l->request->op == S3_OP_LIST_PARTS && l->last_part == 0);
+  xml_text(l->out, "ChecksumAlgorithm", slice_str(auth_checksum_algorithm(plan->kind)));
+  xml_checksum_type(l->out, !plan->full_object);
+}
+
 void s3_listing_part(struct s3_listing *l, const struct s3_listed_part *part) {
   assert(l != NULL && part != NULL);
   assert(l->request->op == S3_OP_LIST_PARTS && part->number > l->last_part);
@@ -183,6 +189,7 @@ void s3_listing_part(struct s3_listing *l, const struct s3_listed_part *part) {
   xml_time(l->out, "LastModified", part->modified_ms);
   etag(l->out, part->md5, 0);
   xml_u64(l->out, "Size", part->size);
+  if (part->checksum != NULL) xml_checksum(l->out, part->checksum, 0);
   xml_close(l->out, "Part");
   l->last_part = part->number;
   l->count++;

@@ -40,7 +40,8 @@ struct s3_listed_part {
   uint32_t number;
   uint64_t size;
   uint64_t modified_ms;
-  const uint8_t *md5; /* MD5_SIZE bytes */
+  const uint8_t *md5;                 /* MD5_SIZE bytes */
+  const struct auth_digest *checksum; /* NULL: none is kept */
 };
 
 /* A page under construction. Fields are the writer's own. */
@@ -66,6 +67,8 @@ void s3_listing_object(struct s3_listing *listing, const struct s3_listed_object
 void s3_listing_prefix(struct s3_listing *listing, struct slice prefix);
 /* One upload of ListMultipartUploads; several of one key in the order they were initiated. */
 void s3_listing_upload(struct s3_listing *listing, const struct s3_listed_upload *upload);
+/* ListParts, before the first part: the checksum that the object will have. */
+void s3_listing_plan(struct s3_listing *listing, const struct s3_checksum_plan *plan);
 /* One part of ListParts, numbers ascending. */
 void s3_listing_part(struct s3_listing *listing, const struct s3_listed_part *part);
 /* Writes the rest; `truncated`: something greater than the last entry was left out, and a marker

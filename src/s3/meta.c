@@ -16,6 +16,9 @@ enum {
   FIELD_CONTENT_LANGUAGE = 5,
   FIELD_EXPIRES = 6,
   FIELD_CHECKSUM = 16,
+  FIELD_COMPOSITE = 17,
+  FIELD_PLAN = 18,
+  FIELD_PARTS = 20,
   FIELD_USER = 32,
   /* From here on what may be changed of a version that is there. */
   FIELD_TAG = 64,
@@ -23,6 +26,9 @@ enum {
   FIELD_LEGAL_HOLD = 66
 };
 enum { RETENTION_BYTES = 9, LEGAL_HOLD_BYTES = 1 };
+
+/* Stored values of FIELD_PLAN's second byte. */
+enum { PLAN_COMPOSITE = 1, PLAN_FULL_OBJECT = 2 };
 
 static const char user_prefix[] = "x-amz-meta-";
 
@@ -166,11 +172,25 @@ bool s3_meta_set_tags(struct s3_meta *meta, const struct s3_tags *tags, struct a
   return true;
 }
 
+bool s3_checksum_plan_valid(const struct s3_checksum_plan *plan) {
+  assert(plan != NULL && (unsigned)plan->kind < AUTH_CHECKSUM_KIND_COUNT);
+  if (plan->full_object) return auth_checksum_joins(plan->kind);
+  return plan->kind != AUTH_CHECKSUM_CRC64NVME;
+}
+
+void s3_meta_unpart(struct s3_meta *meta) {
+  assert(meta != NULL);
+  if (meta->is_composite) meta->has_checksum = false;
+  meta->is_composite = false;
+  meta->parts = (struct slice){0};
+}
+
 /* ---- the stored form ---- */
 
 static uint16_t fields_count(const struct s3_meta *meta) {
   size_t count = meta->user_count + (meta->has_checksum ? 1 : 0) + meta->tag_count +
                  (meta->lock_mode != S3_LOCK_NONE ? 1 : 0) + (meta->legal_hold != S3_HOLD_NEVER ? 1 : 0);
+  count += (meta->has_plan ? 1u : 0u) + (meta->parts.len > 0 ? 1u : 0u);
   for (size_t i = 0; i < PLAIN_COUNT; i++) count += plain_of(meta, i)->len > 0 ? 1 : 0;
   assert(count <= UINT16_MAX);
   return (uint16_t)count;
@@ -208,6 +228,20 @@ static void changeable_encode(const struct s3_meta *meta, struct buf *out) {
   }
 }
 
+static void checksums_encode(const struct s3_meta *meta, struct buf *out) {
+  if (meta->has_checksum) {
+    put_u8(out, meta->is_composite ? FIELD_COMPOSITE : FIELD_CHECKSUM);
+    put_u8(out, (uint8_t)meta->checksum.kind);
+    put_bytes16le(out, slice_of(meta->checksum.data, meta->checksum.size));
+  }
+  if (!meta->has_plan) return;
+  assert(s3_checksum_plan_valid(&meta->plan));
+  const uint8_t plan[2] = {(uint8_t)meta->plan.kind,
+                           meta->plan.full_object ? PLAN_FULL_OBJECT : PLAN_COMPOSITE};
+  put_u8(out, FIELD_PLAN);
+  put_bytes16le(out, slice_of(plan, sizeof plan));
+}
+
 enum dom_code s3_meta_encode(const struct s3_meta *meta, struct buf *out, struct dom_err *err) {
   assert(meta != NULL && out != NULL);
   assert(meta->user != NULL || meta->user_count == 0);
@@ -220,10 +254,10 @@ enum dom_code s3_meta_encode(const struct s3_meta *meta, struct buf *out, struct
     put_u8(out, plain[i].field);
     put_bytes16le(out, *plain_of(meta, i));
   }
-  if (meta->has_checksum) {
-    put_u8(out, FIELD_CHECKSUM);
-    put_u8(out, (uint8_t)meta->checksum.kind);
-    put_bytes16le(out, slice_of(meta->checksum.data, meta->checksum.size));
+  checksums_encode(meta, out);
+  if (meta->parts.len > 0) {
+    put_u8(out, FIELD_PARTS);
+    put_bytes32le(out, meta->parts);
   }
   for (size_t i = 0; i < meta->user_count; i++) {
     assert(i == 0 || slice_compare(meta->user[i - 1].name, meta->user[i].name) < 0);
@@ -246,6 +280,34 @@ static enum dom_code checksum_decode(struct reader *r, struct s3_meta *meta) {
   memcpy(meta->checksum.data, data.data, data.len);
   meta->has_checksum = true;
   return DOM_OK;
+}
+
+static enum dom_code plan_decode(struct reader *r, struct s3_meta *meta) {
+  struct slice data = get_bytes16le(r);
+  if (r->bad || data.len != 2) return DOM_CORRUPT;
+  if (data.data[0] >= AUTH_CHECKSUM_KIND_COUNT) return DOM_INCOMPATIBLE;
+  meta->has_plan = true;
+  meta->plan = (struct s3_checksum_plan){.kind = (enum auth_checksum_kind)data.data[0],
+                                         .full_object = data.data[1] == PLAN_FULL_OBJECT};
+  bool known = data.data[1] == PLAN_COMPOSITE || data.data[1] == PLAN_FULL_OBJECT;
+  return known && s3_checksum_plan_valid(&meta->plan) ? DOM_OK : DOM_CORRUPT;
+}
+
+/* Fields about checksums and parts. */
+static enum dom_code own_decode(struct reader *r, uint8_t field, struct s3_meta *meta) {
+  switch (field) {
+  case FIELD_COMPOSITE:
+    if (meta->has_checksum) return DOM_CORRUPT; /* one or the other */
+    meta->is_composite = true;
+    return checksum_decode(r, meta);
+  case FIELD_PLAN:
+    return plan_decode(r, meta);
+  case FIELD_PARTS:
+    meta->parts = get_bytes32le(r);
+    return !r->bad && meta->parts.len > 0 ? DOM_OK : DOM_CORRUPT;
+  default:
+    return DOM_INCOMPATIBLE;
+  }
 }
 
 static enum dom_code plain_decode(struct reader *r, uint8_t field, struct s3_meta *meta) {
@@ -302,6 +364,7 @@ static enum dom_code field_decode(struct reader *r, uint8_t *last, const struct 
     return DOM_CORRUPT;
   *last = field;
   if (field == FIELD_CHECKSUM) return checksum_decode(r, meta);
+  if (field > FIELD_CHECKSUM && field < FIELD_USER) return own_decode(r, field, meta);
   if (field == FIELD_TAG) return tag_decode(r, lists->tags, meta);
   if (field == FIELD_RETENTION || field == FIELD_LEGAL_HOLD) return lock_decode(r, field, meta);
   if (field != FIELD_USER) return plain_decode(r, field, meta);

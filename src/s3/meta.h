@@ -12,6 +12,14 @@ enum s3_lock_mode { S3_LOCK_NONE = 0, S3_LOCK_GOVERNANCE = 1, S3_LOCK_COMPLIANCE
 /* A hold that somebody set, or took away again. */
 enum s3_legal_hold { S3_HOLD_NEVER = 0, S3_HOLD_OFF = 1, S3_HOLD_ON = 2 };
 
+/* Which checksum an object that is put in parts will have. */
+struct s3_checksum_plan {
+  enum auth_checksum_kind kind;
+  bool full_object; /* of all bytes; else composite: of the parts' checksums */
+};
+/* Whether S3 has that: SHA-1 and SHA-256 are composite only, CRC64NVME of the full object only. */
+bool s3_checksum_plan_valid(const struct s3_checksum_plan *plan);
+
 /* Metadata of one object. Slices are borrowed; empty means not given. */
 struct s3_meta {
   struct slice content_type;
@@ -24,6 +32,11 @@ struct s3_meta {
   size_t user_count;
   bool has_checksum;
   struct auth_digest checksum; /* of the whole object, by the kind that the client chose */
+  bool is_composite;           /* it is of the digests of the parts, in order */
+  /* Of an upload: which checksum the object to come will have. */
+  bool has_plan;
+  struct s3_checksum_plan plan;
+  struct slice parts; /* of an object that was put in parts: stored form, s3_parts_decode */
   /* What may be changed of a version after it was written. */
   const struct s3_tag *tags; /* ascending by key; at most S3_OBJECT_TAGS_MAX */
   size_t tag_count;
@@ -36,6 +49,9 @@ struct s3_meta {
  * Slices are in the arena or the request. The checksum is not taken: it is a matter of the body.
  * Returns: S3_OK; S3_ERR_METADATA_TOO_LARGE; S3_ERR_INTERNAL_ERROR (no memory). */
 enum s3_error s3_meta_from_head(const struct auth_request *head, struct arena *arena, struct s3_meta *out);
+
+/* Drops what is true of an object only as it was put: its parts and a checksum that is theirs. */
+void s3_meta_unpart(struct s3_meta *meta);
 
 /* Appends the stored form, docs/formats/object-metadata.md, version 1. The same metadata always
  * gives the same bytes, whatever the order in which it was sent.

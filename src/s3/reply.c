@@ -95,7 +95,7 @@ void s3_headers_object(struct s3_headers *h, const struct s3_object_view *object
   stored(h, "Expires", meta->expires, overrides->expires);
   user_metadata(h, meta);
   if (meta->tag_count > 0) tagging_count(h, meta->tag_count);
-  if (checksum_mode && meta->has_checksum) s3_headers_checksum(h, &meta->checksum);
+  if (checksum_mode) s3_headers_object_checksum(h, meta, object->part_count);
 }
 
 void s3_headers_range(struct s3_headers *h, uint64_t first, uint64_t count, uint64_t size) {
@@ -116,12 +116,34 @@ void s3_headers_parts_count(struct s3_headers *h, uint32_t count) {
   s3_headers_add_copy(h, SLICE_LIT("x-amz-mp-parts-count"), slice_str(text));
 }
 
-void s3_headers_checksum(struct s3_headers *h, const struct auth_digest *digest) {
-  assert(h != NULL && digest != NULL);
+static void checksum_add(struct s3_headers *h, const struct auth_digest *digest, uint32_t parts) {
   BUF_AUTO text = BUF_INIT;
   auth_digest_print(digest, &text);
+  if (parts > 0) buf_printf(&text, "-%u", (unsigned)parts);
   if (text.failed)
     h->failed = true;
   else
     s3_headers_add_copy(h, slice_str(auth_checksum_header(digest->kind)), buf_slice(&text));
+}
+
+static void type_add(struct s3_headers *h, bool is_composite) {
+  s3_headers_add(h, SLICE_LIT("x-amz-checksum-type"), slice_str(is_composite ? "COMPOSITE" : "FULL_OBJECT"));
+}
+
+void s3_headers_checksum(struct s3_headers *h, const struct auth_digest *digest) {
+  assert(h != NULL && digest != NULL);
+  checksum_add(h, digest, 0);
+}
+
+void s3_headers_object_checksum(struct s3_headers *h, const struct s3_meta *meta, uint32_t part_count) {
+  assert(h != NULL && meta != NULL);
+  if (!meta->has_checksum) return;
+  checksum_add(h, &meta->checksum, meta->is_composite ? part_count : 0);
+  type_add(h, meta->is_composite);
+}
+
+void s3_headers_plan(struct s3_headers *h, const struct s3_checksum_plan *plan) {
+  assert(h != NULL && plan != NULL);
+  s3_headers_add(h, SLICE_LIT("x-amz-checksum-algorithm"), slice_str(auth_checksum_algorithm(plan->kind)));
+  type_add(h, !plan->full_object);
 }

@@ -44,7 +44,11 @@ void s3_headers_object(struct s3_headers *headers, const struct s3_object_view *
 void s3_headers_range(struct s3_headers *headers, uint64_t first, uint64_t count, uint64_t size);
 /* x-amz-mp-parts-count: of how many parts an object is that was asked for one of them. */
 void s3_headers_parts_count(struct s3_headers *headers, uint32_t count);
-/* x-amz-checksum-…: answer to a write that was checked by one. */
+/* x-amz-checksum-…: answer to a write that was checked by one, or of one part. */
 void s3_headers_checksum(struct s3_headers *headers, const struct auth_digest *digest);
+/* The checksum of an object, with "-N" where it is of the checksums of N parts, and x-amz-checksum-type. */
+void s3_headers_object_checksum(struct s3_headers *headers, const struct s3_meta *meta, uint32_t part_count);
+/* x-amz-checksum-algorithm and -type: what an upload was begun with. */
+void s3_headers_plan(struct s3_headers *headers, const struct s3_checksum_plan *plan);
 
 #endif

@@ -162,6 +162,14 @@ struct s3_request {
   bool has_checksum_algorithm; /* x-amz-checksum-algorithm or x-amz-sdk-checksum-algorithm */
   enum auth_checksum_kind checksum_algorithm;
   bool checksum_mode;           /* x-amz-checksum-mode: ENABLED: answer with the stored one */
+  bool has_checksum_type;       /* x-amz-checksum-type */
+  bool checksum_full_object;    /* … is FULL_OBJECT, else COMPOSITE */
+  /* CompleteMultipartUpload: what the object must turn out to be. */
+  bool has_whole_checksum;
+  struct auth_digest whole_checksum;
+  uint32_t whole_parts; /* the N behind a composite one; 0: not said */
+  bool has_whole_size;  /* x-amz-mp-object-size */
+  uint64_t whole_size;
   bool has_grants;              /* an x-amz-grant-* header */
   struct slice acl;             /* x-amz-acl, any value; data NULL: none */
   struct slice expected_owner;  /* x-amz-expected-bucket-owner: 403 unless it is the bucket's */

@@ -96,7 +96,8 @@ void s3_result_initiate(struct slice bucket, struct slice key, struct slice uplo
 }
 
 void s3_result_complete(struct slice location, struct slice bucket, struct slice key,
-                        const uint8_t md5[MD5_SIZE], uint32_t part_count, struct buf *out) {
+                        const uint8_t md5[MD5_SIZE], uint32_t part_count, const struct s3_meta *meta,
+                        struct buf *out) {
   assert(out != NULL && part_count > 0);
   xml_begin(out);
   xml_open_root(out, "CompleteMultipartUploadResult");
@@ -104,17 +105,23 @@ void s3_result_complete(struct slice location, struct slice bucket, struct slice
   xml_text(out, "Bucket", bucket);
   xml_text(out, "Key", key);
   etag(out, md5, part_count);
+  if (meta != NULL && meta->has_checksum) {
+    xml_checksum(out, &meta->checksum, meta->is_composite ? part_count : 0);
+    xml_checksum_type(out, meta->is_composite);
+  }
   xml_close(out, "CompleteMultipartUploadResult");
 }
 
-void s3_result_copy(bool is_part, const uint8_t md5[MD5_SIZE], uint32_t part_count, uint64_t modified_ms,
-                    struct buf *out) {
+void s3_result_copy(bool is_part, const uint8_t md5[MD5_SIZE], uint64_t modified_ms,
+                    const struct auth_digest *checksum, struct buf *out) {
   const char *root = is_part ? "CopyPartResult" : "CopyObjectResult";
   assert(out != NULL);
   xml_begin(out);
   xml_open_root(out, root);
   xml_time(out, "LastModified", modified_ms);
-  etag(out, md5, part_count);
+  etag(out, md5, 0);
+  if (checksum != NULL) xml_checksum(out, checksum, 0);
+  if (checksum != NULL && !is_part) xml_checksum_type(out, false);
   xml_close(out, root);
 }
 

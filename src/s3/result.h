@@ -11,6 +11,7 @@
 #include "base/bytes.h"
 #include "base/crypto.h"
 #include "s3/error.h"
+#include "s3/meta.h"
 
 /* One bucket of ListBuckets. */
 struct s3_listed_bucket {
@@ -39,13 +40,14 @@ void s3_result_acl(struct slice owner, struct buf *out);
 /* CreateMultipartUpload: InitiateMultipartUploadResult. `upload_id` is opaque text, not empty. */
 void s3_result_initiate(struct slice bucket, struct slice key, struct slice upload_id, struct buf *out);
 /* CompleteMultipartUpload: CompleteMultipartUploadResult. `location` is the object's URL,
- * `part_count` the N of the tag, at least 1. */
+ * `part_count` the N of the tag, at least 1; `meta` tells its checksum, NULL: none is known. */
 void s3_result_complete(struct slice location, struct slice bucket, struct slice key,
-                        const uint8_t md5[MD5_SIZE], uint32_t part_count, struct buf *out);
+                        const uint8_t md5[MD5_SIZE], uint32_t part_count, const struct s3_meta *meta,
+                        struct buf *out);
 /* CopyObject: CopyObjectResult; UploadPartCopy: CopyPartResult when `is_part`. The tag and time
- * are the copy's, `part_count` as s3_etag_print. */
-void s3_result_copy(bool is_part, const uint8_t md5[MD5_SIZE], uint32_t part_count, uint64_t modified_ms,
-                    struct buf *out);
+ * are the copy's, a tag of one piece; `checksum` of all its bytes, NULL: none. */
+void s3_result_copy(bool is_part, const uint8_t md5[MD5_SIZE], uint64_t modified_ms,
+                    const struct auth_digest *checksum, struct buf *out);
 
 /* DeleteObjects: DeleteResult, key by key: begin, then one of the two for every key, then end. */
 void s3_result_delete_begin(struct buf *out);

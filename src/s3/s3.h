@@ -29,6 +29,7 @@
 #include "s3/listing.h"
 #include "s3/meta.h"
 #include "s3/name.h"
+#include "s3/parts.h"
 #include "s3/range.h"
 #include "s3/reply.h"
 #include "s3/request.h"

@@ -128,3 +128,16 @@ void xml_key(struct buf *out, const char *name, struct slice key, bool url) {
   percent_encode(out, key, true);
   xml_close(out, name);
 }
+
+void xml_checksum(struct buf *out, const struct auth_digest *digest, uint32_t parts) {
+  assert(out != NULL && digest != NULL);
+  const char *algorithm = auth_checksum_algorithm(digest->kind);
+  buf_printf(out, "<Checksum%s>", algorithm);
+  auth_digest_print(digest, out);
+  if (parts > 0) buf_printf(out, "-%u", (unsigned)parts);
+  buf_printf(out, "</Checksum%s>", algorithm);
+}
+
+void xml_checksum_type(struct buf *out, bool is_composite) {
+  xml_text(out, "ChecksumType", slice_str(is_composite ? "COMPOSITE" : "FULL_OBJECT"));
+}

@@ -2,6 +2,7 @@
 #ifndef DOMICILE_S3_XML_H
 #define DOMICILE_S3_XML_H
 
+#include "auth/auth.h"
 #include "base/bytes.h"
 
 #define XML_S3_NAMESPACE "http://s3.amazonaws.com/doc/2006-03-01/"
@@ -26,5 +27,11 @@ void xml_bool(struct buf *out, const char *name, bool value);
 void xml_time(struct buf *out, const char *name, uint64_t wall_ms);
 /* Text percent-encoded when `url` (S3's encoding-type), else escaped. */
 void xml_key(struct buf *out, const char *name, struct slice key, bool url);
+
+/* <ChecksumCRC32>base64</ChecksumCRC32>, by the digest's kind; with "-N" where it is composite, of `parts`
+ * parts (0: it is not). */
+void xml_checksum(struct buf *out, const struct auth_digest *digest, uint32_t parts);
+/* <ChecksumType>. */
+void xml_checksum_type(struct buf *out, bool is_composite);
 
 #endif

@@ -9,21 +9,25 @@ static uint32_t parts_of(const struct store_object *o) {
   return o->etag_parts == o->body_count ? o->etag_parts : 0;
 }
 
-enum s3_error object_part_bounds(const struct store_object *o, uint32_t number, uint64_t *out_first,
-                                 uint64_t *out_count) {
-  uint32_t parts = parts_of(o);
-  assert(number > 0);
-  if (parts == 0) { /* put in one piece: its one part is all of it */
-    if (number > 1) return S3_ERR_INVALID_PART_NUMBER;
-    *out_first = 0;
-    *out_count = o->size;
-    return S3_OK;
-  }
-  if (number > parts) return S3_ERR_INVALID_PART_NUMBER;
+enum s3_error object_parts(struct call *c, const struct store_object *o, const struct s3_meta *meta,
+                           struct s3_parts *out) {
+  struct dom_err err = {0};
+  return call_error_of(c, s3_parts_decode(meta->parts, parts_of(o), out, &err), &err);
+}
+
+enum s3_error object_part_bounds(struct call *c, const struct store_object *o, const struct s3_meta *meta,
+                                 uint64_t *out_first, uint64_t *out_count) {
+  struct s3_parts parts;
+  uint32_t index = 0;
   uint64_t first = 0;
-  for (uint32_t i = 0; i + 1 < number; i++) first += o->bodies[i].size;
+  assert(c->q.part_number > 0);
+  enum s3_error error = object_parts(c, o, meta, &parts);
+  if (error) return error;
+  if (parts.count == 0 && c->q.part_number > 1) return S3_ERR_INVALID_PART_NUMBER;
+  if (parts.count > 0 && !s3_parts_find(&parts, c->q.part_number, &index)) return S3_ERR_INVALID_PART_NUMBER;
+  for (uint32_t i = 0; i < index; i++) first += o->bodies[i].size;
   *out_first = first;
-  *out_count = o->bodies[number - 1].size;
+  *out_count = parts.count > 0 ? o->bodies[index].size : o->size;
   return S3_OK;
 }
 
@@ -37,22 +41,36 @@ static enum s3_error may_read(struct call *c, const struct store_object *o) {
   return error;
 }
 
+/* A list for the answer. Digests lie in the arena. */
+static struct s3_attributes_part *list_parts(struct arena *arena, const struct store_object *o,
+                                             const struct s3_parts *parts) {
+  struct s3_attributes_part *list = arena_alloc(arena, (parts->count + 1) * sizeof *list);
+  struct auth_digest *digests = arena_alloc(arena, (parts->count + 1) * sizeof *digests);
+  if (!list || !digests) return NULL;
+  for (uint32_t i = 0; i < parts->count; i++) {
+    struct s3_part_entry entry;
+    s3_parts_get(parts, i, &entry);
+    digests[i] = entry.meta.checksum;
+    list[i] = (struct s3_attributes_part){.number = entry.number,
+                                          .size = o->bodies[i].size,
+                                          .checksum = entry.meta.has_checksum ? &digests[i] : NULL};
+  }
+  return list;
+}
+
 static enum s3_error answer(struct call *c, const struct store_object *o) {
-  struct arena *arena = wire_exchange_arena(c->x);
   struct s3_meta meta;
-  struct dom_err err = {0};
-  enum dom_code code = s3_meta_decode(o->meta, arena, &meta, &err);
-  if (code) return call_error_of(c, code, &err);
-  uint32_t count = parts_of(o);
-  struct s3_attributes_part *parts = arena_alloc(arena, (count + 1) * sizeof *parts);
-  if (!parts) return S3_ERR_SLOW_DOWN;
-  for (uint32_t i = 0; i < count; i++)
-    parts[i] = (struct s3_attributes_part){.number = i + 1, .size = o->bodies[i].size};
+  struct s3_parts parts;
+  enum s3_error error = object_meta(c, o, &meta);
+  if (!error) error = object_parts(c, o, &meta, &parts);
+  if (error) return error;
   struct s3_attributes told = {.md5 = o->etag_md5,
-                               .part_count = count,
+                               .part_count = parts.count,
                                .size = o->size,
                                .checksum = meta.has_checksum ? &meta.checksum : NULL,
-                               .parts = parts};
+                               .is_composite = meta.is_composite,
+                               .parts = list_parts(wire_exchange_arena(c->x), o, &parts)};
+  if (!told.parts) return S3_ERR_SLOW_DOWN;
   BUF_AUTO xml = BUF_INIT;
   char modified[30];
   s3_result_attributes(&c->q.attributes, &told, &xml);

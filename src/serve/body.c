@@ -121,9 +121,16 @@ static enum s3_error to_file(struct spool *s, struct slice bytes) {
   return call_error_of(s->c, code, &err);
 }
 
+enum s3_error spool_sum(struct spool *s, enum auth_checksum_kind kind) {
+  assert(!s->sum && s->size == 0);
+  s->sum = auth_checksum_new(kind);
+  return s->sum ? S3_OK : S3_ERR_SLOW_DOWN;
+}
+
 enum s3_error spool_append(struct spool *s, struct slice bytes) {
   assert(!s->sealed);
   if (!s->sha && !(s->sha = hash_new(HASH_SHA256))) return S3_ERR_SLOW_DOWN;
+  if (s->sum) auth_checksum_update(s->sum, bytes);
   s->size += bytes.len;
   if (s->force_file || s->size > STORE_INLINE_MAX)
     return to_file(s, bytes); /* files hash as they are sealed */
@@ -179,4 +186,5 @@ void spool_done(struct spool *s) {
   store_body_abort_take(s->body);
   buf_wipe_done(&s->memory);
   hash_free(s->sha);
+  auth_checksum_free(s->sum);
 }

@@ -11,17 +11,31 @@ struct complete {
   size_t next; /* of `want`, not yet found */
   struct store_body_ref *bodies;
   uint8_t (*md5)[MD5_SIZE];
+  struct s3_part_entry *entries;
   struct store_object object;
   struct buf meta, classes;
   enum s3_error error;
 };
+
+/* Whether the part is the one that the client names. */
+static bool is_wanted(const struct store_part *part, const struct s3_part_meta *kept,
+                      const struct s3_part_ref *want) {
+  if (part->number != want->number || memcmp(part->md5, want->md5, MD5_SIZE) != 0) return false;
+  return !want->has_checksum || (kept->has_checksum && auth_digest_equal(&kept->checksum, &want->checksum));
+}
 
 static bool match_part(void *arg, const struct store_part *part) {
   struct complete *u = arg;
   if (u->next == u->want.count) return false;
   const struct s3_part_ref *want = &u->want.parts[u->next];
   if (part->number < want->number) return true; /* uploaded and not named: goes with the upload */
-  if (part->number != want->number || memcmp(part->md5, want->md5, MD5_SIZE) != 0)
+  struct s3_part_entry *entry = &u->entries[u->next];
+  struct dom_err err = {0};
+  *entry = (struct s3_part_entry){.number = part->number};
+  u->error = call_error_of(
+      u->c, s3_part_meta_decode(slice_of(part->meta, part->meta_len), &entry->meta, &err), &err);
+  if (u->error) return false;
+  if (!is_wanted(part, &entry->meta, want))
     u->error = S3_ERR_INVALID_PART;
   else if (u->next + 1 < u->want.count && part->body.size < S3_PART_BYTES_MIN)
     u->error = S3_ERR_ENTITY_TOO_SMALL;
@@ -33,12 +47,79 @@ static bool match_part(void *arg, const struct store_part *part) {
   return true;
 }
 
+static enum s3_error say_invalid(struct call *c, const char *why) {
+  snprintf(c->detail, sizeof c->detail, "%s", why);
+  return S3_ERR_INVALID_REQUEST;
+}
+
+/* Which checksum the object gets: as the upload was begun; else as the completion asks for it. */
+static enum s3_error plan_find(struct complete *u, struct s3_meta *meta) {
+  const struct s3_request *q = &u->c->q;
+  if (!meta->has_plan && !q->has_whole_checksum && !q->has_checksum_type) return S3_OK;
+  if (!meta->has_plan) {
+    if (!q->has_whole_checksum) return say_invalid(u->c, "the upload was begun without a checksum");
+    meta->has_plan = true;
+    meta->plan.kind = q->whole_checksum.kind;
+    meta->plan.full_object = q->whole_parts == 0 && auth_checksum_joins(q->whole_checksum.kind);
+  }
+  if (q->has_checksum_type && q->checksum_full_object != meta->plan.full_object)
+    return say_invalid(u->c, "x-amz-checksum-type is not the one that the upload was begun with");
+  if (q->has_whole_checksum && q->whole_checksum.kind != meta->plan.kind)
+    return say_invalid(u->c, "the checksum is not of the algorithm that the upload was begun with");
+  for (size_t i = 0; i < u->want.count; i++) {
+    const struct s3_part_meta *part = &u->entries[i].meta;
+    if (!part->has_checksum || part->checksum.kind != meta->plan.kind)
+      return say_invalid(u->c, "a part has no checksum of that algorithm");
+  }
+  return S3_OK;
+}
+
+static enum s3_error checksum_make(struct complete *u, struct s3_meta *meta) {
+  uint32_t count = (uint32_t)u->want.count;
+  assert(meta->has_plan && !meta->has_checksum);
+  if (meta->plan.full_object) {
+    struct auth_join join = {0};
+    for (uint32_t i = 0; i < count; i++)
+      auth_join_add(&join, &u->entries[i].meta.checksum, u->bodies[i].size);
+    meta->checksum = join.digest;
+  } else if (!s3_parts_composite(u->entries, count, meta->plan.kind, &meta->checksum)) {
+    return S3_ERR_SLOW_DOWN;
+  }
+  meta->has_checksum = true;
+  meta->is_composite = !meta->plan.full_object;
+  const struct s3_request *q = &u->c->q;
+  if (!q->has_whole_checksum) return S3_OK;
+  bool same = auth_digest_equal(&meta->checksum, &q->whole_checksum) &&
+              (q->whole_parts == 0 || (meta->is_composite && q->whole_parts == count));
+  return same ? S3_OK : S3_ERR_BAD_DIGEST;
+}
+
+/* The upload's metadata becomes the object's: with its parts and their checksum. */
+static enum s3_error meta_make(struct complete *u, const struct store_upload *upload) {
+  struct s3_meta meta;
+  struct dom_err err = {0};
+  BUF_AUTO parts = BUF_INIT;
+  enum dom_code code = s3_meta_decode(upload->meta, wire_exchange_arena(u->c->x), &meta, &err);
+  enum s3_error error = code ? call_error_of(u->c, code, &err) : plan_find(u, &meta);
+  if (!error && meta.has_plan) error = checksum_make(u, &meta);
+  if (error) return error;
+  meta.has_plan = false;
+  s3_parts_encode(u->entries, (uint32_t)u->want.count, &parts);
+  if (parts.failed) return S3_ERR_SLOW_DOWN;
+  meta.parts = buf_slice(&parts);
+  return call_error_of(u->c, s3_meta_encode(&meta, &u->meta, &err), &err);
+}
+
 /* The object as its parts make it. */
 static enum s3_error assemble(struct complete *u, const struct store_upload *upload) {
   struct store_object *o = &u->object;
   if (u->error) return u->error;
   if (u->next < u->want.count) return S3_ERR_INVALID_PART;
   if (o->size > S3_OBJECT_BYTES_MAX) return S3_ERR_ENTITY_TOO_LARGE;
+  if (u->c->q.has_whole_size && u->c->q.whole_size != o->size)
+    return say_invalid(u->c, "x-amz-mp-object-size is not the size of all parts");
+  enum s3_error error = meta_make(u, upload);
+  if (error) return error;
   struct hash *hash = hash_new(HASH_SHA256);
   if (!hash || !s3_etag_combine((const uint8_t(*)[MD5_SIZE])u->md5, u->want.count, o->etag_md5)) {
     hash_free(hash);
@@ -47,7 +128,6 @@ static enum s3_error assemble(struct complete *u, const struct store_upload *upl
   for (size_t i = 0; i < u->want.count; i++) hash_update(hash, u->bodies[i].sha256, SHA256_SIZE);
   hash_final(hash, o->sha256);
   hash_free(hash);
-  buf_append_slice(&u->meta, upload->meta);
   buf_append_slice(&u->classes, upload->classes);
   if (u->meta.failed || u->classes.failed) return S3_ERR_SLOW_DOWN;
   o->key = u->c->q.key;
@@ -129,19 +209,26 @@ static bool is_completed(struct complete *u) {
   if (same) u->object = (struct store_object){.etag_parts = o->etag_parts};
   if (same) memcpy(u->object.etag_md5, md5, MD5_SIZE);
   if (same) version_tell_object(c, o);
+  buf_reset(&u->meta);
+  if (same) buf_append_slice(&u->meta, o->meta);
+  same = same && !u->meta.failed;
   store_found_free(found);
   return same;
 }
 
 static enum s3_error answer(struct complete *u) {
   struct call *c = u->c;
+  struct s3_meta meta = {0};
+  struct dom_err err = {0};
+  enum dom_code code = s3_meta_decode(buf_slice(&u->meta), wire_exchange_arena(c->x), &meta, &err);
+  if (code) return call_error_of(c, code, &err);
   BUF_AUTO location = BUF_INIT;
   BUF_AUTO xml = BUF_INIT;
   buf_append_str(&location, "http://");
   buf_append_slice(&location, wire_exchange_head(c->x)->host);
   buf_append_slice(&location, wire_exchange_head(c->x)->path);
   s3_result_complete(buf_slice(&location), c->q.bucket, c->q.key, u->object.etag_md5, u->object.etag_parts,
-                     &xml);
+                     &meta, &xml);
   return call_reply_xml(c, 200, &xml);
 }
 
@@ -160,12 +247,13 @@ enum s3_error upload_complete(struct call *c) {
   if (error) return error;
   u.bodies = arena_alloc(arena, u.want.count * sizeof *u.bodies);
   u.md5 = arena_alloc(arena, u.want.count * sizeof *u.md5);
-  if (!u.bodies || !u.md5) return S3_ERR_SLOW_DOWN;
+  u.entries = arena_alloc(arena, u.want.count * sizeof *u.entries);
+  if (!u.bodies || !u.md5 || !u.entries) return S3_ERR_SLOW_DOWN;
   error = publish(&u);
   if (error == S3_ERR_NO_SUCH_UPLOAD && is_completed(&u)) error = S3_OK;
+  call_leave(c);
+  if (!error) error = answer(&u);
   buf_done(&u.meta);
   buf_done(&u.classes);
-  if (error) return error;
-  call_leave(c);
-  return answer(&u);
+  return error;
 }

@@ -70,6 +70,16 @@ static enum s3_error source_tags_check(struct call *c, const struct store_object
   return meta.tag_count ? S3_ERR_ACCESS_DENIED : S3_OK;
 }
 
+/* What a copy may take over. Its parts are the source's own matter, and many. */
+static enum s3_error source_meta(struct call *c, const struct store_object *o, struct buf *out) {
+  struct s3_meta meta;
+  struct dom_err err = {0};
+  enum s3_error error = object_meta(c, o, &meta);
+  if (error) return error;
+  meta.parts = (struct slice){0};
+  return call_error_of(c, s3_meta_encode(&meta, out, &err), &err);
+}
+
 enum s3_error copy_source_find(struct call *c, struct store_view *v, struct copy_source *s) {
   struct dom_err err = {0};
   struct store_version version;
@@ -89,8 +99,7 @@ enum s3_error copy_source_find(struct call *c, struct store_view *v, struct copy
   enum s3_error error = s3_condition_copy(&c->q.copy.condition, slice_str(etag), o->mtime_ms);
   if (!error) error = source_tags_check(c, o);
   if (!error) error = copy_inherit(c, o->classes, &s->classes);
-  buf_append_slice(&s->meta, o->meta);
-  return !error && s->meta.failed ? S3_ERR_SLOW_DOWN : error;
+  return error ? error : source_meta(c, o, &s->meta);
 }
 
 void copy_source_field(struct copy_source *s) {
@@ -184,37 +193,60 @@ struct copying {
   struct call *c;
   struct call_permit permit;
   struct spool spool;
-  struct buf meta;
+  struct s3_meta fields;
+  struct buf meta; /* their stored form */
   struct store_object object;
 };
 
-/* REPLACE takes the head's metadata, COPY the source's; tags likewise, by a directive of their own. */
-static enum s3_error target_meta(struct call *c, const struct copy_source *s, struct buf *out) {
+/* REPLACE takes the head's metadata, COPY the source's; tags likewise, by a directive of their own. The
+ * source's checksum is true of the copy's bytes, too. *out_kind: the checksum to count afresh, another than
+ * the source has of all its bytes; whether there is one. */
+static enum s3_error target_meta(struct call *c, const struct copy_source *s, struct s3_meta *out,
+                                 enum auth_checksum_kind *out_kind, bool *out_counts) {
   struct dom_err err = {0};
   struct s3_meta source, meta = c->q.meta;
   enum dom_code code = s3_meta_decode(buf_slice(&s->meta), wire_exchange_arena(c->x), &source, &err);
   if (code) return call_error_of(c, code, &err);
+  *out_kind = c->q.has_checksum_algorithm ? c->q.checksum_algorithm : source.checksum.kind;
+  *out_counts = c->q.has_checksum_algorithm || source.is_composite;
+  s3_meta_unpart(&source);
+  if (*out_counts && source.has_checksum && source.checksum.kind == *out_kind) *out_counts = false;
   if (!c->q.replace_metadata) meta = source;
+  meta.has_checksum = source.has_checksum && !*out_counts;
+  meta.checksum = source.checksum;
   meta.tags = c->q.replace_tags ? c->q.meta.tags : source.tags;
   meta.tag_count = c->q.replace_tags ? c->q.meta.tag_count : source.tag_count;
   c->q.meta.tags = meta.tags; /* what is asked for, now that it is known */
   c->q.meta.tag_count = meta.tag_count;
-  enum s3_error error = c->q.replace_tags ? S3_OK : access_new_tags(c);
-  return error ? error : call_error_of(c, s3_meta_encode(&meta, out, &err), &err);
+  *out = meta;
+  return c->q.replace_tags ? S3_OK : access_new_tags(c);
+}
+
+/* After the last byte. */
+static enum s3_error seal_meta(struct copying *k) {
+  struct dom_err err = {0};
+  if (k->spool.sum) {
+    auth_checksum_final(k->spool.sum, &k->fields.checksum);
+    k->fields.has_checksum = true;
+  }
+  enum s3_error error = call_error_of(k->c, s3_meta_encode(&k->fields, &k->meta, &err), &err);
+  k->object.meta = buf_slice(&k->meta);
+  return error;
 }
 
 /* Before the first byte: the permit for what it is. */
 static enum s3_error object_ready(void *arg, const struct copy_source *s) {
   struct copying *k = arg;
   enum s3_error error = object_permit(k->c, PERMIT_STORE, buf_slice(&s->classes), &k->permit);
-  if (!error) error = target_meta(k->c, s, &k->meta);
+  enum auth_checksum_kind kind = AUTH_CHECKSUM_CRC32;
+  bool counts = false;
+  if (!error) error = target_meta(k->c, s, &k->fields, &kind, &counts);
   if (error) return error;
   spool_begin(&k->spool, k->c, PERMIT_STORE, k->permit.permit, false);
   k->object.key = k->c->q.key;
   k->object.mtime_ms = clock_wall_ms(k->c->r->clock);
-  k->object.meta = buf_slice(&k->meta);
   k->object.classes = buf_slice(&s->classes);
-  return S3_OK;
+  return counts ? spool_sum(&k->spool, kind) : S3_OK;
 }
 
 static enum s3_error copy_and_answer(struct copying *k, struct copy_source *s) {
@@ -222,13 +254,15 @@ static enum s3_error copy_and_answer(struct copying *k, struct copy_source *s) {
   bool done = false;
   enum s3_error error = copy_source_take(s, &t, &done);
   if (error || done) return error;
-  error = object_commit(k->c, &k->object);
+  error = seal_meta(k);
+  if (!error) error = object_commit(k->c, &k->object);
   if (error) return error;
   spool_keep(&k->spool);
   call_leave(k->c);
   BUF_AUTO xml = BUF_INIT;
   copy_source_field(s);
-  s3_result_copy(false, k->object.etag_md5, k->object.etag_parts, k->object.mtime_ms, &xml);
+  s3_result_copy(false, k->object.etag_md5, k->object.mtime_ms,
+                 k->fields.has_checksum ? &k->fields.checksum : NULL, &xml);
   return call_reply_xml(k->c, 200, &xml);
 }
 

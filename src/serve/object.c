@@ -170,7 +170,7 @@ enum s3_error object_put(struct call *c) {
   call_leave(c);
   struct s3_headers headers = {.arena = wire_exchange_arena(c->x)};
   s3_headers_etag(&headers, o.etag_md5, 0);
-  if (meta.has_checksum) s3_headers_checksum(&headers, &meta.checksum);
+  s3_headers_object_checksum(&headers, &meta, 0);
   call_headers(c, &headers);
   wire_reply(c->x, 200, SLICE_LIT(""), NULL);
   return S3_OK;
@@ -195,24 +195,37 @@ enum s3_error object_send(struct call *c, struct store_found *f, uint64_t first,
   return S3_OK;
 }
 
-/* The object's headers; a 304 has them too (RFC 9110 §15.4.5), so that caches can renew theirs.
- * Clients check the bytes that they get against the checksum: a part goes without the whole's. */
-static enum s3_error describe(struct call *c, const struct store_object *o, bool whole,
-                              struct s3_headers *headers) {
-  struct s3_meta meta;
+enum s3_error object_meta(struct call *c, const struct store_object *o, struct s3_meta *out) {
   struct dom_err err = {0};
-  enum dom_code code = s3_meta_decode(o->meta, headers->arena, &meta, &err);
-  if (code) return call_error_of(c, code, &err);
-  if (meta.tag_count && !access_shows_tags(c, &meta)) meta.tag_count = 0;
+  enum dom_code code = s3_meta_decode(o->meta, wire_exchange_arena(c->x), out, &err);
+  return call_error_of(c, code, &err);
+}
+
+/* The object's headers; a 304 has them too (RFC 9110 §15.4.5), so that caches can renew theirs.
+ * Clients check the bytes that they get against the checksum: a range goes without the whole's. */
+static enum s3_error describe(struct call *c, const struct store_object *o, const struct s3_meta *meta,
+                              bool whole, struct s3_headers *headers) {
   struct s3_object_view view = {
-      .md5 = o->etag_md5, .part_count = o->etag_parts, .modified_ms = o->mtime_ms, .meta = &meta};
-  s3_headers_object(headers, &view, &c->q.overrides, c->q.checksum_mode && whole);
-  return headers->failed ? S3_ERR_SLOW_DOWN : S3_OK;
+      .md5 = o->etag_md5, .part_count = o->etag_parts, .modified_ms = o->mtime_ms, .meta = meta};
+  bool of_part = c->q.part_number && o->etag_parts;
+  s3_headers_object(headers, &view, &c->q.overrides, c->q.checksum_mode && whole && !of_part);
+  if (!of_part) return S3_OK;
+  struct s3_parts parts;
+  struct s3_part_entry entry;
+  uint32_t index = 0;
+  enum s3_error error = object_parts(c, o, meta, &parts);
+  if (error) return error;
+  s3_headers_parts_count(headers, o->etag_parts);
+  if (!c->q.checksum_mode || !s3_parts_find(&parts, c->q.part_number, &index)) return S3_OK;
+  s3_parts_get(&parts, index, &entry);
+  if (entry.meta.has_checksum) s3_headers_checksum(headers, &entry.meta.checksum);
+  return S3_OK;
 }
 
 /* The bytes that are asked for: of a range, of a part, or all. */
-static enum s3_error bounds(struct call *c, const struct store_object *o, uint64_t *first, uint64_t *count) {
-  if (c->q.part_number) return object_part_bounds(o, c->q.part_number, first, count);
+static enum s3_error bounds(struct call *c, const struct store_object *o, const struct s3_meta *meta,
+                            uint64_t *first, uint64_t *count) {
+  if (c->q.part_number) return object_part_bounds(c, o, meta, first, count);
   bool ranged = c->q.range.kind != S3_RANGE_NONE;
   return ranged ? s3_range_resolve(&c->q.range, o->size, first, count) : S3_OK;
 }
@@ -225,8 +238,12 @@ static enum s3_error answer(struct call *c, struct store_found *f) {
   enum s3_error verdict = s3_condition_read(&c->q.condition, slice_str(etag), o->mtime_ms);
   if (verdict && verdict != S3_ERR_NOT_MODIFIED) return verdict;
   uint64_t first = 0, count = o->size;
-  enum s3_error error = verdict ? S3_OK : bounds(c, o, &first, &count);
-  if (!error) error = describe(c, o, count == o->size, &headers);
+  struct s3_meta meta;
+  enum s3_error error = object_meta(c, o, &meta);
+  if (!error && meta.tag_count && !access_shows_tags(c, &meta)) meta.tag_count = 0;
+  if (!error && !verdict) error = bounds(c, o, &meta, &first, &count);
+  if (!error) error = describe(c, o, &meta, count == o->size, &headers);
+  if (!error && headers.failed) error = S3_ERR_SLOW_DOWN;
   if (error) return error;
   if (verdict) {
     call_headers(c, &headers);
@@ -235,7 +252,6 @@ static enum s3_error answer(struct call *c, struct store_found *f) {
   }
   bool ranged = c->q.range.kind != S3_RANGE_NONE || (c->q.part_number && count > 0);
   if (ranged) s3_headers_range(&headers, first, count, o->size);
-  if (c->q.part_number && o->etag_parts) s3_headers_parts_count(&headers, o->etag_parts);
   if (headers.failed) return S3_ERR_SLOW_DOWN;
   call_headers(c, &headers);
   wire_reply_begin(c->x, ranged ? 206 : 200, count);

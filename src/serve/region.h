@@ -314,6 +314,7 @@ struct spool {
   bool sealed;
   struct store_body_ref ref;
   struct hash *sha;
+  struct auth_checksum *sum; /* of the bytes as they come, where somebody wants it; the spool's own */
   uint64_t size;
 };
 void spool_begin(struct spool *s, struct call *c, enum permit_action action, const struct permit *permit,
@@ -324,6 +325,8 @@ enum s3_error spool_seal(struct spool *s, struct store_object *o);
 /* The whole request body into the store, checked and sealed; o's MD5 is set too. */
 enum s3_error spool_request(struct spool *s, uint64_t length_max, struct store_object *o,
                             bool *out_has_digest, struct auth_digest *out_digest);
+/* Counts a checksum of all bytes to come. */
+enum s3_error spool_sum(struct spool *s, enum auth_checksum_kind kind);
 /* A commit names the body: it is not discarded by spool_done. */
 void spool_keep(struct spool *s);
 void spool_done(struct spool *s);
@@ -353,10 +356,15 @@ enum s3_error object_tagging_put(struct call *c);
 enum s3_error object_tagging_delete(struct call *c);
 /* attributes.c. GetObjectAttributes. */
 enum s3_error object_attributes(struct call *c);
-/* Where a part's bytes lie in the object; of one that was put in one piece part 1 is all of it.
+/* Where the bytes of the part that the request asks for lie in the object; of one that was put in one piece part 1 is all of it.
  * INVALID_PART_NUMBER: it has none of that number. */
-enum s3_error object_part_bounds(const struct store_object *o, uint32_t number, uint64_t *out_first,
-                                 uint64_t *out_count);
+enum s3_error object_part_bounds(struct call *c, const struct store_object *o, const struct s3_meta *meta,
+                                 uint64_t *out_first, uint64_t *out_count);
+/* The parts of an object, none of one that was put in one piece. */
+enum s3_error object_parts(struct call *c, const struct store_object *o, const struct s3_meta *meta,
+                           struct s3_parts *out);
+/* The stored metadata of an object; slices borrow from it and from the request's arena. */
+enum s3_error object_meta(struct call *c, const struct store_object *o, struct s3_meta *out);
 /* Commits a version of o->key under c->who, a new one or the null one as the bucket's versioning wants it,
  * and tells which. The head's conditions and the charter are asked on the view that guards the commit. */
 enum s3_error object_commit(struct call *c, const struct store_object *o);

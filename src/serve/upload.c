@@ -67,6 +67,10 @@ enum s3_error upload_create(struct call *c) {
   if (error) return error;
   call_leave(c);
   hex_encode(&hex, slice_of(u.upload.id, sizeof u.upload.id));
+  struct s3_headers headers = {.arena = wire_exchange_arena(c->x)};
+  if (c->q.meta.has_plan) s3_headers_plan(&headers, &c->q.meta.plan);
+  for (size_t i = 0; i < headers.count; i++)
+    wire_reply_field(c->x, headers.items[i].name, headers.items[i].value);
   s3_result_initiate(c->q.bucket, c->q.key, buf_slice(&hex), &xml);
   return call_reply_xml(c, 200, &xml);
 }
@@ -78,6 +82,8 @@ struct part {
   const struct permit *permit;
   uint8_t id[STORE_UPLOAD_ID_SIZE];
   struct slice classes; /* that the part's source brings along */
+  struct s3_meta meta;  /* of the upload */
+  struct s3_part_meta kept;
   struct store_part part;
 };
 
@@ -104,14 +110,39 @@ static enum dom_code part_step(void *arg, struct store_view *v, struct store_tx 
 }
 
 /* The upload must be there before its part's body is read. */
-static enum s3_error check_upload(struct call *c, const uint8_t id[STORE_UPLOAD_ID_SIZE]) {
+static enum s3_error find_upload(struct call *c, struct part *p) {
   STORE_VIEW_AUTO *v = NULL;
   struct store_upload upload;
   struct dom_err err = {0};
   struct store_place place = call_place(c);
   enum dom_code code = store_view_open(c->r->store, &v, &err);
-  if (!code) code = store_upload_get(v, &place, c->q.key, id, &upload, &err);
-  return code == DOM_NOT_FOUND ? S3_ERR_NO_SUCH_UPLOAD : call_error_of(c, code, &err);
+  if (!code) code = store_upload_get(v, &place, c->q.key, p->id, &upload, &err);
+  if (code == DOM_NOT_FOUND) return S3_ERR_NO_SUCH_UPLOAD;
+  struct slice meta = {0};
+  struct arena *arena = wire_exchange_arena(c->x);
+  if (!code) meta = arena_copy(arena, upload.meta); /* it outlives the view */
+  if (!code && !meta.data) return S3_ERR_SLOW_DOWN;
+  if (!code) code = s3_meta_decode(meta, arena, &p->meta, &err);
+  return call_error_of(c, code, &err);
+}
+
+/* The checksum of a part is the one that the upload was begun with; where the client sends none, it is
+ * computed. */
+static enum s3_error plan_part(struct call *c, const struct part *p) {
+  const struct s3_checksum_plan *plan = &p->meta.plan;
+  enum auth_checksum_kind kind = c->q.has_checksum     ? c->q.checksum.kind
+                                 : c->auth.has_trailer ? c->auth.trailer
+                                                       : c->q.checksum_algorithm;
+  bool sent = c->q.has_checksum || c->auth.has_trailer || c->q.has_checksum_algorithm;
+  if (!p->meta.has_plan) return S3_OK;
+  if (sent && kind != plan->kind) {
+    snprintf(c->detail, sizeof c->detail, "Checksum Type mismatch occurred, expected %s, actual %s",
+             auth_checksum_algorithm(plan->kind), auth_checksum_algorithm(kind));
+    return S3_ERR_INVALID_REQUEST;
+  }
+  c->q.has_checksum_algorithm = true;
+  c->q.checksum_algorithm = plan->kind;
+  return S3_OK;
 }
 
 /* From the gate to the permit; what both kinds of part begin with. */
@@ -121,7 +152,7 @@ static enum s3_error part_begin(struct call *c, struct part *p, struct call_perm
   if (error || *out_done) return error;
   if (!upload_id_parse(c->q.upload_id, p->id)) return S3_ERR_NO_SUCH_UPLOAD;
   error = call_permit(c, PERMIT_STORE, c->q.key, SLICE_LIT(""), CHARTER_DESTROYS_NOTHING, permit);
-  if (!error) error = check_upload(c, p->id);
+  if (!error) error = find_upload(c, p);
   p->permit = permit->permit;
   p->part.number = c->q.part_number;
   return error;
@@ -131,6 +162,7 @@ static enum s3_error part_commit(struct part *p, struct spool *s, const struct s
   assert(o->body_count == 1);
   p->part.mtime_ms = clock_wall_ms(p->c->r->clock);
   p->part.body = s->ref;
+  s3_part_meta_encode(&p->kept, p->part.meta, &p->part.meta_len);
   enum s3_error error = upload_commit(p->c, part_step, p);
   if (error) return error;
   spool_keep(s);
@@ -143,19 +175,18 @@ enum s3_error upload_part(struct call *c) {
   struct call_permit permit;
   bool done = false;
   enum s3_error error = part_begin(c, &p, &permit, &done);
+  if (!error && !done) error = plan_part(c, &p);
   if (error || done) return error;
   SPOOL_AUTO s;
   spool_begin(&s, c, PERMIT_STORE, permit.permit, true);
   struct store_object o = {0};
   struct s3_headers headers = {.arena = wire_exchange_arena(c->x)};
-  struct auth_digest digest;
-  bool has_digest = false;
-  error = spool_request(&s, S3_PUT_BYTES_MAX, &o, &has_digest, &digest);
+  error = spool_request(&s, S3_PUT_BYTES_MAX, &o, &p.kept.has_checksum, &p.kept.checksum);
   memcpy(p.part.md5, o.etag_md5, MD5_SIZE);
   if (!error) error = part_commit(&p, &s, &o);
   if (error) return error;
   s3_headers_etag(&headers, p.part.md5, 0);
-  if (has_digest) s3_headers_checksum(&headers, &digest);
+  if (p.kept.has_checksum) s3_headers_checksum(&headers, &p.kept.checksum);
   call_headers(c, &headers);
   wire_reply(c->x, 200, SLICE_LIT(""), NULL);
   return S3_OK;
@@ -174,8 +205,9 @@ static enum s3_error part_ready(void *arg, const struct copy_source *s) {
   enum s3_error error =
       call_permit(p->c, PERMIT_STORE, p->c->q.key, p->classes, CHARTER_DESTROYS_NOTHING, &k->permit);
   p->permit = k->permit.permit;
-  if (!error) spool_begin(&k->spool, p->c, PERMIT_STORE, p->permit, true);
-  return error;
+  if (error) return error;
+  spool_begin(&k->spool, p->c, PERMIT_STORE, p->permit, true);
+  return p->meta.has_plan ? spool_sum(&k->spool, p->meta.plan.kind) : S3_OK;
 }
 
 static enum s3_error part_copy(struct part_copy *k, struct copy_source *source) {
@@ -185,11 +217,15 @@ static enum s3_error part_copy(struct part_copy *k, struct copy_source *source) 
   enum s3_error error = copy_source_take(source, &t, &done);
   if (error || done) return error;
   memcpy(k->part.part.md5, o.etag_md5, MD5_SIZE);
+  struct s3_part_meta *kept = &k->part.kept;
+  kept->has_checksum = k->spool.sum != NULL;
+  if (kept->has_checksum) auth_checksum_final(k->spool.sum, &kept->checksum);
   error = part_commit(&k->part, &k->spool, &o);
   if (error) return error;
   BUF_AUTO xml = BUF_INIT;
   copy_source_field(source);
-  s3_result_copy(true, k->part.part.md5, 0, k->part.part.mtime_ms, &xml);
+  s3_result_copy(true, k->part.part.md5, k->part.part.mtime_ms, kept->has_checksum ? &kept->checksum : NULL,
+                 &xml);
   return call_reply_xml(k->part.c, 200, &xml);
 }
 
@@ -234,6 +270,8 @@ struct parts_page {
   struct s3_listing listing;
   uint32_t left;
   bool more;
+  enum dom_code code; /* of a part that cannot be read */
+  struct dom_err *err;
 };
 
 static bool show_part(void *arg, const struct store_part *part) {
@@ -243,8 +281,14 @@ static bool show_part(void *arg, const struct store_part *part) {
     return false;
   }
   p->left--;
-  struct s3_listed_part listed = {
-      .number = part->number, .size = part->body.size, .modified_ms = part->mtime_ms, .md5 = part->md5};
+  struct s3_part_meta kept;
+  p->code = s3_part_meta_decode(slice_of(part->meta, part->meta_len), &kept, p->err);
+  if (p->code) return false;
+  struct s3_listed_part listed = {.number = part->number,
+                                  .size = part->body.size,
+                                  .modified_ms = part->mtime_ms,
+                                  .md5 = part->md5,
+                                  .checksum = kept.has_checksum ? &kept.checksum : NULL};
   s3_listing_part(&p->listing, &listed);
   return true;
 }
@@ -265,10 +309,14 @@ enum s3_error upload_list_parts(struct call *c) {
   enum dom_code code = store_upload_get(v, &place, c->q.key, id, &upload, &err);
   if (code == DOM_NOT_FOUND) return S3_ERR_NO_SUCH_UPLOAD;
   BUF_AUTO xml = BUF_INIT;
-  struct parts_page p = {.left = c->q.list.page_max};
+  struct parts_page p = {.left = c->q.list.page_max, .err = &err};
+  struct s3_meta meta = {0};
+  if (!code) code = s3_meta_decode(upload.meta, wire_exchange_arena(c->x), &meta, &err);
   s3_listing_begin(&p.listing, &c->q, slice_str(c->bucket.owner), &xml);
+  if (meta.has_plan) s3_listing_plan(&p.listing, &meta.plan);
   if (!code && p.left)
     code = store_part_scan(v, &place, c->q.key, id, c->q.list.part_number_marker, show_part, &p, &err);
+  if (!code) code = p.code;
   if (!code) code = s3_listing_end(&p.listing, p.more, &err);
   s3_listing_done(&p.listing);
   return code ? call_error_of(c, code, &err) : call_reply_xml(c, 200, &xml);

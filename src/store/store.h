@@ -39,7 +39,9 @@ enum {
   STORE_ROW_KEY_MAX = 512,
   STORE_ROW_VALUE_MAX = 1 << 20,
   STORE_INLINE_MAX = 1 << 20, /* bodies up to this lie inside their log record */
-  STORE_PART_MAX = 10000      /* S3's highest part number */
+  STORE_PART_MAX = 10000,     /* S3's highest part number */
+  STORE_META_MAX = 1 << 20,   /* of an object: 64 KiB of a head, and what is kept of 10,000 parts */
+  STORE_PART_META_MAX = 64    /* of a part: a checksum and a salt */
 };
 
 struct store;
@@ -193,7 +195,7 @@ struct store_object {
   uint8_t etag_md5[MD5_SIZE];
   uint32_t etag_parts;         /* 0: plain MD5; else the N of "-N" */
   uint8_t sha256[SHA256_SIZE]; /* of the body; for several bodies SHA-256 over their hashes */
-  struct slice meta;           /* opaque, ≤ 64 KiB: s3's encoded headers and user metadata */
+  struct slice meta;           /* opaque, ≤ STORE_META_MAX: s3's encoded headers, user metadata, parts */
   struct slice classes;        /* inherited class names, comma-separated; empty for none */
   struct slice inline_body;    /* when body_count is 0; only on the way in */
   const struct store_body_ref *bodies;
@@ -268,6 +270,8 @@ struct store_part {
   uint64_t mtime_ms;
   uint8_t md5[MD5_SIZE];
   struct store_body_ref body;
+  uint8_t meta[STORE_PART_META_MAX]; /* opaque: what s3 keeps of a part, for the object to come */
+  uint8_t meta_len;
 };
 /* DOM_NOT_FOUND; subject checks as store_object_get. Slices live until the view is closed. */
 enum dom_code store_upload_get(struct store_view *v, const struct store_place *place, struct slice key,

@@ -371,6 +371,9 @@ static enum dom_code part_put(struct step *s, struct dom_err *err) {
                          .body = c->bodies[0]};
   memcpy(row.token, c->token, TOKEN_SIZE);
   memcpy(row.md5, c->md5, MD5_SIZE);
+  assert(c->meta.len <= sizeof row.meta);
+  if (c->meta.len) memcpy(row.meta, c->meta.data, c->meta.len);
+  row.meta_len = (uint8_t)c->meta.len;
   change_cell(c, key_new(s->a));
   row_part_put(value_new(s->a), &row);
   row_put(s);

@@ -56,6 +56,7 @@ static enum dom_code part_load(struct store_view *v, const struct store_place *p
   if (code != DOM_OK) return code;
   s->item.part = (struct store_part){.number = n->part, .mtime_ms = row.mtime_ms, .body = row.body};
   memcpy(s->item.part.md5, row.md5, MD5_SIZE);
+  memcpy(s->item.part.meta, row.meta, s->item.part.meta_len = row.meta_len);
   s->item.order = row.order;
   return DOM_OK;
 }

@@ -96,6 +96,7 @@ static void text_part(const struct change *c, struct buf *b) {
   put_u64le(b, c->mtime_ms);
   buf_append(b, c->md5, MD5_SIZE);
   buf_append(b, c->bodies[0].sha256, SHA256_SIZE);
+  if (c->meta.len > 0) put_bytes16le(b, c->meta);
 }
 
 static void text_delete(const struct change *c, struct buf *b) {
@@ -194,6 +195,9 @@ static void part_get(struct reader *r, struct change *c, struct store_body_ref *
     return;
   }
   get_copy(r, bodies[0].sha256, SHA256_SIZE);
+  if (r->bad || r->left == 0) return; /* as all were before there was a note */
+  c->meta = get_bytes16le(r);
+  if (c->meta.len == 0 || c->meta.len > STORE_PART_META_MAX) r->bad = true;
 }
 
 static void delete_get(struct reader *r, struct change *c) {

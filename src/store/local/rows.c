@@ -217,6 +217,8 @@ void row_part_put(struct buf *out, const struct row_part *p) {
   buf_append(out, p->body.id, STORE_BODY_ID_SIZE);
   put_u64le(out, p->body.size);
   buf_append(out, p->body.sha256, SHA256_SIZE);
+  assert(p->meta_len <= STORE_PART_META_MAX);
+  buf_append(out, p->meta, p->meta_len); /* to the end of the row */
 }
 
 bool row_part_parse(struct slice value, struct row_part *out) {
@@ -232,6 +234,9 @@ bool row_part_parse(struct slice value, struct row_part *out) {
   get_copy(&r, out->body.id, STORE_BODY_ID_SIZE);
   out->body.size = get_u64le(&r);
   get_copy(&r, out->body.sha256, SHA256_SIZE);
+  if (r.bad || r.left > STORE_PART_META_MAX) return false;
+  out->meta_len = (uint8_t)r.left;
+  get_copy(&r, out->meta, out->meta_len);
   return reader_end(&r);
 }
 

@@ -105,6 +105,8 @@ struct row_part {
   struct store_order order;
   uint8_t md5[MD5_SIZE];
   struct store_body_ref body;
+  uint8_t meta[STORE_PART_META_MAX];
+  uint8_t meta_len;
 };
 void row_part_put(struct buf *out, const struct row_part *p);
 bool row_part_parse(struct slice value, struct row_part *out);

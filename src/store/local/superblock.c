@@ -6,7 +6,7 @@
 
 #define MAGIC "DOMICILE"
 static const char *const paths[2] = {"superblock.1", "superblock.2"};
-enum { KNOWN_INCOMPATIBLE = SUPERBLOCK_VERSIONS };
+enum { KNOWN_INCOMPATIBLE = SUPERBLOCK_FEATURES };
 
 void superblock_encode(const struct superblock *s, struct buf *out) {
   size_t start = out->len;
@@ -113,18 +113,18 @@ enum dom_code superblock_open(struct disk *disk, const uint8_t deployment[16], u
     return dom_fail(err, DOM_INCOMPATIBLE, where,
                     "data folder of region %u, not %u: check --data and --region", s->region, region);
   }
-  bool marked = (s->incompatible & SUPERBLOCK_VERSIONS) != 0;
+  bool marked = (s->incompatible & SUPERBLOCK_FEATURES) == SUPERBLOCK_FEATURES;
   if (marked && good[0] && good[1] && copy[0].sequence == copy[1].sequence) return DOM_OK;
   struct superblock next =
-      *s; /* a folder from before versions reads as it is; from now on it may have some */
-  next.incompatible |= SUPERBLOCK_VERSIONS;
+      *s; /* a folder from before a feature reads as it is; from now on it may have some of it */
+  next.incompatible |= SUPERBLOCK_FEATURES;
   if (!marked) next.sequence++;
   return copies_write(disk, &next, err);
 }
 
 enum dom_code superblock_create(struct disk *disk, const uint8_t deployment[16], uint16_t region,
                                 struct dom_err *err) {
-  struct superblock s = {.region = region, .sequence = 1, .incompatible = SUPERBLOCK_VERSIONS};
+  struct superblock s = {.region = region, .sequence = 1, .incompatible = SUPERBLOCK_FEATURES};
   assert(deployment != NULL);
   memcpy(s.deployment, deployment, sizeof s.deployment);
   return copies_write(disk, &s, err);

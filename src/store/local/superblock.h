@@ -11,7 +11,11 @@
 
 enum { SUPERBLOCK_VERSION = 1, SUPERBLOCK_SIZE = 64 };
 /* Incompatible features. Set in every folder that this build has opened. */
-enum { SUPERBLOCK_VERSIONS = 1 }; /* records and rows of versions and delete markers */
+enum {
+  SUPERBLOCK_VERSIONS = 1, /* records and rows of versions and delete markers */
+  SUPERBLOCK_PARTS = 2,    /* records and rows of parts with metadata of their own */
+  SUPERBLOCK_FEATURES = SUPERBLOCK_VERSIONS | SUPERBLOCK_PARTS
+};
 
 struct superblock {
   uint8_t deployment[16];

@@ -155,9 +155,11 @@ enum dom_code tx_change_keep(struct store_tx *tx, const struct change *c, struct
   out->key = arena_copy(tx->arena, c->key);
   out->value = arena_copy(tx->arena, c->kind == CHANGE_ROW ? c->value : (struct slice){0});
   out->bodies = (const struct store_body_ref *)(const void *)kept.data;
-  out->meta = out->classes = out->payload = (struct slice){0};
+  out->classes = out->payload = (struct slice){0};
+  out->meta = arena_copy(tx->arena, c->kind == CHANGE_PART ? c->meta : (struct slice){0});
   bool ok = (kept.data || bodies.len == 0) && (out->key.data || c->key.len == 0) &&
-            (out->value.data || c->kind != CHANGE_ROW || c->value.len == 0);
+            (out->value.data || c->kind != CHANGE_ROW || c->value.len == 0) &&
+            (out->meta.data || c->kind != CHANGE_PART || c->meta.len == 0);
   return ok ? DOM_OK : dom_fail(err, DOM_TOO_LARGE, "store/tx: add", "transaction memory is used up");
 }
 

@@ -91,6 +91,7 @@ enum dom_code store_part_scan(struct store_view *v, const struct store_place *pl
     struct store_part part = {
         .number = load_u32be(it.key.data + stem.len), .mtime_ms = row.mtime_ms, .body = row.body};
     memcpy(part.md5, row.md5, MD5_SIZE);
+    memcpy(part.meta, row.meta, part.meta_len = row.meta_len);
     if (!fn(arg, &part)) return DOM_OK;
   }
   return index_iter_check(&it, err);
@@ -289,6 +290,7 @@ struct change part_change(const struct store_place *place, struct slice key,
   c.size = part->body.size;
   c.bodies = &part->body;
   c.body_count = 1;
+  c.meta = slice_of(part->meta, part->meta_len);
   memcpy(c.md5, part->md5, MD5_SIZE);
   return c;
 }

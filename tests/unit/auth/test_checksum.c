@@ -95,12 +95,46 @@ static void fast_and_slow_agree(void **state) {
   }
 }
 
+/* In pieces of odd and of like lengths, empty ones too: joined they are as one. */
+static void joined_pieces_are_as_one(void **state) {
+  (void)state;
+  static const enum auth_checksum_kind kinds[] = {AUTH_CHECKSUM_CRC32, AUTH_CHECKSUM_CRC32C,
+                                                  AUTH_CHECKSUM_CRC64NVME};
+  static const size_t cuts[][4] = {{0, 0, 0, 0}, {1, 2, 3, 4}, {7, 7, 7, 7}, {100, 0, 1, 65536}};
+  static uint8_t bytes[70000];
+  for (size_t i = 0; i < sizeof bytes; i++) bytes[i] = (uint8_t)(i * 31 + i / 256);
+  for (size_t k = 0; k < 3; k++) {
+    for (size_t row = 0; row < sizeof cuts / sizeof cuts[0]; row++) {
+      struct auth_join join = {0};
+      struct auth_checksum *whole = auth_checksum_new(kinds[k]);
+      struct auth_digest want;
+      size_t at = 0;
+      for (size_t i = 0; i < 4; i++) {
+        struct auth_checksum *one = auth_checksum_new(kinds[k]);
+        struct auth_digest piece;
+        struct slice data = slice_of(bytes + at, cuts[row][i]);
+        auth_checksum_update(one, data);
+        auth_checksum_update(whole, data);
+        auth_checksum_final(one, &piece);
+        auth_checksum_free(one);
+        auth_join_add(&join, &piece, data.len);
+        at += data.len;
+      }
+      auth_checksum_final(whole, &want);
+      auth_checksum_free(whole);
+      assert_true(join.begun && auth_digest_equal(&join.digest, &want));
+    }
+  }
+  assert_false(auth_checksum_joins(AUTH_CHECKSUM_SHA1) || auth_checksum_joins(AUTH_CHECKSUM_SHA256));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(catalogued_values_come_out),
       cmocka_unit_test(names_lead_to_kinds),
       cmocka_unit_test(values_of_the_wrong_shape_are_refused),
       cmocka_unit_test(fast_and_slow_agree),
+      cmocka_unit_test(joined_pieces_are_as_one),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

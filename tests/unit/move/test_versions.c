@@ -256,7 +256,7 @@ static void test_items(void **state) {
     assert_true(got.absent == item.absent && got.order.lsn == 33);
     assert_true(got.object.is_version == item.object.is_version);
     assert_true(got.object.is_marker == item.object.is_marker);
-    b.data[1] = 8;
+    b.data[1] = 8; /* metadata of a part, of what is none */
     r = reader_of(buf_slice(&b));
     assert_false(item_get(&r, &got, refs, 1));
     b.data[1] = 5; /* a marker that is not there */
@@ -269,11 +269,43 @@ static void test_items(void **state) {
   }
 }
 
+/* A part takes along what is kept of it, any length that the store takes. */
+static void test_parts(void **state) {
+  struct store_body_ref refs[1];
+  (void)state;
+  for (unsigned len = 0; len <= STORE_PART_META_MAX; len++) {
+    BUF_AUTO b = BUF_INIT;
+    struct store_item got, item = {.kind = STORE_ITEM_PART,
+                                   .prefix = SLICE_LIT("a/"),
+                                   .key = SLICE_LIT("a/k"),
+                                   .order = {3, 33},
+                                   .part = {.number = 7, .meta_len = (uint8_t)len}};
+    memset(item.part.meta, 0xAB, len);
+    item_put(&b, &item, SLICE_LIT(""));
+    struct reader r = reader_of(buf_slice(&b));
+    assert_true(item_get(&r, &got, refs, 1) && reader_end(&r));
+    assert_int_equal(got.part.meta_len, len);
+    assert_memory_equal(got.part.meta, item.part.meta, len);
+    for (size_t cut = 1; cut <= len; cut++) {
+      r = reader_of(slice_of(b.data, b.len - cut));
+      assert_false(item_get(&r, &got, refs, 1));
+    }
+    if (len == 0) continue;
+    b.data[b.len - len - 1] = STORE_PART_META_MAX + 1;
+    r = reader_of(buf_slice(&b));
+    assert_false(item_get(&r, &got, refs, 1));
+    b.data[1] |= 1; /* of a part that is not there */
+    r = reader_of(buf_slice(&b));
+    assert_false(item_get(&r, &got, refs, 1));
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_there_and_back),
       cmocka_unit_test(test_rough_net),
       cmocka_unit_test(test_items),
+      cmocka_unit_test(test_parts),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

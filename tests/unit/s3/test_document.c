@@ -25,6 +25,33 @@ static void delete_lists_are_read(void **state) {
   assert_slice(list.keys[0].key, "k");
 }
 
+static void parts_may_name_their_checksums(void **state) {
+  struct s3_part_list list;
+  static const char tag[] = "<ETag>00000000000000000000000000000000</ETag>";
+  static const struct {
+    const char *first;
+    enum s3_error error;
+  } rows[] = {
+      {"<ChecksumCRC32>NhCmhg==</ChecksumCRC32>", S3_OK},
+      {"<ChecksumOfTomorrow>x</ChecksumOfTomorrow>", S3_OK},
+      {"<ChecksumCRC32>NhCm</ChecksumCRC32>", S3_ERR_INVALID_PART},
+      {"<ChecksumCRC32>NhCmhg==</ChecksumCRC32><ChecksumCRC32C>NhCmhg==</ChecksumCRC32C>",
+       S3_ERR_MALFORMED_XML},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    BUF_AUTO text = BUF_INIT;
+    buf_printf(&text,
+               "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber>%s%s</Part>"
+               "<Part><PartNumber>2</PartNumber>%s</Part></CompleteMultipartUpload>",
+               rows[i].first, tag, tag);
+    assert_int_equal(s3_complete_parse(buf_slice(&text), *state, &list), rows[i].error);
+    if (rows[i].error != S3_OK) continue;
+    assert_int_equal(list.parts[0].has_checksum, i == 0);
+    if (i == 0) assert_memory_equal(list.parts[0].checksum.data, "\x36\x10\xa6\x86", 4);
+    assert_false(list.parts[1].has_checksum); /* what one part says is not said of the next */
+  }
+}
+
 static void delete_lists_are_bounded(void **state) {
   for (int count = 999; count <= 1001; count++) {
     BUF_AUTO text = BUF_INIT;
@@ -169,15 +196,11 @@ static void memory_may_run_out_anywhere(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      arena_test(delete_lists_are_read),
-      arena_test(delete_lists_are_bounded),
-      arena_test(bad_documents_are_refused),
-      arena_test(sizes_are_bounded),
-      arena_test(part_lists_are_read),
-      arena_test(ten_thousand_parts_fit),
-      arena_test(wrong_part_lists_have_their_own_errors),
-      arena_test(locations_are_read),
-      cmocka_unit_test(memory_may_run_out_anywhere),
+      arena_test(delete_lists_are_read),    arena_test(parts_may_name_their_checksums),
+      arena_test(delete_lists_are_bounded), arena_test(bad_documents_are_refused),
+      arena_test(sizes_are_bounded),        arena_test(part_lists_are_read),
+      arena_test(ten_thousand_parts_fit),   arena_test(wrong_part_lists_have_their_own_errors),
+      arena_test(locations_are_read),       cmocka_unit_test(memory_may_run_out_anywhere),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

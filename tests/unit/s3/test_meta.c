@@ -66,6 +66,51 @@ static void changeable_fields_have_a_golden_vector(void **state) {
   assert_int_equal(back.legal_hold, S3_HOLD_ON);
 }
 
+/* Of an upload what is planned, of an object what came of it. */
+static void checksums_of_parts_are_kept(void **state) {
+  static const char upload[] = "010100120200"
+                               "0002";
+  static const char object[] = "01020011000400"
+                               "3610a686"
+                               "1403000000010203";
+  struct s3_meta back, meta = {.has_plan = true, .plan = {AUTH_CHECKSUM_CRC32, true}};
+  BUF_AUTO bytes = BUF_INIT;
+  BUF_AUTO hex = BUF_INIT;
+  assert_int_equal(s3_meta_encode(&meta, &bytes, NULL), DOM_OK);
+  hex_encode(&hex, buf_slice(&bytes));
+  assert_string_equal(buf_str(&hex), upload);
+  assert_int_equal(s3_meta_decode(buf_slice(&bytes), *state, &back, NULL), DOM_OK);
+  assert_true(back.has_plan && back.plan.full_object && back.plan.kind == AUTH_CHECKSUM_CRC32);
+  assert_false(back.has_checksum);
+  struct auth_header user[2];
+  meta = golden_meta(user);
+  meta = (struct s3_meta){.has_checksum = true,
+                          .checksum = meta.checksum,
+                          .is_composite = true,
+                          .parts = SLICE_LIT("\x01\x02\x03")};
+  buf_reset(&bytes);
+  buf_reset(&hex);
+  assert_int_equal(s3_meta_encode(&meta, &bytes, NULL), DOM_OK);
+  hex_encode(&hex, buf_slice(&bytes));
+  assert_string_equal(buf_str(&hex), object);
+  assert_int_equal(s3_meta_decode(buf_slice(&bytes), *state, &back, NULL), DOM_OK);
+  assert_true(back.is_composite && auth_digest_equal(&back.checksum, &meta.checksum));
+  assert_slice(back.parts, "\x01\x02\x03");
+  s3_meta_unpart(&back);
+  assert_false(back.is_composite || back.has_checksum || back.parts.len);
+}
+
+static void plans_are_those_of_s3(void **state) {
+  (void)state;
+  for (unsigned kind = 0; kind < AUTH_CHECKSUM_KIND_COUNT; kind++) {
+    bool sha = kind == AUTH_CHECKSUM_SHA1 || kind == AUTH_CHECKSUM_SHA256;
+    struct s3_checksum_plan plan = {(enum auth_checksum_kind)kind, true};
+    assert_int_equal(s3_checksum_plan_valid(&plan), !sha);
+    plan.full_object = false;
+    assert_int_equal(s3_checksum_plan_valid(&plan), kind != AUTH_CHECKSUM_CRC64NVME);
+  }
+}
+
 static void empty_metadata_is_three_bytes(void **state) {
   struct s3_meta meta = {0};
   struct s3_meta back = {.user_count = 9};
@@ -108,10 +153,15 @@ static void wrong_bytes_are_told_apart(void **state) {
     const char *hex;
     enum dom_code code;
   } rows[] = {
-      {"020000", DOM_INCOMPATIBLE},                 /* a newer version */
-      {"010100070100ff", DOM_INCOMPATIBLE},         /* an unknown field */
-      {"0101001009040000000000", DOM_INCOMPATIBLE}, /* an unknown checksum */
-      {"01000000", DOM_CORRUPT},                    /* more than it says */
+      {"020000", DOM_INCOMPATIBLE},                            /* a newer version */
+      {"010100070100ff", DOM_INCOMPATIBLE},                    /* an unknown field */
+      {"0101001f0100ff", DOM_INCOMPATIBLE},                    /* another */
+      {"0101001202000203", DOM_CORRUPT},                       /* SHA-1 of a full object from its parts */
+      {"0101001202000003", DOM_CORRUPT},                       /* an unknown type of checksum */
+      {"01020010000400000000001100040000000000", DOM_CORRUPT}, /* of the whole and composite */
+      {"0101001400000000", DOM_CORRUPT},                       /* no parts at all */
+      {"0101001009040000000000", DOM_INCOMPATIBLE},            /* an unknown checksum */
+      {"01000000", DOM_CORRUPT},                               /* more than it says */
       {"0101", DOM_CORRUPT},
       {"01ffff", DOM_CORRUPT},                             /* a count beyond the bytes */
       {"010100010000000000", DOM_CORRUPT},                 /* an empty field */
@@ -244,6 +294,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       arena_test(the_golden_vector_holds),
       arena_test(changeable_fields_have_a_golden_vector),
+      arena_test(checksums_of_parts_are_kept),
+      arena_test(plans_are_those_of_s3),
       arena_test(empty_metadata_is_three_bytes),
       arena_test(every_change_is_refused_or_read),
       arena_test(wrong_bytes_are_told_apart),

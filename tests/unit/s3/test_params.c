@@ -79,6 +79,55 @@ static void reads_may_ask_for_one_part(void **state) {
   }
 }
 
+static enum s3_error with(struct arena *arena, const char *method, const char *query,
+                          const char *const *lines, struct s3_request *out) {
+  struct draft d;
+  struct s3_fault fault = {0};
+  draft_init(&d, method, "/photos/k", query);
+  for (size_t i = 0; lines[i]; i += 2) draft_add(&d, lines[i], lines[i + 1]);
+  return s3_request_parse(&d.head, &test_domains, arena, out, &fault);
+}
+#define WITH(method, query, request, ...)                                                                    \
+  with(*state, method, query, (const char *const[]){__VA_ARGS__, NULL}, request)
+
+static void uploads_begin_with_a_plan(void **state) {
+  struct s3_request r;
+  static const char algorithm[] = "x-amz-checksum-algorithm", type[] = "x-amz-checksum-type";
+  assert_int_equal(WITH("POST", "uploads", &r, algorithm, "CRC32"), S3_OK);
+  assert_true(r.meta.has_plan && !r.meta.plan.full_object && r.meta.plan.kind == AUTH_CHECKSUM_CRC32);
+  assert_int_equal(WITH("POST", "uploads", &r, algorithm, "CRC64NVME"), S3_OK);
+  assert_true(r.meta.has_plan && r.meta.plan.full_object);
+  assert_int_equal(WITH("POST", "uploads", &r, algorithm, "CRC32C", type, "FULL_OBJECT"), S3_OK);
+  assert_true(r.meta.has_plan && r.meta.plan.full_object);
+  assert_int_equal(WITH("POST", "uploads", &r, algorithm, "SHA256", type, "COMPOSITE"), S3_OK);
+  assert_int_equal(WITH("POST", "uploads", &r, algorithm, "SHA256", type, "FULL_OBJECT"),
+                   S3_ERR_INVALID_REQUEST);
+  assert_int_equal(WITH("POST", "uploads", &r, algorithm, "SHA1", type, "FULL_OBJECT"),
+                   S3_ERR_INVALID_REQUEST);
+  assert_int_equal(WITH("POST", "uploads", &r, algorithm, "CRC64NVME", type, "COMPOSITE"),
+                   S3_ERR_INVALID_REQUEST);
+  assert_int_equal(WITH("POST", "uploads", &r, algorithm, "CRC32", type, "BOTH"), S3_ERR_INVALID_REQUEST);
+  assert_int_equal(WITH("POST", "uploads", &r, type, "COMPOSITE"), S3_ERR_INVALID_REQUEST);
+  assert_int_equal(WITH("PUT", "", &r, "Content-Length", "1", algorithm, "CRC32"), S3_OK);
+  assert_false(r.meta.has_plan); /* of an object put in one piece it is no plan */
+}
+
+static void completions_say_what_must_come_of_them(void **state) {
+  struct s3_request r;
+  static const char crc[] = "x-amz-checksum-crc32", size[] = "x-amz-mp-object-size";
+  assert_int_equal(WITH("POST", "uploadId=u", &r, crc, "NhCmhg==-12", size, "77"), S3_OK);
+  assert_true(r.has_whole_checksum && !r.has_checksum && r.has_whole_size);
+  assert_int_equal(r.whole_parts, 12);
+  assert_int_equal(r.whole_size, 77);
+  assert_int_equal(WITH("POST", "uploadId=u", &r, crc, "NhCmhg=="), S3_OK);
+  assert_int_equal(r.whole_parts, 0);
+  static const char *const wrong[] = {"NhCmhg==-", "NhCmhg==-0", "NhCmhg==-10001", "NhCmhg==-x", "NhCm-1"};
+  for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+    assert_int_equal(WITH("POST", "uploadId=u", &r, crc, wrong[i]), S3_ERR_INVALID_REQUEST);
+  assert_int_equal(WITH("POST", "uploadId=u", &r, size, "-1"), S3_ERR_INVALID_ARGUMENT);
+  assert_int_equal(WITH("PUT", "", &r, "Content-Length", "1", crc, "NhCmhg==-1"), S3_ERR_INVALID_REQUEST);
+}
+
 static void uploads_take_their_headers(void **state) {
   struct draft d;
   draft_init(&d, "PUT", "/photos/k", "");
@@ -198,14 +247,11 @@ static void a_resource_is_named_even_for_bad_requests(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      arena_test(listings_take_their_parameters),
-      arena_test(reads_may_ask_for_one_part),
-      arena_test(uploads_take_their_headers),
-      arena_test(reads_take_their_headers),
-      arena_test(an_override_cannot_split_an_answer),
-      arena_test(copies_name_their_source),
-      arena_test(buckets_take_our_own_headers),
-      arena_test(a_resource_is_named_even_for_bad_requests),
+      arena_test(listings_take_their_parameters),     arena_test(reads_may_ask_for_one_part),
+      arena_test(uploads_begin_with_a_plan),          arena_test(completions_say_what_must_come_of_them),
+      arena_test(uploads_take_their_headers),         arena_test(reads_take_their_headers),
+      arena_test(an_override_cannot_split_an_answer), arena_test(copies_name_their_source),
+      arena_test(buckets_take_our_own_headers),       arena_test(a_resource_is_named_even_for_bad_requests),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -53,7 +53,13 @@ static void an_object_is_described_in_full(void **state) {
   assert_header(&h, "x-amz-meta-camera", "M1");
   assert_header(&h, "x-amz-meta-empty", "");
   assert_header(&h, "x-amz-checksum-crc32c", "yZRlqg==");
-  assert_int_equal(h.count, 12);
+  assert_header(&h, "x-amz-checksum-type", "FULL_OBJECT");
+  assert_int_equal(h.count, 13);
+  meta.is_composite = true;
+  struct s3_headers parts = {.arena = *state};
+  s3_headers_object(&parts, &view, NULL, true);
+  assert_header(&parts, "x-amz-checksum-crc32c", "yZRlqg==-2");
+  assert_header(&parts, "x-amz-checksum-type", "COMPOSITE");
 }
 
 static void overrides_replace_and_nothing_else(void **state) {

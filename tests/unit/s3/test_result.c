@@ -53,19 +53,19 @@ static void documents_read_so(void **state) {
       XML "<InitiateMultipartUploadResult" NS
           "><Bucket>photos</Bucket><Key>a&lt;b</Key><UploadId>u</UploadId></InitiateMultipartUploadResult>");
   buf_reset(&out);
-  s3_result_complete(SLICE_LIT("http://h/photos/a"), SLICE_LIT("photos"), SLICE_LIT("a"), md5, 2, &out);
+  s3_result_complete(SLICE_LIT("http://h/photos/a"), SLICE_LIT("photos"), SLICE_LIT("a"), md5, 2, NULL, &out);
   assert_string_equal(
       buf_str(&out),
       XML "<CompleteMultipartUploadResult" NS
           "><Location>http://h/photos/a</Location><Bucket>photos</Bucket><Key>a</Key>"
           "<ETag>&quot;9e107d9d372bb6826bd81d3542a419d6-2&quot;</ETag></CompleteMultipartUploadResult>");
   buf_reset(&out);
-  s3_result_copy(false, md5, 0, 0, &out);
+  s3_result_copy(false, md5, 0, NULL, &out);
   assert_string_equal(buf_str(&out),
                       XML "<CopyObjectResult" NS "><LastModified>1970-01-01T00:00:00.000Z</LastModified>"
                           "<ETag>&quot;9e107d9d372bb6826bd81d3542a419d6&quot;</ETag></CopyObjectResult>");
   buf_reset(&out);
-  s3_result_copy(true, md5, 0, 0, &out);
+  s3_result_copy(true, md5, 0, NULL, &out);
   assert_non_null(strstr(buf_str(&out), "</CopyPartResult>"));
   buf_reset(&out);
   s3_result_acl(SLICE_LIT("main"), &out);

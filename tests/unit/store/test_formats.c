@@ -45,7 +45,7 @@ static void superblocks(void **state) {
     b.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
   }
   buf_reset(&b);
-  s.incompatible = SUPERBLOCK_VERSIONS | 2;
+  s.incompatible = SUPERBLOCK_FEATURES << 1;
   superblock_encode(&s, &b);
   assert_int_equal(superblock_decode(buf_slice(&b), &back, NULL), DOM_INCOMPATIBLE);
 }

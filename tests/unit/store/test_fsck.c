@@ -245,7 +245,7 @@ static void refusals(void **state) {
     BUF_AUTO block = BUF_INIT;
     snprintf(path, sizeof path, "superblock.%d", i);
     assert_dom_ok(disk_read_file(r.disk, path, 64, &block, &err), err);
-    block.data[48] |= 2;
+    block.data[48] |= 128;
     store_u32le(block.data + 60, crc32c(0, block.data, 60));
     assert_dom_ok(disk_replace_file(r.disk, path, buf_slice(&block), &err), err);
   }

@@ -179,6 +179,12 @@ static bool part_note(void *arg, const struct store_part *part) {
   return true;
 }
 
+/* Some parts have metadata, short and long. */
+static void meta_roll(struct history *h, struct store_part *part) {
+  part->meta_len = (uint8_t)(roll(h, 2) ? roll(h, STORE_PART_META_MAX + 1) : 0);
+  memset(part->meta, (int)('a' + roll(h, 20)), part->meta_len);
+}
+
 /* The same upload id is used again and again, which no client can do but a rebuild must bear. */
 static void do_upload(struct history *h) {
   struct step s;
@@ -189,6 +195,7 @@ static void do_upload(struct history *h) {
   char key[16];
   enum dom_code code = DOM_NOT_FOUND;
   upload_roll(h, &u, key);
+  meta_roll(h, &part);
   body_make(h, p.token, h->epoch, &part.body);
   step_begin(h, &s);
   bool there = upload_there(&s, &p, &u);
@@ -250,6 +257,7 @@ static void do_stage(struct history *h) {
     item.upload = (struct store_upload){.key = item.key, .mtime_ms = 4};
     memset(item.upload.id, 'Z', sizeof item.upload.id);
     item.part = (struct store_part){.number = 1 + (uint32_t)roll(h, PARTS)};
+    if (!item.absent) meta_roll(h, &item.part);
   }
   bool has_body = !item.absent && item.kind == STORE_ITEM_PART;
   if (has_body) body_make(h, token, h->staged, &body);

@@ -154,8 +154,12 @@ struct parts_seen {
 };
 static bool part_seen(void *arg, const struct store_part *part) {
   struct parts_seen *seen = arg;
+  uint8_t meta[STORE_PART_META_MAX];
+  memset(meta, (int)part->number, sizeof meta);
   seen->count++;
   seen->sum += part->number;
+  assert_int_equal(part->meta_len, part->number % 2 ? sizeof meta : 0); /* odd parts have some */
+  assert_memory_equal(part->meta, meta, part->meta_len);
   return true;
 }
 static bool upload_seen(void *arg, const struct store_subject *subject, const struct store_upload *u) {
@@ -170,6 +174,7 @@ static struct store_part part_put(struct region *r, const struct store_place *p,
   struct dom_err err = {0};
   struct store_part part = {
       .number = number, .mtime_ms = 5, .body = body_of(r, 1, 1, size, (uint8_t)('0' + number))};
+  if (number % 2) memset(part.meta, (int)number, part.meta_len = sizeof part.meta);
   struct txn t = txn_begin(r);
   enum dom_code code = store_tx_part(t.tx, &permit_any, p, SLICE_LIT("a/k"), id, &part, &err);
   if (code == DOM_OK) {

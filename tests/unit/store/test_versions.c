@@ -489,7 +489,7 @@ static void from_before(void **state) {
     snprintf(path, sizeof path, "superblock.%d", i);
     assert_dom_ok(disk_read_file(f.r.disk, path, SUPERBLOCK_SIZE, &block, &err), err);
     assert_dom_ok(superblock_decode(buf_slice(&block), &s, &err), err);
-    assert_int_equal(s.incompatible, SUPERBLOCK_VERSIONS);
+    assert_int_equal(s.incompatible, SUPERBLOCK_FEATURES);
     s.incompatible = 0;
     buf_reset(&block);
     superblock_encode(&s, &block);
@@ -503,7 +503,7 @@ static void from_before(void **state) {
     snprintf(path, sizeof path, "superblock.%d", i);
     assert_dom_ok(disk_read_file(f.r.disk, path, SUPERBLOCK_SIZE, &block, &err), err);
     assert_dom_ok(superblock_decode(buf_slice(&block), &s, &err), err);
-    assert_int_equal(s.incompatible, SUPERBLOCK_VERSIONS);
+    assert_int_equal(s.incompatible, SUPERBLOCK_FEATURES);
     assert_int_equal(s.sequence, 2);
   }
   region_done(&f.r);
