@@ -9,11 +9,20 @@ void xml_begin(struct buf *out) {
   buf_append_str(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
 }
 
-void xml_open(struct buf *out, const char *name) {
+/* One reservation for a tag: a listing has 14 of them for each key. */
+static void tag(struct buf *out, struct slice before, const char *name) {
   assert(name != NULL && name[0] != '\0');
-  buf_append_byte(out, '<');
-  buf_append_str(out, name);
-  buf_append_byte(out, '>');
+  size_t len = strlen(name);
+  if (!buf_reserve(out, before.len + len + 1)) return;
+  uint8_t *at = out->data + out->len;
+  memcpy(at, before.data, before.len);
+  memcpy(at + before.len, name, len);
+  at[before.len + len] = '>';
+  out->len += before.len + len + 1;
+}
+
+void xml_open(struct buf *out, const char *name) {
+  tag(out, SLICE_LIT("<"), name);
 }
 
 void xml_open_root(struct buf *out, const char *name) {
@@ -24,10 +33,7 @@ void xml_open_root(struct buf *out, const char *name) {
 }
 
 void xml_close(struct buf *out, const char *name) {
-  assert(name != NULL && name[0] != '\0');
-  buf_append_str(out, "</");
-  buf_append_str(out, name);
-  buf_append_byte(out, '>');
+  tag(out, SLICE_LIT("</"), name);
 }
 
 /* Length of the well-formed UTF-8 character at the start of `s`, 0 when there is none. */
@@ -69,17 +75,22 @@ static bool is_noncharacter(struct slice c) {
   return c.len == 3 && memcmp(c.data, prefix, 2) == 0 && (c.data[2] == 0xBE || c.data[2] == 0xBF);
 }
 
+/* How many bytes at the start of `s` stand for themselves. */
+static size_t plain_len(struct slice s) {
+  size_t len = 0;
+  while (len < s.len && s.data[len] < 0x80 && ascii_escape(s.data[len]) == NULL) len++;
+  return len;
+}
+
 void xml_escape(struct buf *out, struct slice text) {
-  size_t at = 0;
   assert(out != NULL);
-  while (at < text.len) {
+  for (size_t at = 0; at < text.len;) {
+    size_t plain = plain_len(slice_cut(text, at, text.len));
+    buf_append_slice(out, slice_cut(text, at, at + plain));
+    at += plain;
+    if (at == text.len) return;
     if (text.data[at] < 0x80) {
-      const char *escape = ascii_escape(text.data[at]);
-      if (escape != NULL)
-        buf_append_str(out, escape);
-      else
-        buf_append_byte(out, text.data[at]);
-      at++;
+      buf_append_str(out, ascii_escape(text.data[at++]));
       continue;
     }
     struct slice rest = slice_cut(text, at, text.len);
@@ -100,9 +111,13 @@ void xml_text(struct buf *out, const char *name, struct slice text) {
 }
 
 void xml_u64(struct buf *out, const char *name, uint64_t value) {
+  char digits[20]; /* of UINT64_MAX */
+  size_t at = sizeof digits;
   assert(out != NULL);
+  do digits[--at] = (char)('0' + value % 10);
+  while ((value /= 10) > 0);
   xml_open(out, name);
-  buf_printf(out, "%llu", (unsigned long long)value);
+  buf_append(out, digits + at, sizeof digits - at);
   xml_close(out, name);
 }
 
@@ -115,7 +130,9 @@ void xml_time(struct buf *out, const char *name, uint64_t wall_ms) {
   char text[25];
   assert(out != NULL);
   time_rfc3339(wall_ms, text);
-  xml_text(out, name, slice_str(text));
+  xml_open(out, name);
+  buf_append(out, text, sizeof text - 1);
+  xml_close(out, name);
 }
 
 void xml_key(struct buf *out, const char *name, struct slice key, bool url) {
