@@ -187,3 +187,15 @@ enum auth_error claim_parse(const struct auth_request *request, const struct aut
   if (error == AUTH_OK) *out = claim;
   return error;
 }
+
+enum auth_error claim_parse_form(const struct auth_form *form, struct slice region_pinned,
+                                 struct claim *out) {
+  struct claim claim = {.scheme = AUTH_FORM, .expires_s = AUTH_EXPIRES_S_MAX, .signature = form->signature};
+  assert(out != NULL);
+  if (!slice_equal(form->algorithm, SLICE_LIT(CANON_ALGORITHM))) return AUTH_FORM_MALFORMED;
+  if (!credential_parse(form->credential, region_pinned, &claim)) return AUTH_FORM_MALFORMED;
+  if (!date_set(&claim, form->date) || !scope_date_fits(&claim)) return AUTH_FORM_MALFORMED;
+  if (form->policy.len == 0 || !signature_fits(form->signature)) return AUTH_FORM_MALFORMED;
+  *out = claim;
+  return AUTH_OK;
+}

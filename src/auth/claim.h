@@ -16,7 +16,7 @@ struct claim {
   struct slice signed_headers; /* names joined by ';' */
   struct slice signature;      /* exactly AUTH_SIGNATURE_HEX hex digits */
   uint64_t date_ms;
-  uint64_t expires_s; /* AUTH_QUERY only */
+  uint64_t expires_s; /* AUTH_QUERY, AUTH_FORM */
   char date_text[AUTH_DATE_SIZE + 1];
 };
 
@@ -26,5 +26,7 @@ struct claim {
  * AUTH_QUERY_MALFORMED, AUTH_ACCESS_DENIED (no date). */
 enum auth_error claim_parse(const struct auth_request *request, const struct auth_query *query,
                             struct slice region_pinned, struct claim *out);
+/* The same of a form's fields; nothing is in signed_headers. Returns: AUTH_OK, AUTH_FORM_MALFORMED. */
+enum auth_error claim_parse_form(const struct auth_form *form, struct slice region_pinned, struct claim *out);
 
 #endif

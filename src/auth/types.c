@@ -15,6 +15,7 @@ static const char *const names[AUTH_ERROR_COUNT] = {
     [AUTH_QUERY_MALFORMED] = "query-malformed",
     [AUTH_UNSUPPORTED_TYPE] = "unsupported-type",
     [AUTH_TWO_MECHANISMS] = "two-mechanisms",
+    [AUTH_FORM_MALFORMED] = "form-malformed",
     [AUTH_SIGV2] = "sigv2",
     [AUTH_INVALID_TOKEN] = "invalid-token",
     [AUTH_EXPIRED_TOKEN] = "expired-token",

@@ -51,6 +51,7 @@ enum auth_error {
   AUTH_QUERY_MALFORMED,      /* AuthorizationQueryParametersError */
   AUTH_UNSUPPORTED_TYPE,     /* InvalidArgument "Unsupported Authorization Type" */
   AUTH_TWO_MECHANISMS,       /* InvalidArgument "Only one auth mechanism allowed" */
+  AUTH_FORM_MALFORMED,       /* InvalidArgument: a form's credential, date or signature */
   AUTH_SIGV2,                /* InvalidRequest: please use AWS4-HMAC-SHA256 */
   AUTH_INVALID_TOKEN,        /* InvalidToken: a session token that is none, or not of this credential */
   AUTH_EXPIRED_TOKEN,        /* ExpiredToken: its time is over */

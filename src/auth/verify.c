@@ -201,14 +201,10 @@ static enum auth_error token_key(struct auth_verifier *verifier, struct slice te
 }
 
 /* A lasting key stands in the table and has no token; a temporary one stands nowhere. */
-static enum auth_error key_find(struct auth_verifier *verifier, const struct auth_request *request,
-                                const struct auth_query *query, const struct claim *claim,
-                                struct auth_result *result, struct auth_key *out) {
-  struct slice token;
-  enum auth_error error = token_find(request, query, &token);
+static enum auth_error key_find(struct auth_verifier *verifier, struct slice token, const struct claim *claim,
+                                uint64_t now_ms, struct auth_result *result, struct auth_key *out) {
   assert(out != NULL);
-  if (error != AUTH_OK) return error;
-  if (token.data != NULL) return token_key(verifier, token, claim, request->now_ms, result, out);
+  if (token.data != NULL) return token_key(verifier, token, claim, now_ms, result, out);
   return verifier->lookup(verifier->lookup_context, claim->access, out) ? AUTH_OK : AUTH_UNKNOWN_ACCESS_KEY;
 }
 
@@ -250,25 +246,35 @@ static enum auth_error signature_check(struct auth_verifier *verifier, const str
   return error;
 }
 
+/* Into *result who it is, whatever was found so far; ends the key. */
+static enum auth_error sender_take(const struct claim *claim, struct auth_key *key, struct arena *arena,
+                                   enum auth_error error, struct auth_result *result) {
+  assert(claim->scheme != AUTH_ANONYMOUS);
+  size_t account_len = strlen(key->account);
+  memcpy(result->date, claim->date_text, sizeof result->date);
+  result->is_operator = key->is_operator;
+  result->access_key = claim->access;
+  result->account = arena_copy(arena, slice_str(key->account));
+  auth_key_done(key);
+  if (error == AUTH_OK && result->account.len < account_len) error = AUTH_NO_MEMORY;
+  return error;
+}
+
 static enum auth_error sender_check(struct auth_verifier *verifier, const struct auth_request *request,
                                     const struct auth_query *query, const struct claim *claim,
                                     struct slice payload_hash, struct arena *arena,
                                     struct auth_result *result) {
   struct auth_key key = {0};
+  struct slice token;
   assert(verifier != NULL && result != NULL);
   enum auth_error error = signed_headers_check(request, claim->signed_headers);
-  if (error == AUTH_OK) error = key_find(verifier, request, query, claim, result, &key);
+  if (error == AUTH_OK) error = token_find(request, query, &token);
+  if (error == AUTH_OK) error = key_find(verifier, token, claim, request->now_ms, result, &key);
   if (error != AUTH_OK) return error;
   error = time_check(claim, request->now_ms);
   if (error == AUTH_OK && !result->is_unverified)
     error = signature_check(verifier, request, query, claim, &key, payload_hash, arena, result);
-  memcpy(result->date, claim->date_text, sizeof result->date);
-  result->is_operator = key.is_operator;
-  result->access_key = claim->access;
-  result->account = arena_copy(arena, slice_str(key.account));
-  auth_key_done(&key);
-  if (error == AUTH_OK && result->account.len < strlen(key.account)) error = AUTH_NO_MEMORY;
-  return error;
+  return sender_take(claim, &key, arena, error, result);
 }
 
 enum auth_error auth_verify_head(struct auth_verifier *verifier, const struct auth_request *request,
@@ -288,6 +294,38 @@ enum auth_error auth_verify_head(struct auth_verifier *verifier, const struct au
   error = framing_parse(request, &result);
   if (error == AUTH_OK && claim.scheme != AUTH_ANONYMOUS)
     error = sender_check(verifier, request, &query, &claim, payload.hash, arena, &result);
+  if (error == AUTH_OK) *out = result;
+  return error;
+}
+
+/* ---- forms ---- */
+
+static enum auth_error form_signature_check(struct auth_verifier *verifier, const struct auth_form *form,
+                                            const struct claim *claim, const struct auth_key *key) {
+  uint8_t signing_key[KEY_SIZE], mac[SHA256_SIZE];
+  char expected[AUTH_SIGNATURE_HEX + 1];
+  assert(claim->scheme == AUTH_FORM && claim->signature.len == AUTH_SIGNATURE_HEX);
+  keycache_get(verifier->cache, key, claim->scope_date, claim->region, signing_key);
+  hmac_sha256(slice_of(signing_key, KEY_SIZE), form->policy, mac);
+  wipe(signing_key, sizeof signing_key);
+  canon_hex(mac, expected);
+  bool equal = slice_equal_secret(slice_of(expected, AUTH_SIGNATURE_HEX), claim->signature);
+  return equal ? AUTH_OK : AUTH_SIGNATURE_MISMATCH;
+}
+
+enum auth_error auth_verify_form(struct auth_verifier *verifier, const struct auth_form *form,
+                                 uint64_t now_ms, struct arena *arena, struct auth_result *out) {
+  assert(verifier != NULL && form != NULL && arena != NULL && out != NULL);
+  struct claim claim;
+  struct auth_key key = {0};
+  struct auth_result result = {.scheme = AUTH_FORM, .payload = AUTH_PAYLOAD_UNSIGNED};
+  enum auth_error error = claim_parse_form(form, slice_str(verifier->region_pinned), &claim);
+  if (error == AUTH_OK) error = key_find(verifier, form->token, &claim, now_ms, &result, &key);
+  if (error != AUTH_OK) return error;
+  error = time_check(&claim, now_ms);
+  if (error == AUTH_OK && !result.is_unverified)
+    error = form_signature_check(verifier, form, &claim, &key);
+  error = sender_take(&claim, &key, arena, error, &result);
   if (error == AUTH_OK) *out = result;
   return error;
 }

@@ -13,7 +13,8 @@
 enum auth_scheme {
   AUTH_ANONYMOUS, /* no credential at all; the caller decides whether that is enough */
   AUTH_HEADER,    /* Authorization: AWS4-HMAC-SHA256 … */
-  AUTH_QUERY      /* presigned: X-Amz-Algorithm and friends in the query */
+  AUTH_QUERY,     /* presigned: X-Amz-Algorithm and friends in the query */
+  AUTH_FORM       /* a browser's form: the same as fields of the body */
 };
 
 /* How the body is bound to the signature. */
@@ -83,5 +84,25 @@ void auth_verifier_free(struct auth_verifier *verifier); /* wipes; NULL is allow
  * "Authenticating Requests: Using Query Parameters". */
 enum auth_error auth_verify_head(struct auth_verifier *verifier, const struct auth_request *request,
                                  struct arena *arena, struct auth_result *out);
+
+/* What a form says about its signer: its fields' values, decoded from nothing. Slices are borrowed. */
+struct auth_form {
+  struct slice algorithm;  /* x-amz-algorithm */
+  struct slice credential; /* x-amz-credential */
+  struct slice date;       /* x-amz-date */
+  struct slice signature;  /* x-amz-signature */
+  struct slice token;      /* x-amz-security-token; data NULL: none */
+  struct slice policy;     /* the base64 text, which is what is signed */
+};
+
+/* Verifies who signed the policy of a form. What the policy allows, and for how long, is the caller's to ask;
+ * here a signature lives no longer than that of a presigned URL. The payload is AUTH_PAYLOAD_UNSIGNED: a
+ * form's signer never saw the file. `arena`, threads, tokens as auth_verify_head.
+ * Returns: AUTH_OK; AUTH_FORM_MALFORMED; AUTH_SIGNATURE_MISMATCH; AUTH_UNKNOWN_ACCESS_KEY;
+ * AUTH_NOT_YET_VALID; AUTH_EXPIRED; AUTH_INVALID_TOKEN; AUTH_EXPIRED_TOKEN; AUTH_NO_MEMORY; *out is filled
+ * only with AUTH_OK.
+ * Source: AWS S3 API reference, "Authenticating Requests in Browser-Based Uploads Using POST". */
+enum auth_error auth_verify_form(struct auth_verifier *verifier, const struct auth_form *form,
+                                 uint64_t now_ms, struct arena *arena, struct auth_result *out);
 
 #endif

@@ -167,7 +167,8 @@ static enum s3_error tags_parse(const struct auth_request *head, struct arena *a
                                 struct s3_request *request, struct s3_fault *fault) {
   struct s3_tags tags;
   struct slice value;
-  bool takes = request->op == S3_OP_PUT_OBJECT || request->op == S3_OP_CREATE_MULTIPART_UPLOAD ||
+  bool takes = request->op == S3_OP_PUT_OBJECT || request->op == S3_OP_POST_OBJECT ||
+               request->op == S3_OP_CREATE_MULTIPART_UPLOAD ||
                (request->op == S3_OP_COPY_OBJECT && request->replace_tags);
   if (!takes || !header(head, "x-amz-tagging", &value)) return S3_OK;
   enum s3_error error = s3_object_tags_header(value, arena, &tags);

@@ -52,6 +52,10 @@ static bool value_fits(struct slice value) {
   return true;
 }
 
+bool hoist_fits(struct slice name, struct slice value) {
+  return name.len > 0 && name_fits(name) && value_fits(value);
+}
+
 enum s3_error hoist_undo(const struct auth_request *head, const struct auth_query *query, struct arena *arena,
                          struct auth_request *out, struct s3_fault *fault) {
   struct slice unused;
@@ -65,7 +69,7 @@ enum s3_error hoist_undo(const struct auth_request *head, const struct auth_quer
   for (size_t i = 0; i < query->count; i++) {
     const struct auth_param *param = &query->params[i];
     if (!is_hoisted(head, param->name)) continue;
-    if (!name_fits(param->name) || !value_fits(param->value))
+    if (!hoist_fits(param->name, param->value))
       return fault_set(fault, S3_ERR_INVALID_ARGUMENT, "an x-amz-* parameter that can be no header");
     lines[count++] = (struct auth_header){param->name, param->value};
   }

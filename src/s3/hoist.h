@@ -16,4 +16,7 @@
 enum s3_error hoist_undo(const struct auth_request *head, const struct auth_query *query, struct arena *arena,
                          struct auth_request *out, struct s3_fault *fault);
 
+/* Whether a header can have this name and value: a token, and no control characters. */
+bool hoist_fits(struct slice name, struct slice value);
+
 #endif

@@ -84,6 +84,7 @@ enum s3_op {
   S3_OP_GET_BUCKET_ACCELERATE,
   S3_OP_GET_BUCKET_WEBSITE,
   S3_OP_GET_BUCKET_REPLICATION,
+  S3_OP_POST_OBJECT, /* a browser's form: form.h */
   S3_OP_PREFLIGHT, /* a browser's OPTIONS before a request from another origin; signed by nobody */
   S3_OP_COUNT
 };

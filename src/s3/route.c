@@ -57,6 +57,7 @@ static const struct route {
     {"DELETE", LEVEL_BUCKET, "publicAccessBlock", false, S3_OP_DELETE_PUBLIC_ACCESS_BLOCK},
     {"DELETE", LEVEL_BUCKET, NULL, false, S3_OP_DELETE_BUCKET},
     {"POST", LEVEL_BUCKET, "delete", false, S3_OP_DELETE_OBJECTS},
+    {"POST", LEVEL_BUCKET, NULL, false, S3_OP_POST_OBJECT},
     {"GET", LEVEL_OBJECT, "acl", false, S3_OP_GET_OBJECT_ACL},
     {"PUT", LEVEL_OBJECT, "acl", false, S3_OP_PUT_OBJECT_ACL},
     {"GET", LEVEL_OBJECT, "attributes", false, S3_OP_GET_OBJECT_ATTRIBUTES},
@@ -194,8 +195,6 @@ enum s3_error route_find(struct slice method, const struct s3_target *target, co
 
   const char *left = subresource_left(query, found == NULL ? NULL : found->selector);
   if (left != NULL) return fault_set(fault, S3_ERR_NOT_IMPLEMENTED, left);
-  if (found == NULL && level == LEVEL_BUCKET && slice_equal(method, SLICE_LIT("POST")))
-    return fault_set(fault, S3_ERR_NOT_IMPLEMENTED, "POST policy form");
   if (found == NULL && !method_is_known(method, level))
     return fault_set(fault, S3_ERR_METHOD_NOT_ALLOWED, NULL);
   if (found == NULL) return fault_set(fault, S3_ERR_INVALID_ARGUMENT, "the query names no operation");

@@ -61,6 +61,7 @@ static const struct {
     ONE(LIST_OBJECT_VERSIONS, LIST_BUCKET_VERSIONS),
     ONE(LIST_MULTIPART_UPLOADS, LIST_BUCKET_MULTIPART_UPLOADS),
     ONE(PUT_OBJECT, PUT_OBJECT),
+    ONE(POST_OBJECT, PUT_OBJECT),
     ONE(COPY_OBJECT, PUT_OBJECT),
     ONE(CREATE_MULTIPART_UPLOAD, PUT_OBJECT),
     ONE(UPLOAD_PART, PUT_OBJECT),
@@ -148,8 +149,9 @@ static void say_signature(struct call *c, const struct policy *p, struct policy_
   uint64_t date_ms = 0;
   if (c->auth.scheme == AUTH_ANONYMOUS) return;
   assert(c->auth.date[0]);
-  q->value[POLICY_KEY_AUTH_TYPE] =
-      c->auth.scheme == AUTH_QUERY ? SLICE_LIT("REST-QUERY-STRING") : SLICE_LIT("REST-HEADER");
+  q->value[POLICY_KEY_AUTH_TYPE] = c->auth.scheme == AUTH_QUERY  ? SLICE_LIT("REST-QUERY-STRING")
+                                   : c->auth.scheme == AUTH_FORM ? SLICE_LIT("POST")
+                                                                 : SLICE_LIT("REST-HEADER");
   q->value[POLICY_KEY_SIGNATURE_VERSION] = SLICE_LIT("AWS4-HMAC-SHA256");
   if (!q->value[POLICY_KEY_CONTENT_SHA256].data && c->auth.scheme == AUTH_QUERY)
     q->value[POLICY_KEY_CONTENT_SHA256] = SLICE_LIT("UNSIGNED-PAYLOAD");

@@ -8,11 +8,12 @@ enum s3_error intake_begin(struct intake *b, struct call *c, uint64_t length_max
   uint64_t wire_length = 0;
   if (c->auth.is_unverified)
     return S3_ERR_INVALID_TOKEN; /* it cannot be checked here, so it is not read here */
+  if (c->post) b->length_max = post_bytes_max(c->post);
   bool known = wire_body_length(c->x, &wire_length);
   if (!known && !c->auth.has_decoded_length) return S3_ERR_MISSING_CONTENT_LENGTH;
   uint64_t announced = c->auth.has_decoded_length ? c->auth.decoded_length : wire_length;
-  if (announced > length_max) return S3_ERR_ENTITY_TOO_LARGE;
-  bool is_long = announced > SERVE_CHUNK;
+  if (announced > length_max && !c->post) return S3_ERR_ENTITY_TOO_LARGE;
+  bool is_long = announced > SERVE_CHUNK && !c->post; /* a form's bytes are not in these chunks */
   md5_stream_init(&b->md5, is_long ? c->r->md5_lanes : NULL);
   b->chunk_count = b->md5.lanes ? SERVE_CHUNKS_AHEAD : 1;
   b->chunks = dom_alloc((size_t)b->chunk_count * SERVE_CHUNK);
@@ -25,7 +26,7 @@ enum s3_error intake_begin(struct intake *b, struct call *c, uint64_t length_max
   return s3_error_of_auth(denied);
 }
 
-static enum s3_error read_failed(struct call *c, enum dom_code code, const struct dom_err *err) {
+enum s3_error intake_failed(struct call *c, enum dom_code code, const struct dom_err *err) {
   if (code == DOM_TIMEOUT) return S3_ERR_REQUEST_TIMEOUT;
   if (code == DOM_IO || code == DOM_INVALID) return S3_ERR_INCOMPLETE_BODY;
   return call_error_of(c, code, err);
@@ -35,6 +36,7 @@ static enum s3_error at_end(struct intake *b) {
   enum auth_error denied = auth_body_end(b->auth);
   if (denied) return s3_error_of_auth(denied);
   md5_stream_final(&b->md5, b->digest);
+  if (b->c->post && b->length < post_bytes_min(b->c->post)) return S3_ERR_ENTITY_TOO_SMALL;
   if (!b->c->q.has_content_md5) return S3_OK;
   return memcmp(b->digest, b->c->q.content_md5, MD5_SIZE) == 0 ? S3_OK : S3_ERR_BAD_DIGEST;
 }
@@ -47,17 +49,23 @@ static uint8_t *chunk_next(struct intake *b) {
   return b->chunks + (size_t)b->chunk * SERVE_CHUNK;
 }
 
+static enum s3_error read_wire(struct intake *b) {
+  struct dom_err err = {0};
+  size_t got = 0;
+  uint8_t *chunk = chunk_next(b);
+  enum dom_code code = wire_body_read(b->c->x, chunk, SERVE_CHUNK, &got, &err);
+  if (code) return intake_failed(b->c, code, &err);
+  b->pending = slice_of(chunk, got);
+  return S3_OK;
+}
+
 enum s3_error intake_next(struct intake *b, struct slice *out) {
   for (;;) {
     if (b->pending.len == 0) {
-      struct dom_err err = {0};
-      size_t got = 0;
-      uint8_t *chunk = chunk_next(b);
-      enum dom_code code = wire_body_read(b->c->x, chunk, SERVE_CHUNK, &got, &err);
-      if (code) return read_failed(b->c, code, &err);
+      enum s3_error error = b->c->post ? post_read(b->c->post, &b->pending) : read_wire(b);
+      if (error) return error;
       *out = slice_of(NULL, 0);
-      if (got == 0) return at_end(b);
-      b->pending = slice_of(chunk, got);
+      if (b->pending.len == 0) return at_end(b);
     }
     size_t used = 0;
     struct slice data = {0};

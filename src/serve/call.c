@@ -20,6 +20,7 @@ void call_fields(struct call *c) {
 static bool moves_an_object(enum s3_op op) {
   switch (op) {
   case S3_OP_PUT_OBJECT:
+  case S3_OP_POST_OBJECT:
   case S3_OP_GET_OBJECT:
   case S3_OP_HEAD_OBJECT:
   case S3_OP_COPY_OBJECT:
@@ -35,8 +36,9 @@ static bool moves_an_object(enum s3_op op) {
 
 void call_encryption_field(struct call *c) {
   if (!moves_an_object(c->q.op) || c->is_forwarded) return; /* the gateway says it */
+  struct slice asked;
   if (subject_bucket_has(&c->bucket, SUBJECT_PART_ENCRYPTION) ||
-      wire_exchange_field(c->x, "x-amz-server-side-encryption").data)
+      auth_header_find(&c->head, SLICE_LIT("x-amz-server-side-encryption"), &asked) > 0)
     wire_reply_field_str(c->x, "x-amz-server-side-encryption", "AES256");
 }
 
@@ -164,6 +166,7 @@ static bool between_regions(struct slice name) {
   return wire_field_is_internal(name) || slice_equal_nocase(name, SLICE_LIT("x-domicile-request")) ||
          slice_equal_nocase(name, slice_str(SERVE_COPY_FIELD)) ||
          slice_equal_nocase(name, slice_str(SERVE_CLIENT_FIELD)) ||
+         slice_equal_nocase(name, slice_str(SERVE_SUBJECT_FIELD)) ||
          slice_equal_nocase(name, SLICE_LIT("x-domicile-statement"));
 }
 
@@ -187,6 +190,9 @@ static bool take_peer(struct call *c) {
   c->is_forwarded = true;
   c->gateway = (uint16_t)number;
   c->copy_to = gateway.data ? c->peer.from : 0;
+  size_t len = 0;
+  struct slice route = wire_exchange_field(c->x, SERVE_SUBJECT_FIELD);
+  c->has_route = hex_decode(route, c->route, TOKEN_SIZE, &len) == DOM_OK && len == TOKEN_SIZE;
   return true;
 }
 
@@ -277,6 +283,7 @@ static const operation OPERATIONS[S3_OP_COUNT] = {
     [S3_OP_LIST_MULTIPART_UPLOADS] = upload_list,
     [S3_OP_DELETE_OBJECTS] = object_delete_many,
     [S3_OP_PUT_OBJECT] = object_put,
+    [S3_OP_POST_OBJECT] = post_object,
     [S3_OP_GET_OBJECT] = object_get,
     [S3_OP_HEAD_OBJECT] = object_get,
     [S3_OP_DELETE_OBJECT] = object_delete,

@@ -8,15 +8,17 @@
 struct forward {
   struct call *c;
   const struct slice *body; /* in memory, or NULL: still on the wire */
+  struct slice begun_body;  /* what was read of it already, as a form's fields are */
   size_t body_at;
   bool begun; /* an answer is on its way to the client */
 };
 
 static enum dom_code pull(void *arg, void *out, size_t cap, size_t *out_len, struct dom_err *err) {
   struct forward *f = arg;
-  if (!f->body) return wire_body_read(f->c->x, out, cap, out_len, err);
-  size_t left = f->body->len - f->body_at, n = left < cap ? left : cap;
-  memcpy(out, f->body->data + f->body_at, n);
+  struct slice held = f->body ? *f->body : f->begun_body;
+  size_t left = held.len - f->body_at, n = left < cap ? left : cap;
+  if (!f->body && left == 0) return wire_body_read(f->c->x, out, cap, out_len, err);
+  memcpy(out, held.data + f->body_at, n);
   f->body_at += n;
   *out_len = n;
   return DOM_OK;
@@ -124,7 +126,7 @@ enum s3_error call_forward(struct call *c, const struct slice *body) {
   enum s3_error error = call_permit(c, PERMIT_TRANSIT, c->q.key, SLICE_LIT(""), 0, &permit);
   if (!error) error = take_place(c, !body && !c->came_home, lane, &placed);
   if (error || !placed) return error;
-  struct forward f = {.c = c, .body = body};
+  struct forward f = {.c = c, .body = body, .begun_body = post_begun(c->post)};
   enum dom_code code = send_and_answer(&f, &err);
   wire_place_give(c->r->server, lane);
   if (code != DOM_ELSEWHERE || f.begun) return forward_finish(c, f.begun, code, &err);

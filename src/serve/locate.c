@@ -147,9 +147,16 @@ struct store_place call_place(const struct call *c) {
   return place;
 }
 
+/* From the head as it counts: of a form it is made from the fields. */
+static struct slice head_country(const struct call *c) {
+  struct slice country = {0};
+  (void)auth_header_find(&c->head, SLICE_LIT("x-amz-meta-domicile-country"), &country);
+  return country;
+}
+
 /* A new person comes with a country in the head of the first object. */
 static enum s3_error register_new(struct call *c, bool *out_done) {
-  struct slice country = wire_exchange_field(c->x, "x-amz-meta-domicile-country");
+  struct slice country = head_country(c);
   struct slice id, prefix;
   /* A person is registered by whoever's person it is. */
   if (!country.len || c->who.pseudo || !access_is_owner(c) ||
@@ -177,7 +184,7 @@ static enum s3_error register_new(struct call *c, bool *out_done) {
 
 /* A known person's country is set once; another value in a head is refused. */
 static enum s3_error check_country(struct call *c) {
-  struct slice country = wire_exchange_field(c->x, "x-amz-meta-domicile-country");
+  struct slice country = head_country(c);
   if (!country.len || c->who.pseudo || c->who.where != SUBJECT_HERE) return S3_OK;
   return slice_equal(country, slice_of(c->who.country, 2)) ? S3_OK : S3_ERR_SUBJECT_COUNTRY_MISMATCH;
 }

@@ -148,26 +148,35 @@ enum s3_error object_commit(struct call *c, const struct store_object *o) {
 }
 
 /* In body.c's order: permit before the first byte, commit after the last promise was kept. */
-enum s3_error object_put(struct call *c) {
-  bool done = false;
-  enum s3_error error = call_enter(c, &done);
-  if (error || done) return error;
+enum s3_error object_store(struct call *c, struct store_object *o, struct s3_meta *meta) {
   struct call_permit permit;
-  error = object_permit(c, PERMIT_STORE, SLICE_LIT(""), &permit);
+  assert(c->in_gate);
+  enum s3_error error = object_permit(c, PERMIT_STORE, SLICE_LIT(""), &permit);
   if (error) return error;
   SPOOL_AUTO s;
   spool_begin(&s, c, PERMIT_STORE, permit.permit, false);
-  struct store_object o = {.key = c->q.key, .mtime_ms = clock_wall_ms(c->r->clock)};
-  struct s3_meta meta = c->q.meta;
+  *o = (struct store_object){.key = c->q.key, .mtime_ms = clock_wall_ms(c->r->clock)};
+  *meta = c->q.meta;
   BUF_AUTO encoded = BUF_INIT;
   struct dom_err err = {0};
-  error = spool_request(&s, S3_PUT_BYTES_MAX, &o, &meta.has_checksum, &meta.checksum);
-  if (!error) error = call_error_of(c, s3_meta_encode(&meta, &encoded, &err), &err);
-  o.meta = buf_slice(&encoded);
-  if (!error) error = object_commit(c, &o);
+  error = spool_request(&s, S3_PUT_BYTES_MAX, o, &meta->has_checksum, &meta->checksum);
+  if (!error) error = call_error_of(c, s3_meta_encode(meta, &encoded, &err), &err);
+  o->meta = buf_slice(&encoded);
+  if (!error) error = object_commit(c, o);
   if (error) return error;
   spool_keep(&s);
   call_leave(c);
+  return S3_OK;
+}
+
+enum s3_error object_put(struct call *c) {
+  bool done = false;
+  struct store_object o;
+  struct s3_meta meta;
+  enum s3_error error = call_enter(c, &done);
+  if (error || done) return error;
+  error = object_store(c, &o, &meta);
+  if (error) return error;
   struct s3_headers headers = {.arena = wire_exchange_arena(c->x)};
   s3_headers_etag(&headers, o.etag_md5, 0);
   s3_headers_object_checksum(&headers, &meta, 0);

@@ -5,7 +5,8 @@
 
 #include "serve/region.h"
 
-enum { REACH_OWN_FIELDS = 4 + WIRE_ENVELOPE_FIELDS }; /* statement, request id, client, copy's gateway */
+/* Statement, request id, client, copy's gateway, a form's subject. */
+enum { REACH_OWN_FIELDS = 5 + WIRE_ENVELOPE_FIELDS };
 
 struct slice reach_field(const struct wire_field *fields, size_t count, struct slice name) {
   for (size_t i = 0; i < count; i++)
@@ -84,6 +85,10 @@ static size_t collect_fields(struct reach *r, struct wire_field *out) {
   snprintf(r->client, sizeof r->client, "%.*s %u", (int)address.len, (const char *)address.data,
            r->c->client_tls);
   out[n++] = (struct wire_field){slice_str(SERVE_CLIENT_FIELD), slice_str(r->client)};
+  if (r->c->post && !r->who->pseudo) {
+    for (size_t i = 0; i < TOKEN_SIZE; i++) snprintf(r->route + 2 * i, 3, "%02x", r->who->token[i]);
+    out[n++] = (struct wire_field){slice_str(SERVE_SUBJECT_FIELD), slice_str(r->route)};
+  }
   if (r->copy_gateway.len) out[n++] = (struct wire_field){slice_str(SERVE_COPY_FIELD), r->copy_gateway};
   return n;
 }

@@ -45,6 +45,10 @@ enum {
  * ("192.0.2.7 13"; "- 0"), for the conditions of policies. */
 #define SERVE_CLIENT_FIELD "x-domicile-client"
 
+/* In the head of a form between regions: the route token, in hex, of the subject whom its fields name. The body
+ * says it too late: a region that is not the home says so before it takes a byte of that. */
+#define SERVE_SUBJECT_FIELD "x-domicile-route"
+
 /* In which state an operation met its subject; told in x-domicile-met. */
 enum serve_met { MET_HOME, MET_COPYING, MET_HELD, MET_FORWARDED };
 
@@ -145,6 +149,9 @@ struct call {
   struct subject_who who;
   enum serve_met met;
   bool in_gate;
+  bool has_route;                        /* SERVE_SUBJECT_FIELD of a peer */
+  uint8_t route[TOKEN_SIZE];             /* its token: where to look first, no more */
+  struct post *post;                     /* the form whose fields were read; NULL: none */
   bool came_home;                        /* sent on, and sent back: the subject lives here since */
   struct charter_refusal refusal;        /* the charter's last no */
   char told_version[S3_VERSION_ID_SIZE]; /* x-amz-version-id of the answer; empty for none */
@@ -294,6 +301,8 @@ enum s3_error intake_begin(struct intake *b, struct call *c, uint64_t length_max
 /* The next decoded bytes, good until the next call; empty at the end, when every promise of the head has been
  * kept. Nothing may be committed before that. */
 enum s3_error intake_next(struct intake *b, struct slice *out);
+/* The error for a body that could not be read on. */
+enum s3_error intake_failed(struct call *c, enum dom_code code, const struct dom_err *err);
 /* A small body as a whole (XML). */
 enum s3_error intake_all(struct call *c, uint64_t length_max, struct buf *out);
 /* MD5 of all bytes; after the end. */
@@ -335,6 +344,9 @@ void spool_done(struct spool *s);
 /* ---- operations ------------------------------------------------------------------------------------ */
 
 enum s3_error object_put(struct call *c);
+/* The body of a PUT or a form under c->q.key, stored and in force; c is in the gate and left after it. *o: its
+ * etag_md5 is set, the rest is not for use; *meta: what was kept with it. */
+enum s3_error object_store(struct call *c, struct store_object *o, struct s3_meta *meta);
 enum s3_error object_get(struct call *c); /* GET and HEAD */
 enum s3_error object_delete(struct call *c);
 /* One key, or the version that c->q names, resolved and in the gate. Not answered, but told (version_tell).
@@ -489,6 +501,18 @@ void call_headers(struct call *c, const struct s3_headers *headers);
 /* Streams part of an object out, after the reply has begun. */
 enum s3_error object_send(struct call *c, struct store_found *f, uint64_t first, uint64_t count);
 
+/* ---- post.c: a browser's form ------------------------------------------------------------------------- */
+
+struct post;
+enum s3_error post_object(struct call *c);
+/* The next bytes of the file; empty at its end, when the form was whole. */
+enum s3_error post_read(struct post *p, struct slice *out);
+/* What the form's policy allows its file to have, and S3. */
+uint64_t post_bytes_min(const struct post *p);
+uint64_t post_bytes_max(const struct post *p);
+/* All that was read of the body; nothing for NULL. */
+struct slice post_begun(const struct post *p);
+
 /* ---- reach.c: a client's head to the home of a subject ------------------------------------------------ */
 
 struct reach {
@@ -510,6 +534,7 @@ struct reach {
   uint64_t epoch;
   struct buf statement;
   char client[WIRE_PEER_TEXT_MAX + 8];     /* SERVE_CLIENT_FIELD's value */
+  char route[2 * TOKEN_SIZE + 1];          /* SERVE_SUBJECT_FIELD's value */
   char proof[400];                         /* of the home that is asked, base64; "" */
   uint8_t nonce[WIRE_ENVELOPE_NONCE_SIZE]; /* of the envelope that was answered */
 };

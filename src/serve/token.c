@@ -55,6 +55,7 @@ enum s3_error token_may_relay(struct call *c) {
   case S3_OP_GET_OBJECT_TAGGING:
   case S3_OP_PUT_OBJECT_TAGGING:
   case S3_OP_PUT_OBJECT:
+  case S3_OP_POST_OBJECT:
   case S3_OP_DELETE_OBJECT:
   case S3_OP_COPY_OBJECT:
   case S3_OP_CREATE_MULTIPART_UPLOAD:
