@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "s3/checksum.h"
+#include "s3/lock.h"
 #include "s3/route.h"
 #include "s3/tagging.h"
 
@@ -14,9 +15,6 @@ static const char *const refused[] = {
     "x-amz-copy-source-server-side-encryption-customer-algorithm",
     "x-amz-server-side-encryption-aws-kms-key-id",
     "x-amz-website-redirect-location",
-    "x-amz-object-lock-mode",
-    "x-amz-object-lock-retain-until-date",
-    "x-amz-object-lock-legal-hold",
     "x-amz-write-offset-bytes",
 };
 
@@ -43,9 +41,6 @@ static enum s3_error refused_check(const struct auth_request *head, struct s3_fa
     return fault_set(fault, S3_ERR_NOT_IMPLEMENTED, "x-amz-server-side-encryption other than AES256");
   if (header(head, "x-amz-storage-class", &value) && !is_one_of(value, classes, 2))
     return fault_set(fault, S3_ERR_INVALID_STORAGE_CLASS, "x-amz-storage-class");
-  if (header(head, "x-amz-bucket-object-lock-enabled", &value) &&
-      slice_equal_nocase(value, SLICE_LIT("true")))
-    return fault_set(fault, S3_ERR_NOT_IMPLEMENTED, "x-amz-bucket-object-lock-enabled");
   return S3_OK;
 }
 
@@ -161,6 +156,26 @@ static enum s3_error copy_parse(const struct auth_request *head, struct arena *a
                         : directive_parse(head, "x-amz-tagging-directive", &request->replace_tags, fault);
 }
 
+static bool says_true(const struct auth_request *head, const char *name) {
+  struct slice value;
+  assert(name != NULL);
+  return header(head, name, &value) && slice_equal_nocase(value, SLICE_LIT("true"));
+}
+
+/* What a new version is to be protected by; a copy never takes that from its source. */
+static enum s3_error lock_parse(const struct auth_request *head, struct s3_request *request,
+                                struct s3_fault *fault) {
+  bool takes = request->op == S3_OP_PUT_OBJECT || request->op == S3_OP_CREATE_MULTIPART_UPLOAD ||
+               request->op == S3_OP_COPY_OBJECT;
+  const char *detail = NULL;
+  request->bypass_governance = says_true(head, "x-amz-bypass-governance-retention");
+  request->object_lock =
+      request->op == S3_OP_CREATE_BUCKET && says_true(head, "x-amz-bucket-object-lock-enabled");
+  if (!takes) return S3_OK;
+  enum s3_error error = s3_lock_from_head(head, &request->meta, &detail);
+  return error == S3_OK ? S3_OK : fault_set(fault, error, detail);
+}
+
 /* Tags of a new object. Of a copy they are the source's, unless they are to be replaced: then S3 does not
  * look at the header. */
 static enum s3_error tags_parse(const struct auth_request *head, struct arena *arena,
@@ -213,6 +228,7 @@ static enum s3_error write_parse(const struct auth_request *head, struct arena *
   (void)header(head, "x-domicile-region", &request->domicile_region);
   bool is_copy = request->op == S3_OP_COPY_OBJECT || request->op == S3_OP_UPLOAD_PART_COPY;
   if (is_copy) error = copy_parse(head, arena, request, fault);
+  if (error == S3_OK) error = lock_parse(head, request, fault);
   return error != S3_OK ? error : tags_parse(head, arena, request, fault);
 }
 

@@ -224,6 +224,10 @@ enum s3_error params_parse(const struct auth_query *query, struct s3_request *re
   case S3_OP_GET_OBJECT_TAGGING:
   case S3_OP_PUT_OBJECT_TAGGING:
   case S3_OP_DELETE_OBJECT_TAGGING:
+  case S3_OP_GET_OBJECT_RETENTION:
+  case S3_OP_PUT_OBJECT_RETENTION:
+  case S3_OP_GET_OBJECT_LEGAL_HOLD:
+  case S3_OP_PUT_OBJECT_LEGAL_HOLD:
     return version_param(query, request, fault);
   default:
     return S3_OK;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "s3/lock.h"
 
 static bool has_line_end(struct slice s) {
   assert(s.data != NULL || s.len == 0);
@@ -75,6 +76,19 @@ static void tagging_count(struct s3_headers *h, size_t count) {
   s3_headers_add_copy(h, SLICE_LIT("x-amz-tagging-count"), slice_str(text));
 }
 
+static void lock(struct s3_headers *h, const struct s3_meta *meta) {
+  char until[25];
+  assert(h != NULL);
+  if (meta->lock_mode != S3_LOCK_NONE) {
+    time_rfc3339(meta->retain_until_ms, until);
+    s3_headers_add(h, SLICE_LIT("x-amz-object-lock-mode"), slice_str(s3_lock_mode_name(meta->lock_mode)));
+    s3_headers_add_copy(h, SLICE_LIT("x-amz-object-lock-retain-until-date"), slice_str(until));
+  }
+  if (meta->legal_hold != S3_HOLD_NEVER)
+    s3_headers_add(h, SLICE_LIT("x-amz-object-lock-legal-hold"),
+                   slice_str(s3_legal_hold_name(meta->legal_hold)));
+}
+
 void s3_headers_object(struct s3_headers *h, const struct s3_object_view *object,
                        const struct s3_overrides *overrides, bool checksum_mode) {
   static const struct s3_overrides none = {0};
@@ -95,6 +109,7 @@ void s3_headers_object(struct s3_headers *h, const struct s3_object_view *object
   stored(h, "Expires", meta->expires, overrides->expires);
   user_metadata(h, meta);
   if (meta->tag_count > 0) tagging_count(h, meta->tag_count);
+  lock(h, meta);
   if (checksum_mode) s3_headers_object_checksum(h, meta, object->part_count);
 }
 

@@ -35,8 +35,8 @@ struct s3_object_view {
 void s3_headers_etag(struct s3_headers *headers, const uint8_t md5[MD5_SIZE], uint32_t part_count);
 /* Everything a GET or HEAD says of an object, length and range excepted: ETag, Last-Modified,
  * Accept-Ranges, Content-Type (binary/octet-stream when none was stored), the other stored
- * headers, x-amz-meta-*, the count of tags, and the checksum when `checksum_mode`. `overrides` (NULL: none)
- * replace stored headers. */
+ * headers, x-amz-meta-*, the count of tags, retention and legal hold, and the checksum when `checksum_mode`.
+ * `overrides` (NULL: none) replace stored headers. */
 void s3_headers_object(struct s3_headers *headers, const struct s3_object_view *object,
                        const struct s3_overrides *overrides, bool checksum_mode);
 /* Content-Range of a 206 (RFC 9110 §14.4): `count` bytes from `first` of `size`, as

@@ -46,6 +46,10 @@ enum s3_op {
   S3_OP_GET_OBJECT_TAGGING,
   S3_OP_PUT_OBJECT_TAGGING,
   S3_OP_DELETE_OBJECT_TAGGING,
+  S3_OP_GET_OBJECT_RETENTION,
+  S3_OP_PUT_OBJECT_RETENTION,
+  S3_OP_GET_OBJECT_LEGAL_HOLD,
+  S3_OP_PUT_OBJECT_LEGAL_HOLD,
   S3_OP_CREATE_MULTIPART_UPLOAD,
   S3_OP_UPLOAD_PART,
   S3_OP_UPLOAD_PART_COPY,
@@ -147,8 +151,10 @@ struct s3_request {
   struct slice upload_id;
   uint32_t part_number; /* 1..S3_PART_NUMBER_MAX; of a GET or HEAD 0 unless it asks for one part */
   struct s3_copy_source copy;
-  bool replace_metadata; /* copy: x-amz-metadata-directive REPLACE */
-  bool replace_tags;     /* copy: x-amz-tagging-directive REPLACE */
+  bool replace_metadata;  /* copy: x-amz-metadata-directive REPLACE */
+  bool replace_tags;      /* copy: x-amz-tagging-directive REPLACE */
+  bool bypass_governance; /* x-amz-bypass-governance-retention: asked for, not yet granted */
+  bool object_lock;       /* CreateBucket: x-amz-bucket-object-lock-enabled */
   struct s3_range range;
   struct s3_condition condition;
   struct s3_meta meta; /* writes only; its checksum is not set */

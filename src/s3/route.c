@@ -64,6 +64,10 @@ static const struct route {
     {"GET", LEVEL_OBJECT, "tagging", false, S3_OP_GET_OBJECT_TAGGING},
     {"PUT", LEVEL_OBJECT, "tagging", false, S3_OP_PUT_OBJECT_TAGGING},
     {"DELETE", LEVEL_OBJECT, "tagging", false, S3_OP_DELETE_OBJECT_TAGGING},
+    {"GET", LEVEL_OBJECT, "retention", false, S3_OP_GET_OBJECT_RETENTION},
+    {"PUT", LEVEL_OBJECT, "retention", false, S3_OP_PUT_OBJECT_RETENTION},
+    {"GET", LEVEL_OBJECT, "legal-hold", false, S3_OP_GET_OBJECT_LEGAL_HOLD},
+    {"PUT", LEVEL_OBJECT, "legal-hold", false, S3_OP_PUT_OBJECT_LEGAL_HOLD},
     {"GET", LEVEL_OBJECT, "uploadId", false, S3_OP_LIST_PARTS},
     {"GET", LEVEL_OBJECT, NULL, false, S3_OP_GET_OBJECT},
     {"HEAD", LEVEL_OBJECT, NULL, false, S3_OP_HEAD_OBJECT},
@@ -166,6 +170,10 @@ static bool takes_version(enum s3_op op) {
   case S3_OP_GET_OBJECT_TAGGING:
   case S3_OP_PUT_OBJECT_TAGGING:
   case S3_OP_DELETE_OBJECT_TAGGING:
+  case S3_OP_GET_OBJECT_RETENTION:
+  case S3_OP_PUT_OBJECT_RETENTION:
+  case S3_OP_GET_OBJECT_LEGAL_HOLD:
+  case S3_OP_PUT_OBJECT_LEGAL_HOLD:
     return true;
   default:
     return false;

@@ -30,6 +30,7 @@
 #include "s3/lifecycle.h"
 #include "s3/limits.h"
 #include "s3/listing.h"
+#include "s3/lock.h"
 #include "s3/meta.h"
 #include "s3/name.h"
 #include "s3/parts.h"

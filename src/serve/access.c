@@ -75,6 +75,10 @@ static const struct {
     TWO(GET_OBJECT_ACL, GET_OBJECT_ACL, GET_OBJECT_VERSION_ACL),
     TWO(GET_OBJECT_ATTRIBUTES, GET_OBJECT_ATTRIBUTES, GET_OBJECT_VERSION_ATTRIBUTES),
     TWO(PUT_OBJECT_ACL, PUT_OBJECT_ACL, PUT_OBJECT_VERSION_ACL),
+    ONE(GET_OBJECT_RETENTION, GET_OBJECT_RETENTION),
+    ONE(PUT_OBJECT_RETENTION, PUT_OBJECT_RETENTION),
+    ONE(GET_OBJECT_LEGAL_HOLD, GET_OBJECT_LEGAL_HOLD),
+    ONE(PUT_OBJECT_LEGAL_HOLD, PUT_OBJECT_LEGAL_HOLD),
     TWO(GET_OBJECT_TAGGING, GET_OBJECT_TAGGING, GET_OBJECT_VERSION_TAGGING),
     TWO(PUT_OBJECT_TAGGING, PUT_OBJECT_TAGGING, PUT_OBJECT_VERSION_TAGGING),
     TWO(DELETE_OBJECT_TAGGING, DELETE_OBJECT_TAGGING, DELETE_OBJECT_VERSION_TAGGING),
@@ -171,6 +175,25 @@ static void say_connection(struct call *c, struct policy_request *q) {
   q->value[POLICY_KEY_SOURCE_IP] = c->client_address;
 }
 
+/* Retention and hold that the request asks for, by its head or in its body. */
+static void say_lock(struct call *c, const struct policy *p, struct policy_request *q) {
+  const struct s3_meta *asked = &c->q.meta;
+  const uint64_t day_ms = 86400000;
+  char text[25];
+  assert(q);
+  if (asked->legal_hold != S3_HOLD_NEVER)
+    q->value[POLICY_KEY_LOCK_LEGAL_HOLD] = slice_str(s3_legal_hold_name(asked->legal_hold));
+  if (asked->lock_mode == S3_LOCK_NONE) return;
+  struct arena *arena = wire_exchange_arena(c->x);
+  q->value[POLICY_KEY_LOCK_MODE] = slice_str(s3_lock_mode_name(asked->lock_mode));
+  time_rfc3339(asked->retain_until_ms, text);
+  q->value[POLICY_KEY_LOCK_RETAIN_UNTIL] = arena_copy(arena, slice_str(text));
+  if (!policy_asks(p, POLICY_KEY_LOCK_REMAINING_DAYS)) return;
+  uint64_t left_ms = asked->retain_until_ms > c->head.now_ms ? asked->retain_until_ms - c->head.now_ms : 0;
+  int n = snprintf(text, sizeof text, "%" PRIu64, (left_ms + day_ms - 1) / day_ms);
+  q->value[POLICY_KEY_LOCK_REMAINING_DAYS] = arena_copy(arena, slice_of(text, (size_t)n));
+}
+
 static void request_fill(struct call *c, enum policy_action action, struct slice key,
                          struct policy_request *q) {
   assert(q);
@@ -214,10 +237,20 @@ static bool reads_object(enum s3_op op) {
   case S3_OP_GET_OBJECT_TAGGING:
   case S3_OP_PUT_OBJECT_TAGGING:
   case S3_OP_DELETE_OBJECT_TAGGING:
+  case S3_OP_GET_OBJECT_RETENTION:
+  case S3_OP_PUT_OBJECT_RETENTION:
+  case S3_OP_GET_OBJECT_LEGAL_HOLD:
+  case S3_OP_PUT_OBJECT_LEGAL_HOLD:
     return true;
   default:
     return false;
   }
+}
+
+/* Of those, the ones whose policy depends on what their body says, which only the home reads. */
+static bool waits_for_body(enum s3_op op) {
+  return op == S3_OP_PUT_OBJECT_TAGGING || op == S3_OP_PUT_OBJECT_RETENTION ||
+         op == S3_OP_PUT_OBJECT_LEGAL_HOLD;
 }
 
 /* Actions that S3 judges by the object that is there. */
@@ -265,6 +298,7 @@ static struct policy_verdict decide(struct call *c, enum policy_action action, s
     say_head(c, b.policy, &q);
     say_signature(c, b.policy, &q);
     say_connection(c, &q);
+    say_lock(c, b.policy, &q);
   }
   q.request_tags = asked;
   q.request_tag_count = tags_take(&c->q.meta, asked);
@@ -296,8 +330,8 @@ enum s3_error access_action(struct call *c, enum policy_action action, struct sl
   if (c->auth.has_token && !token_reaches(c, key)) return S3_ERR_ACCESS_DENIED;
   if (access_is_broken(c->rules)) return judge_broken(c, action);
   if (!c->rules && !c->auth.has_token) return access_is_owner(c) ? S3_OK : S3_ERR_ACCESS_DENIED;
-  if (c->q.op == S3_OP_PUT_OBJECT_TAGGING && action == c->access) {
-    c->asks_object = true; /* it depends on the tags in the body, too, which its home reads */
+  if (waits_for_body(c->q.op) && action == c->access) {
+    c->asks_object = true;
     return S3_OK;
   }
   enum policy_answer answer = judge(c, action, key, NULL);
@@ -327,11 +361,42 @@ enum s3_error access_new_tags(struct call *c) {
   return may ? S3_OK : S3_ERR_ACCESS_DENIED;
 }
 
-bool access_shows_tags(struct call *c, const struct s3_meta *object) {
-  if (!c->rules && !c->auth.has_token) return true;
+/* The same for what the head protects a new version by; where nothing can, it is refused at once. */
+static enum s3_error new_lock(struct call *c) {
+  const struct s3_meta *asked = &c->q.meta;
+  bool retains = asked->lock_mode != S3_LOCK_NONE, holds = asked->legal_hold != S3_HOLD_NEVER;
+  enum s3_error error = retains || holds ? lock_check_bucket(c) : S3_OK;
+  if (error || (!retains && !holds) || (!c->rules && !c->auth.has_token)) return error;
+  if (retains && judge(c, POLICY_PUT_OBJECT_RETENTION, c->q.key, NULL) != POLICY_ALLOW)
+    return S3_ERR_ACCESS_DENIED;
+  if (holds && judge(c, POLICY_PUT_OBJECT_LEGAL_HOLD, c->q.key, NULL) != POLICY_ALLOW)
+    return S3_ERR_ACCESS_DENIED;
+  return S3_OK;
+}
+
+bool access_may_bypass(struct call *c) {
+  if (!c->q.bypass_governance) return false;
+  if (!c->rules && !c->auth.has_token) return access_is_owner(c);
+  return judge(c, POLICY_BYPASS_GOVERNANCE_RETENTION, c->q.key, NULL) == POLICY_ALLOW;
+}
+
+static bool shows_tags(struct call *c, const struct s3_meta *object) {
   enum policy_action action =
       c->q.version_id.len ? POLICY_GET_OBJECT_VERSION_TAGGING : POLICY_GET_OBJECT_TAGGING;
   return decide(c, action, c->q.key, object).answer == POLICY_ALLOW;
+}
+
+void access_hide(struct call *c, struct s3_meta *object) {
+  if (!c->rules && !c->auth.has_token) return; /* the owner's keys alone got here */
+  if (object->tag_count && !shows_tags(c, object)) object->tag_count = 0;
+  if (object->lock_mode != S3_LOCK_NONE &&
+      decide(c, POLICY_GET_OBJECT_RETENTION, c->q.key, object).answer != POLICY_ALLOW) {
+    object->lock_mode = S3_LOCK_NONE;
+    object->retain_until_ms = 0;
+  }
+  if (object->legal_hold != S3_HOLD_NEVER &&
+      decide(c, POLICY_GET_OBJECT_LEGAL_HOLD, c->q.key, object).answer != POLICY_ALLOW)
+    object->legal_hold = S3_HOLD_NEVER;
 }
 
 enum s3_error access_absent(struct call *c) {
@@ -387,7 +452,8 @@ enum s3_error access_bucket(struct call *c) {
     return access_action(c, c->access, c->q.key);
   case BY_ACTION:
     error = access_action(c, c->access, c->q.key);
-    if (!error && c->q.op != S3_OP_PUT_OBJECT_TAGGING) error = access_new_tags(c);
+    if (!error && !waits_for_body(c->q.op)) error = access_new_tags(c);
+    if (!error && !waits_for_body(c->q.op)) error = new_lock(c);
     if (error || (!c->q.acl.data && !c->q.has_grants) || !c->q.key.len) return error;
     return judge_head_acl(c);
   case WITHOUT_BUCKET:

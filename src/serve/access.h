@@ -36,8 +36,11 @@ enum s3_error access_object(struct call *c, const struct store_object *o);
 /* Judges that c->q.meta's tags, if any, are put on a new object at c->q.key. For a copy that keeps its
  * source's tags its caller asks, once they are known; else access_bucket did. */
 enum s3_error access_new_tags(struct call *c);
-/* Whether the answer to a read may say how many tags the object has. */
-bool access_shows_tags(struct call *c, const struct s3_meta *object);
+/* Takes out of what a read will tell of the object what its sender may not know: the count of tags,
+ * retention, legal hold. */
+void access_hide(struct call *c, struct s3_meta *object);
+/* Whether the request bypasses governance: it says so, and may. */
+bool access_may_bypass(struct call *c);
 /* What somebody is told who may read c->q.key, which is not there: only who may list is told so. */
 enum s3_error access_absent(struct call *c);
 /* Whether the request is of a key of the bucket's own account, no token. */

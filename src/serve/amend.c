@@ -17,9 +17,8 @@ static enum s3_error meta_change(struct call *c, const struct store_object *o, a
                                  struct buf *out) {
   struct s3_meta meta;
   struct dom_err err = {0};
-  enum dom_code code = s3_meta_decode(o->meta, wire_exchange_arena(c->x), &meta, &err);
-  if (code) return call_error_of(c, code, &err);
-  enum s3_error error = change(c, arg, &meta);
+  enum s3_error error = object_meta(c, o, &meta);
+  if (!error) error = change(c, arg, &meta);
   return error ? error : call_error_of(c, s3_meta_encode(&meta, out, &err), &err);
 }
 

@@ -94,6 +94,7 @@ enum s3_error bucket_create(struct call *c) {
                                                                : S3_ERR_BUCKET_ALREADY_EXISTS;
   if (code) return call_error_of(c, code, &err);
   error = access_set_new_bucket(c, &have);
+  if (!error) error = lock_new_bucket(c, &have);
   if (error) return error;
   char location[SUBJECT_BUCKET_NAME_MAX + 2];
   snprintf(location, sizeof location, "/%s", have.name);

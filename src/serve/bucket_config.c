@@ -58,9 +58,15 @@ static enum s3_error canonical_lifecycle(struct slice body, struct arena *arena,
   return error;
 }
 
+static enum s3_error canonical_object_lock(struct slice body, struct arena *arena, struct buf *out) {
+  struct s3_object_lock lock;
+  enum s3_error error = s3_object_lock_parse(body, arena, &lock);
+  if (!error) s3_object_lock_print(&lock, out);
+  return error;
+}
+
 /* ---- the subresources -------------------------------------------------------------------------------- */
 
-/* `canonical` NULL: nothing enforces it yet, so a PUT is refused by name. */
 static const struct subresource {
   const char *name;
   enum subject_part part;
@@ -86,7 +92,7 @@ static const struct subresource {
      S3_OP_DELETE_BUCKET_LIFECYCLE, S3_ERR_NO_SUCH_LIFECYCLE, S3_LIFECYCLE_BYTES_MAX, 200,
      canonical_lifecycle},
     {"object-lock", SUBJECT_PART_OBJECT_LOCK, S3_OP_GET_OBJECT_LOCK_CONFIG, S3_OP_PUT_OBJECT_LOCK_CONFIG,
-     S3_OP_NOT_IMPLEMENTED, S3_ERR_NO_SUCH_OBJECT_LOCK, 0, 200, NULL},
+     S3_OP_NOT_IMPLEMENTED, S3_ERR_NO_SUCH_OBJECT_LOCK, S3_CONFIG_BYTES_MAX, 200, canonical_object_lock},
 };
 
 static const struct subresource *subresource_of(enum s3_op op) {
@@ -233,7 +239,7 @@ enum s3_error bucket_config(struct call *c) {
   const struct subresource *s = subresource_of(c->q.op);
   if (s && c->q.op == s->get) return get(c, s);
   if (s && c->q.op == s->remove) return take_away(c, s);
-  if (s) return s->canonical ? put(c, s) : not_enforced(c, s->name);
+  if (s) return put(c, s);
   switch (c->q.op) {
   case S3_OP_GET_BUCKET_VERSIONING:
     return get_versioning(c);

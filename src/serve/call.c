@@ -293,6 +293,10 @@ static const operation OPERATIONS[S3_OP_COUNT] = {
     [S3_OP_GET_OBJECT_TAGGING] = object_tagging_get,
     [S3_OP_PUT_OBJECT_TAGGING] = object_tagging_put,
     [S3_OP_DELETE_OBJECT_TAGGING] = object_tagging_delete,
+    [S3_OP_GET_OBJECT_RETENTION] = object_lock_get,
+    [S3_OP_PUT_OBJECT_RETENTION] = object_lock_put,
+    [S3_OP_GET_OBJECT_LEGAL_HOLD] = object_lock_get,
+    [S3_OP_PUT_OBJECT_LEGAL_HOLD] = object_lock_put,
     [S3_OP_CREATE_MULTIPART_UPLOAD] = upload_create,
     [S3_OP_UPLOAD_PART] = upload_part,
     [S3_OP_UPLOAD_PART_COPY] = upload_part_copy,
@@ -334,6 +338,8 @@ static bool is_proven_in_time(const struct call *c) {
   case S3_OP_PUT_BUCKET_ACL:
   case S3_OP_PUT_OBJECT_ACL:
   case S3_OP_PUT_OBJECT_TAGGING:
+  case S3_OP_PUT_OBJECT_RETENTION:
+  case S3_OP_PUT_OBJECT_LEGAL_HOLD:
     return true;
   default:
     return bucket_config_has_body(c->q.op) || auth_result_is_proven(&c->auth);

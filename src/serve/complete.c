@@ -13,7 +13,7 @@ struct complete {
   uint8_t (*md5)[MD5_SIZE];
   struct s3_part_entry *entries;
   struct store_object object;
-  struct buf meta, classes;
+  struct buf meta, classes, locked;
   enum s3_error error;
 };
 
@@ -155,6 +155,7 @@ static enum s3_error publish_once(struct complete *u, bool *out_retry) {
   u->object = (struct store_object){0};
   buf_reset(&u->meta);
   buf_reset(&u->classes);
+  buf_reset(&u->locked);
   enum s3_error error = call_view_to_write(c, &v);
   if (error) return error;
   enum dom_code code = store_upload_get(v, &place, c->q.key, u->id, &upload, &err);
@@ -163,6 +164,7 @@ static enum s3_error publish_once(struct complete *u, bool *out_retry) {
   error = code ? call_error_of(c, code, &err) : assemble(u, &upload);
   if (!error) error = object_condition(c, v);
   if (!error) error = object_permit_in(c, v, PERMIT_STORE, u->object.classes, &permit);
+  if (!error) error = lock_new_version(c, v, &u->object, &u->locked);
   if (error) return error;
   uint64_t lsn = 0;
   u->object.is_version = version_is_new(c);
@@ -255,5 +257,6 @@ enum s3_error upload_complete(struct call *c) {
   if (!error) error = answer(&u);
   buf_done(&u.meta);
   buf_done(&u.classes);
+  buf_done(&u.locked);
   return error;
 }

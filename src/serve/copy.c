@@ -216,6 +216,9 @@ static enum s3_error target_meta(struct call *c, const struct copy_source *s, st
   meta.checksum = source.checksum;
   meta.tags = c->q.replace_tags ? c->q.meta.tags : source.tags;
   meta.tag_count = c->q.replace_tags ? c->q.meta.tag_count : source.tag_count;
+  meta.lock_mode = c->q.meta.lock_mode; /* never the source's */
+  meta.retain_until_ms = c->q.meta.retain_until_ms;
+  meta.legal_hold = c->q.meta.legal_hold;
   c->q.meta.tags = meta.tags; /* what is asked for, now that it is known */
   c->q.meta.tag_count = meta.tag_count;
   *out = meta;

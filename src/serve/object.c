@@ -119,9 +119,11 @@ static enum s3_error commit_once(struct call *c, const struct store_object *o, b
   enum s3_error error = call_view_to_write(c, &v);
   if (!error) error = object_condition(c, v);
   if (!error) error = object_permit_in(c, v, PERMIT_STORE, o->classes, &permit);
+  struct store_object now = *o;
+  BUF_AUTO meta = BUF_INIT;
+  if (!error) error = lock_new_version(c, v, &now, &meta);
   if (error) return error;
   enum dom_code code = call_tx_begin(c, v, &tx, &err);
-  struct store_object now = *o;
   uint64_t lsn = 0;
   now.is_version = version_is_new(c);
   if (!code) code = store_tx_put(tx, permit.permit, &place, &now, &err);
@@ -249,7 +251,7 @@ static enum s3_error answer(struct call *c, struct store_found *f) {
   uint64_t first = 0, count = o->size;
   struct s3_meta meta;
   enum s3_error error = object_meta(c, o, &meta);
-  if (!error && meta.tag_count && !access_shows_tags(c, &meta)) meta.tag_count = 0;
+  if (!error) access_hide(c, &meta);
   if (!error && !verdict) error = bounds(c, o, &meta, &first, &count);
   if (!error) error = describe(c, o, &meta, count == o->size, &headers);
   if (!error && headers.failed) error = S3_ERR_SLOW_DOWN;
@@ -325,6 +327,16 @@ static enum dom_code delete_add(struct call *c, struct store_tx *tx, const struc
   return store_tx_mark(tx, permit, &place, c->q.key, version_is_new(c), clock_wall_ms(c->r->clock), err);
 }
 
+/* Only where versions can be locked is the one that goes looked at. */
+static enum s3_error may_delete(struct call *c, struct store_view *v, const struct store_version *which) {
+  struct store_found *found = NULL;
+  if (!subject_bucket_has(&c->bucket, SUBJECT_PART_OBJECT_LOCK)) return S3_OK;
+  enum s3_error error = look(c, v, which, &found);
+  if (!error) error = lock_may_delete(c, found ? store_found_object(found) : NULL);
+  store_found_free(found);
+  return error;
+}
+
 static enum s3_error delete_once(struct call *c, bool *out_retry) {
   STORE_VIEW_AUTO *v = NULL;
   STORE_TX_AUTO *tx = NULL;
@@ -338,6 +350,7 @@ static enum s3_error delete_once(struct call *c, bool *out_retry) {
   enum s3_error error = call_view_to_write(c, &v);
   if (!error) error = version_asked(c, &version, &which);
   if (!error) error = object_condition(c, v);
+  if (!error && which) error = may_delete(c, v, which);
   if (!error) error = object_permit_in(c, v, PERMIT_DELETE, SLICE_LIT(""), &permit);
   if (error) return error;
   enum dom_code code = call_tx_begin(c, v, &tx, &err);

@@ -366,6 +366,19 @@ enum s3_error object_amend(struct call *c, amend_fn change, void *arg);
 enum s3_error object_tagging_get(struct call *c);
 enum s3_error object_tagging_put(struct call *c);
 enum s3_error object_tagging_delete(struct call *c);
+/* object_lock.c. GetObjectRetention and -LegalHold; PutObjectRetention and -LegalHold. */
+enum s3_error object_lock_get(struct call *c);
+enum s3_error object_lock_put(struct call *c);
+/* INVALID_REQUEST: c->bucket has no object lock. */
+enum s3_error lock_check_bucket(struct call *c);
+/* CreateBucket: versions and object lock for a new bucket, when the head asks for it. */
+enum s3_error lock_new_bucket(struct call *c, const struct subject_bucket *b);
+/* A version about to be committed on this view: without a retention of its own it gets the bucket's default;
+ * its metadata lies in `keep` then. */
+enum s3_error lock_new_version(struct call *c, struct store_view *v, struct store_object *o,
+                               struct buf *keep);
+/* Whether a version may be removed for good now; NULL: it is not there. ACCESS_DENIED. */
+enum s3_error lock_may_delete(struct call *c, const struct store_object *o);
 /* attributes.c. GetObjectAttributes. */
 enum s3_error object_attributes(struct call *c);
 /* Where the bytes of the part that the request asks for lie in the object; of one that was put in one piece part 1 is all of it.

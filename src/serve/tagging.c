@@ -6,10 +6,9 @@
 static enum s3_error answer(struct call *c, const struct store_object *o) {
   struct s3_meta meta;
   struct s3_tags tags = {.count = 0};
-  struct dom_err err = {0};
   BUF_AUTO xml = BUF_INIT;
-  enum dom_code code = s3_meta_decode(o->meta, wire_exchange_arena(c->x), &meta, &err);
-  if (code) return call_error_of(c, code, &err);
+  enum s3_error error = object_meta(c, o, &meta);
+  if (error) return error;
   for (; tags.count < meta.tag_count; tags.count++) tags.tag[tags.count] = meta.tags[tags.count];
   s3_tags_print(&tags, &xml);
   return call_reply_xml(c, 200, &xml);

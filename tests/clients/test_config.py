@@ -92,7 +92,7 @@ def test_a_wrong_checksum_changes_nothing(http, bucket):
     assert http.request("GET", f"/{bucket}", [("publicAccessBlock", None)]).status == 404
 
 
-NOT_YET = ["object-lock", "website", "replication", "logging", "notification",
+NOT_YET = ["website", "replication", "logging", "notification",
            "accelerate", "requestPayment"]
 
 

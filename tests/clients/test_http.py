@@ -124,8 +124,8 @@ def test_half_a_body_stores_nothing(server, http, bucket):
 
 UNSUPPORTED = [("POST", "/k", "tagging"), ("PUT", "", "website"), ("PUT", "", "replication"),
                ("GET", "/k", "torrent"),
-               ("PUT", "/k", "retention"), ("GET", "/k", "legal-hold"), ("POST", "/k", "restore"), ("POST", "/k", "select"),
-               ("PUT", "", "object-lock"), ("PUT", "/k", "attributes"),
+               ("DELETE", "/k", "retention"), ("DELETE", "/k", "legal-hold"), ("POST", "/k", "restore"), ("POST", "/k", "select"),
+               ("DELETE", "", "object-lock"), ("PUT", "/k", "attributes"),
                ("DELETE", "", "replication")]
 
 
@@ -140,7 +140,7 @@ def test_unsupported_is_501_and_does_nothing(http, bucket, method, key, name):
 
 @pytest.mark.parametrize("name,value", [
     ("x-amz-server-side-encryption-customer-algorithm", "AES256"),
-    ("x-amz-object-lock-mode", "COMPLIANCE"), ("x-amz-server-side-encryption", "aws:kms"),
+    ("x-amz-server-side-encryption", "aws:kms"),
     ("x-amz-website-redirect-location", "/x")])
 def test_header_that_cannot_be_honoured_is_501(http, bucket, name, value):
     answer = http.request("PUT", f"/{bucket}/k", headers={name: value}, body=b"x")

@@ -1,5 +1,6 @@
 """A person with versions moves, there and on: every id names what it named, tags included, through every gateway, and a copy of
-an old version is fetched from where it lives."""
+an old version is fetched from where it lives. What is locked stays locked."""
+import datetime
 import pathlib
 import sys
 
@@ -104,3 +105,33 @@ def test_versions_move_with_their_person(world):
         {"Key": where["Key"], "VersionId": v} for v in [*bodies, *markers]]})
     assert len(gone["Deleted"]) == len(bodies) + len(markers) and "Errors" not in gone
     assert listed(s3["cn"]) == []
+
+
+def test_locks_move_with_their_person(world):
+    """The former home's erasure is no removal of a version: the move goes on, and the new home keeps the lock."""
+    person = "locks-8421"
+    s3 = {name: tools.boto(world.gateway[name], KEY) for name in world.names}
+    where = {"Bucket": BUCKET, "Key": f"{person}/k"}
+    until = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=1)).replace(microsecond=0)
+    world.register(person, "IN", at="cn")
+    s3["cn"].put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    s3["us"].put_object_lock_configuration(Bucket=BUCKET, ObjectLockConfiguration={"ObjectLockEnabled": "Enabled"})
+    kept = {**where, "VersionId": s3["in"].put_object(
+        **where, Body=b"kept", ObjectLockMode="COMPLIANCE", ObjectLockRetainUntilDate=until)["VersionId"]}
+    held = {**where, "VersionId": s3["cn"].put_object(**where, Body=b"held")["VersionId"]}
+    for source, home in (("cn", "sg"), ("sg", "us")):
+        s3["sg"].put_object_legal_hold(**held, LegalHold={"Status": "ON"})  # through a gateway
+        world.at(source, "move", "--subject", person, "--tenant", regions.TENANT, "--to", home)
+        for name in world.names:
+            for version in (kept, held):
+                status, _ = headers_of(s3[name].delete_object, **version, BypassGovernanceRetention=True)
+                assert status == 403
+            gone = s3[name].delete_objects(Bucket=BUCKET, Delete={"Objects": [
+                {"Key": where["Key"], "VersionId": v["VersionId"]} for v in (kept, held)]})
+            assert [e["Code"] for e in gone["Errors"]] == ["AccessDenied"] * 2
+            assert s3[name].get_object_retention(**kept)["Retention"]["RetainUntilDate"] == until
+            assert s3[name].get_object(**held)["ObjectLockLegalHoldStatus"] == "ON"
+    s3["cn"].put_object_legal_hold(**held, LegalHold={"Status": "OFF"})
+    s3["in"].delete_object(**held)
+    assert headers_of(s3["sg"].get_object, **held)[0] == 404
+    assert s3["sg"].get_object(**kept)["Body"].read() == b"kept"
