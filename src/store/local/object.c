@@ -163,6 +163,8 @@ static enum dom_code found_load(struct store_found *f, const struct object_at *a
                                 struct dom_err *err) {
   f->at = at->row.at;
   f->head = at->row.head;
+  f->plain.keep_key =
+      at->row.body_count == 0 && f->at.length <= FETCH_WHOLE_MAX; /* its body is at hand, too */
   for (int attempt = 0; attempt < FETCH_ATTEMPTS; attempt++) {
     struct log_locator stood = f->at;
     f->pinned = at->row.body_count == 0 && f->at.length > FETCH_WHOLE_MAX && log_pin(f->store->log, f->at);
@@ -305,7 +307,9 @@ enum dom_code store_found_read(struct store_found *f, uint64_t offset, void *out
   if (take > 0 && f->object.body_count == 0) {
     if (!f->inlined) return dom_fail(err, DOM_CORRUPT, "store/object: read", "object without a body");
     struct frame_source from = {inline_source, f};
-    code = record_body_read(f->store->vault, buf_slice(&f->payload), from, offset, out, take, err);
+    code = f->plain.has_key
+               ? record_body_read_kept(&f->plain, buf_slice(&f->payload), from, offset, out, take, err)
+               : record_body_read(f->store->vault, buf_slice(&f->payload), from, offset, out, take, err);
   } else if (take > 0) {
     code = bodies_read(f, offset, out, take, err);
   }

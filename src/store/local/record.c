@@ -25,6 +25,7 @@ void record_order_resolve(struct change *c, uint64_t lsn) {
 
 void record_plain_done(struct record_plain *p) {
   buf_wipe_done(&p->text);
+  wipe(p->key, sizeof p->key);
   dom_free(p->bodies);
   *p = (struct record_plain){0};
 }
@@ -403,7 +404,9 @@ static enum dom_code bodies_get(struct slice payload, struct change *c, struct r
 }
 
 static enum dom_code text_open(struct vault *vault, enum change_kind kind, struct slice payload,
-                               uint32_t clear, uint32_t head, struct buf *text, struct dom_err *err) {
+                               uint32_t clear, uint32_t head, struct record_plain *plain,
+                               struct dom_err *err) {
+  struct buf *text = &plain->text;
   BUF_AUTO aad = BUF_INIT;
   uint8_t key[KEY_SIZE], nonce[GCM_NONCE_SIZE];
   size_t len = head - clear - GCM_TAG_SIZE;
@@ -418,6 +421,8 @@ static enum dom_code text_open(struct vault *vault, enum change_kind kind, struc
   frame_nonce(0, FRAME_FLAG_META, nonce);
   code = gcm_open(key, nonce, buf_slice(&aad), slice_of(payload.data + clear, len),
                   payload.data + clear + len, text->data);
+  plain->has_key = code == DOM_OK && plain->keep_key;
+  if (plain->has_key) memcpy(plain->key, key, sizeof key);
   wipe(key, sizeof key);
   if (code != DOM_OK) return dom_fail(err, code, "store/record: open", "sealed text does not verify");
   text->len = len;
@@ -433,7 +438,7 @@ enum dom_code record_decode(struct vault *vault, enum change_kind kind, struct s
   if (payload.len < head) return dom_fail(err, DOM_CORRUPT, "store/record: decode", "record is cut short");
   uint32_t clear = RECORD_FIXED + c.body_count * RECORD_BODY_REF;
   code = bodies_get(payload, &c, plain, err);
-  if (code == DOM_OK) code = text_open(vault, kind, payload, clear, head, &plain->text, err);
+  if (code == DOM_OK) code = text_open(vault, kind, payload, clear, head, plain, err);
   if (code != DOM_OK) return code;
   struct reader r = reader_of(buf_slice(&plain->text));
   text_get(&r, &c, plain->bodies);
@@ -443,16 +448,32 @@ enum dom_code record_decode(struct vault *vault, enum change_kind kind, struct s
   return DOM_OK;
 }
 
+static enum dom_code body_read_with(const uint8_t key[KEY_SIZE], struct slice head, struct frame_source from,
+                                    uint64_t offset, uint8_t *out, size_t len, struct dom_err *err) {
+  uint8_t aad[8 + VAULT_ID_SIZE];
+  assert(head.len >= RECORD_FIXED);
+  body_aad(head.data + ID_AT, aad);
+  return frames_read(key, slice_of(aad, sizeof aad), load_u64le(head.data + AT_SIZE), from, offset, out, len,
+                     err);
+}
+
 enum dom_code record_body_read(struct vault *vault, struct slice head, struct frame_source from,
                                uint64_t offset, uint8_t *out, size_t len, struct dom_err *err) {
-  uint8_t key[KEY_SIZE], aad[8 + VAULT_ID_SIZE];
+  uint8_t key[KEY_SIZE];
   assert(head.len >= RECORD_FIXED);
   enum dom_code code = key_of(vault, head.data, key, err);
   if (code != DOM_OK) return code;
-  body_aad(head.data + ID_AT, aad);
-  code = frames_read(key, slice_of(aad, sizeof aad), load_u64le(head.data + AT_SIZE), from, offset, out, len,
-                     err);
+  code = body_read_with(key, head, from, offset, out, len, err);
   wipe(key, sizeof key);
+  return code;
+}
+
+enum dom_code record_body_read_kept(struct record_plain *plain, struct slice head, struct frame_source from,
+                                    uint64_t offset, uint8_t *out, size_t len, struct dom_err *err) {
+  assert(plain->has_key);
+  enum dom_code code = body_read_with(plain->key, head, from, offset, out, len, err);
+  wipe(plain->key, sizeof plain->key);
+  plain->has_key = false;
   return code;
 }
 

@@ -85,6 +85,9 @@ struct record_plain {
   struct buf text;
   struct store_body_ref *bodies;
   uint32_t bodies_cap;
+  bool keep_key; /* set by who reads the body at once: record_decode leaves the record's key here … */
+  bool has_key;  /* … for one record_body_read_kept, which saves asking the vault again */
+  uint8_t key[KEY_SIZE];
 };
 void record_plain_done(struct record_plain *p);
 #define RECORD_PLAIN_AUTO __attribute__((cleanup(record_plain_done))) struct record_plain
@@ -100,6 +103,10 @@ enum dom_code record_decode(struct vault *vault, enum change_kind kind, struct s
 /* Reads the inline body, as frames_read; `from` is relative to the first frame. */
 enum dom_code record_body_read(struct vault *vault, struct slice head, struct frame_source from,
                                uint64_t offset, uint8_t *out, size_t len, struct dom_err *err);
+/* The same, for the first read after a record_decode that left the key, which is gone after it: a body is
+ * then opened with the key that opened its record, and with none later. */
+enum dom_code record_body_read_kept(struct record_plain *plain, struct slice head, struct frame_source from,
+                                    uint64_t offset, uint8_t *out, size_t len, struct dom_err *err);
 /* The payload of a compaction copy: the same bytes with first LSN and order made explicit.
  * Asserts they are not zero. */
 enum dom_code record_copy(struct slice payload, uint64_t first_lsn, uint64_t order_lsn, struct buf *out,
