@@ -325,21 +325,46 @@ static enum s3_error judge_broken(struct call *c, enum policy_action action) {
   return mends ? S3_OK : S3_ERR_SERVICE_UNAVAILABLE;
 }
 
-enum s3_error access_action(struct call *c, enum policy_action action, struct slice key) {
-  c->asks_object = false;
+/* `may_ask`: whoever wants to do it will look at the object and ask again, here or at its home. */
+static enum s3_error ask(struct call *c, enum policy_action action, struct slice key, bool may_ask,
+                         bool *out_asks) {
+  *out_asks = false;
   if (c->auth.has_token && !token_reaches(c, key)) return S3_ERR_ACCESS_DENIED;
   if (access_is_broken(c->rules)) return judge_broken(c, action);
   if (!c->rules && !c->auth.has_token) return access_is_owner(c) ? S3_OK : S3_ERR_ACCESS_DENIED;
   if (waits_for_body(c->q.op) && action == c->access) {
-    c->asks_object = true;
+    *out_asks = true;
     return S3_OK;
   }
   enum policy_answer answer = judge(c, action, key, NULL);
-  /* Whoever reads one object looks at it and asks again, here or at its home; nobody else does. */
-  bool reads = reads_object(c->q.op);
   assert((unsigned)answer <= POLICY_ASK_OBJECT);
-  c->asks_object = answer == POLICY_ASK_OBJECT && reads;
-  return answer == POLICY_ALLOW || c->asks_object ? S3_OK : S3_ERR_ACCESS_DENIED;
+  *out_asks = answer == POLICY_ASK_OBJECT && may_ask;
+  return answer == POLICY_ALLOW || *out_asks ? S3_OK : S3_ERR_ACCESS_DENIED;
+}
+
+enum s3_error access_action(struct call *c, enum policy_action action, struct slice key) {
+  assert((unsigned)action < POLICY_ACTION_COUNT);
+  return ask(c, action, key, reads_object(c->q.op), &c->asks_object);
+}
+
+enum s3_error access_source(struct call *c) {
+  assert(c->q.copy.key.len > 0);
+  enum policy_action action = c->q.copy.version_id.len ? POLICY_GET_OBJECT_VERSION : POLICY_GET_OBJECT;
+  return ask(c, action, c->q.copy.key, true, &c->asks_source);
+}
+
+enum s3_error access_source_object(struct call *c, const struct store_object *o) {
+  bool of_version = c->q.copy.version_id.len > 0;
+  bool takes_tags = c->q.op == S3_OP_COPY_OBJECT && !c->q.replace_tags;
+  struct s3_meta meta = {0};
+  if ((!c->rules && !c->auth.has_token) || (!c->asks_source && !takes_tags)) return S3_OK;
+  enum s3_error error = o->is_marker ? S3_OK : object_meta(c, o, &meta);
+  if (error) return error;
+  enum policy_action read = of_version ? POLICY_GET_OBJECT_VERSION : POLICY_GET_OBJECT,
+                     tags = of_version ? POLICY_GET_OBJECT_VERSION_TAGGING : POLICY_GET_OBJECT_TAGGING;
+  bool may = !c->asks_source || judge(c, read, c->q.copy.key, &meta) == POLICY_ALLOW;
+  if (may && takes_tags && meta.tag_count) may = judge(c, tags, c->q.copy.key, &meta) == POLICY_ALLOW;
+  return may ? S3_OK : S3_ERR_ACCESS_DENIED;
 }
 
 enum s3_error access_object(struct call *c, const struct store_object *o) {

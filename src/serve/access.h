@@ -33,6 +33,10 @@ enum s3_error access_bucket(struct call *c);
 enum s3_error access_action(struct call *c, enum policy_action action, struct slice key);
 /* Judges once more where the first judgement depended on the object that was found: now it is known. */
 enum s3_error access_object(struct call *c, const struct store_object *o);
+/* Judges that a copy may read its source, c->q.copy in c->bucket; and again once it is found, where that
+ * depends on the object, or the copy would take its tags along. */
+enum s3_error access_source(struct call *c);
+enum s3_error access_source_object(struct call *c, const struct store_object *o);
 /* Judges that c->q.meta's tags, if any, are put on a new object at c->q.key. For a copy that keeps its
  * source's tags its caller asks, once they are known; else access_bucket did. */
 enum s3_error access_new_tags(struct call *c);

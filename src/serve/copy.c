@@ -6,7 +6,7 @@
 
 #include "serve/region.h"
 
-/* Resolves the source with its own bucket and subject; c's are put back. */
+/* Resolves the source with its own bucket and subject, and finds it if it lives here; c's are put back. */
 static enum s3_error locate_source(struct call *c, struct copy_source *s, struct store_view **v) {
   struct subject_bucket target;
   struct subject_who target_who = c->who;
@@ -19,6 +19,7 @@ static enum s3_error locate_source(struct call *c, struct copy_source *s, struct
   if (!error) error = call_permit(c, PERMIT_COPY, c->q.copy.key, SLICE_LIT(""), 0, &s->permit);
   s->place = call_place(c);
   s->who = c->who;
+  if (!error && s->who.where == SUBJECT_HERE) error = copy_source_find(c, *v, s);
   subject_bucket_copy(&c->bucket, &target);
   access_rules_release(c->rules);
   c->rules = target_rules;
@@ -60,16 +61,6 @@ enum s3_error copy_inherit(struct call *c, struct slice inherited, struct buf *o
   return out->failed ? S3_ERR_SLOW_DOWN : S3_OK;
 }
 
-/* Tags are copied by those alone who may read them. */
-static enum s3_error source_tags_check(struct call *c, const struct store_object *o) {
-  struct s3_meta meta;
-  struct dom_err err = {0};
-  if (!c->hides_tags || c->q.op != S3_OP_COPY_OBJECT || c->q.replace_tags) return S3_OK;
-  enum dom_code code = s3_meta_decode(o->meta, wire_exchange_arena(c->x), &meta, &err);
-  if (code) return call_error_of(c, code, &err);
-  return meta.tag_count ? S3_ERR_ACCESS_DENIED : S3_OK;
-}
-
 /* What a copy may take over. Its parts are the source's own matter, and many. */
 static enum s3_error source_meta(struct call *c, const struct store_object *o, struct buf *out) {
   struct s3_meta meta;
@@ -90,14 +81,16 @@ enum s3_error copy_source_find(struct call *c, struct store_view *v, struct copy
   }
   enum dom_code code =
       store_version_get(v, PERMIT_COPY, s->permit.permit, &s->place, c->q.copy.key, which, &s->found, &err);
+  if (code == DOM_NOT_FOUND && c->asks_source) return S3_ERR_ACCESS_DENIED; /* nothing says yes */
   if (code == DOM_NOT_FOUND) return which ? S3_ERR_NO_SUCH_VERSION : S3_ERR_NO_SUCH_KEY;
   if (code) return call_error_of(c, code, &err);
   const struct store_object *o = store_found_object(s->found);
+  enum s3_error error = access_source_object(c, o);
+  if (error) return error;
   if (o->is_marker) return which ? S3_ERR_INVALID_REQUEST : S3_ERR_NO_SUCH_KEY;
   char etag[S3_ETAG_SIZE];
   object_etag(o, etag);
-  enum s3_error error = s3_condition_copy(&c->q.copy.condition, slice_str(etag), o->mtime_ms);
-  if (!error) error = source_tags_check(c, o);
+  error = s3_condition_copy(&c->q.copy.condition, slice_str(etag), o->mtime_ms);
   if (!error) error = copy_inherit(c, o->classes, &s->classes);
   return error ? error : source_meta(c, o, &s->meta);
 }
@@ -174,10 +167,9 @@ enum s3_error copy_source_take(struct copy_source *s, const struct copy_target *
     error = locate_source(c, s, &v);
     if (error) return error;
     if (s->who.where == SUBJECT_HERE) {
-      error = copy_source_find(c, v, s);
       store_view_close(v); /* the source is pinned by itself */
       v = NULL;
-      return error ? error : take_here(s, t);
+      return take_here(s, t);
     }
     store_view_close(v); /* do not pin old files while another region answers */
     v = NULL;

@@ -24,14 +24,9 @@ enum s3_error call_bucket(struct call *c, struct slice name) {
 }
 
 enum s3_error call_bucket_of_source(struct call *c) {
-  enum s3_error error = bucket_find(c, c->q.copy.bucket);
   assert(c->q.op == S3_OP_COPY_OBJECT || c->q.op == S3_OP_UPLOAD_PART_COPY);
-  enum policy_action action = c->q.copy.version_id.len ? POLICY_GET_OBJECT_VERSION : POLICY_GET_OBJECT;
-  if (!error) error = access_action(c, action, c->q.copy.key);
-  if (error) return error;
-  action = c->q.copy.version_id.len ? POLICY_GET_OBJECT_VERSION_TAGGING : POLICY_GET_OBJECT_TAGGING;
-  c->hides_tags = access_action(c, action, c->q.copy.key) != S3_OK;
-  return S3_OK;
+  enum s3_error error = bucket_find(c, c->q.copy.bucket);
+  return error ? error : access_source(c);
 }
 
 /* The configuration changed while the body came in: the bucket is looked up, and judged, anew. */

@@ -45,8 +45,8 @@ enum {
  * ("192.0.2.7 13"; "- 0"), for the conditions of policies. */
 #define SERVE_CLIENT_FIELD "x-domicile-client"
 
-/* In the head of a form between regions: the route token, in hex, of the subject whom its fields name. The body
- * says it too late: a region that is not the home says so before it takes a byte of that. */
+/* In the head of a form between regions: the route token, in hex, of the subject whom its fields name. The
+ * body says it too late: a region that is not the home says so before it takes a byte of that. */
 #define SERVE_SUBJECT_FIELD "x-domicile-route"
 
 /* In which state an operation met its subject; told in x-domicile-met. */
@@ -144,7 +144,7 @@ struct call {
   struct access_rules *rules; /* of `bucket` */
   enum policy_action access;  /* what `q.op` is to a policy */
   bool asks_object;           /* the judgement waits for the object: access_object */
-  bool hides_tags;            /* a copy: the source's tags may not be read */
+  bool asks_source;           /* the same of a copy's source: access_source_object */
   bool key_is_set;            /* DeleteObjects: q.key is one of its keys */
   struct subject_who who;
   enum serve_met met;
@@ -344,8 +344,8 @@ void spool_done(struct spool *s);
 /* ---- operations ------------------------------------------------------------------------------------ */
 
 enum s3_error object_put(struct call *c);
-/* The body of a PUT or a form under c->q.key, stored and in force; c is in the gate and left after it. *o: its
- * etag_md5 is set, the rest is not for use; *meta: what was kept with it. */
+/* The body of a PUT or a form under c->q.key, stored and in force; c is in the gate and left after it. *o:
+ * its etag_md5 is set, the rest is not for use; *meta: what was kept with it. */
 enum s3_error object_store(struct call *c, struct store_object *o, struct s3_meta *meta);
 enum s3_error object_get(struct call *c); /* GET and HEAD */
 enum s3_error object_delete(struct call *c);
@@ -381,8 +381,8 @@ enum s3_error lock_new_version(struct call *c, struct store_view *v, struct stor
 enum s3_error lock_may_delete(struct call *c, const struct store_object *o);
 /* attributes.c. GetObjectAttributes. */
 enum s3_error object_attributes(struct call *c);
-/* Where the bytes of the part that the request asks for lie in the object; of one that was put in one piece part 1 is all of it.
- * INVALID_PART_NUMBER: it has none of that number. */
+/* Where the bytes of the part that the request asks for lie in the object; of one that was put in one piece
+ * part 1 is all of it. INVALID_PART_NUMBER: it has none of that number. */
 enum s3_error object_part_bounds(struct call *c, const struct store_object *o, const struct s3_meta *meta,
                                  uint64_t *out_first, uint64_t *out_count);
 /* The parts of an object, none of one that was put in one piece. */
@@ -480,7 +480,8 @@ void copy_source_done(struct copy_source *s);
 /* Adds x-amz-copy-source-version-id to the answer: as far as this side knows it, that is not of the current
  * version of an object that lives elsewhere. */
 void copy_source_field(struct copy_source *s);
-/* The object in the view, under s->permit, judged by the head's conditions; fills meta and classes. */
+/* The object in the view, under s->permit, judged by the rules of c->bucket, the source's, and the head's
+ * conditions; fills meta and classes. */
 enum s3_error copy_source_find(struct call *c, struct store_view *v, struct copy_source *s);
 /* The bytes of the found object that the head asks for: all, or UploadPartCopy's range. */
 enum s3_error copy_source_range(const struct copy_source *s, uint64_t *out_first, uint64_t *out_count);

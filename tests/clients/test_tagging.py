@@ -161,6 +161,16 @@ def test_policies_by_tags(s3, bob, bucket):
     for key in ("shut", "plain", "absent"):
         refused("AccessDenied", bob.get_object, Bucket=bucket, Key=key)
         refused("AccessDenied", bob.get_object_tagging, Bucket=bucket, Key=key)
+    mine = f"{bucket}-of-bob"
+    bob.create_bucket(Bucket=mine)
+    bob.copy_object(Bucket=mine, Key="copy", CopySource={"Bucket": bucket, "Key": "open"})
+    assert tags_of(bob, mine, "copy") == {"open": "yes"}
+    upload = bob.create_multipart_upload(Bucket=mine, Key="parts")["UploadId"]
+    part = {"Bucket": mine, "Key": "parts", "UploadId": upload, "PartNumber": 1}
+    bob.upload_part_copy(**part, CopySource={"Bucket": bucket, "Key": "open"})
+    for key in ("shut", "plain", "absent"):
+        refused("AccessDenied", bob.copy_object, Bucket=mine, Key="copy", CopySource={"Bucket": bucket, "Key": key})
+        refused("AccessDenied", bob.upload_part_copy, **part, CopySource={"Bucket": bucket, "Key": key})
     put(s3, bucket, "shut", {"open": "yes"})
     assert bob.get_object(Bucket=bucket, Key="shut")["Body"].read() == b"s"
     policy(s3, bucket, statement(bucket, "s3:PutObject", BOB),
