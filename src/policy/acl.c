@@ -140,6 +140,31 @@ bool policy_acl_is_plain(const struct policy_acl *acl, struct slice bucket_owner
   return true;
 }
 
+/* Whether it hands all to the bucket's owner, and nothing to anybody but the writer. */
+static bool hands_over(const struct policy_acl *acl, struct slice writer, struct slice bucket_owner) {
+  bool has = false;
+  for (size_t i = 0; i < acl->count; i++) {
+    const struct policy_grant *g = &acl->grant[i];
+    bool to_owner = slice_equal(g->account, bucket_owner);
+    if (g->to != POLICY_TO_ACCOUNT || !(to_owner || slice_equal(g->account, writer))) return false;
+    has = has || (to_owner && g->rights == POLICY_FULL_CONTROL);
+  }
+  return has;
+}
+
+bool policy_acl_of_new(const struct policy_acl *asked, struct slice writer, struct slice bucket_owner,
+                       enum policy_ownership ownership, struct policy_acl *out) {
+  assert(out != NULL && out != asked && writer.len > 0 && bucket_owner.len > 0);
+  if (ownership == POLICY_OWNER_ENFORCED) return false;
+  struct policy_grant all = {.to = POLICY_TO_ACCOUNT, .rights = POLICY_FULL_CONTROL, .account = writer};
+  out->count = 0;
+  if (asked != NULL) *out = *asked;
+  out->owner = bucket_owner;
+  if (!slice_equal(writer, bucket_owner)) (void)policy_acl_add(out, &all); /* else there are a hundred */
+  if (ownership == POLICY_OWNER_PREFERRED && hands_over(out, writer, bucket_owner)) return false;
+  return !policy_acl_is_plain(out, bucket_owner);
+}
+
 enum policy_set policy_acl_may_set(const struct policy_acl *acl, struct slice bucket_owner,
                                    enum policy_ownership ownership, const struct policy_block *block) {
   assert(acl != NULL && block != NULL);

@@ -137,6 +137,12 @@ struct policy_block {
   bool restrict_public_buckets; /* a public policy lets in none but the owner's account */
 };
 
+/* The ACL that a new object of a bucket keeps, of what its writer asked for (NULL: for nothing). Every object
+ * belongs to the bucket's account; a writer of another one keeps full control as a grant, unless the bucket
+ * prefers its owner (BucketOwnerPreferred) and the writer gives that full control.
+ * Returns: false there is none to keep: ACLs are off, or it says no more than who owns the bucket. */
+bool policy_acl_of_new(const struct policy_acl *asked, struct slice writer, struct slice bucket_owner,
+                       enum policy_ownership ownership, struct policy_acl *out);
 /* Whether an ACL may be set now, on the bucket or an object of it. */
 enum policy_set { POLICY_SET_OK, POLICY_SET_UNSUPPORTED /* ACLs are off */, POLICY_SET_BLOCKED /* public */ };
 enum policy_set policy_acl_may_set(const struct policy_acl *acl, struct slice bucket_owner,

@@ -23,7 +23,8 @@ enum {
   /* From here on what may be changed of a version that is there. */
   FIELD_TAG = 64,
   FIELD_RETENTION = 65,
-  FIELD_LEGAL_HOLD = 66
+  FIELD_LEGAL_HOLD = 66,
+  FIELD_ACL = 67
 };
 enum { RETENTION_BYTES = 9, LEGAL_HOLD_BYTES = 1 };
 
@@ -190,7 +191,7 @@ void s3_meta_unpart(struct s3_meta *meta) {
 static uint16_t fields_count(const struct s3_meta *meta) {
   size_t count = meta->user_count + (meta->has_checksum ? 1 : 0) + meta->tag_count +
                  (meta->lock_mode != S3_LOCK_NONE ? 1 : 0) + (meta->legal_hold != S3_HOLD_NEVER ? 1 : 0);
-  count += (meta->has_plan ? 1u : 0u) + (meta->parts.len > 0 ? 1u : 0u);
+  count += (meta->has_plan ? 1u : 0u) + (meta->parts.len > 0 ? 1u : 0u) + (meta->acl.len > 0 ? 1u : 0u);
   for (size_t i = 0; i < PLAIN_COUNT; i++) count += plain_of(meta, i)->len > 0 ? 1 : 0;
   assert(count <= UINT16_MAX);
   return (uint16_t)count;
@@ -204,6 +205,7 @@ static bool fields_fit(const struct s3_meta *meta) {
     if (meta->user[i].name.len > UINT16_MAX || meta->user[i].value.len > UINT16_MAX) return false;
   for (size_t i = 0; i < meta->tag_count; i++)
     if (meta->tags[i].key.len > UINT16_MAX || meta->tags[i].value.len > UINT16_MAX) return false;
+  if (meta->acl.len > UINT16_MAX) return false;
   return meta->user_count <= S3_METADATA_BYTES_MAX && meta->tag_count <= S3_OBJECT_TAGS_MAX;
 }
 
@@ -225,6 +227,10 @@ static void changeable_encode(const struct s3_meta *meta, struct buf *out) {
     put_u8(out, FIELD_LEGAL_HOLD);
     put_u16le(out, LEGAL_HOLD_BYTES);
     put_u8(out, (uint8_t)meta->legal_hold);
+  }
+  if (meta->acl.len > 0) {
+    put_u8(out, FIELD_ACL);
+    put_bytes16le(out, meta->acl);
   }
 }
 
@@ -332,6 +338,12 @@ static enum dom_code tag_decode(struct reader *r, struct s3_tag *list, struct s3
   return DOM_OK;
 }
 
+static enum dom_code acl_decode(struct reader *r, struct s3_meta *meta) {
+  meta->acl = get_bytes16le(r);
+  assert(!r->bad || meta->acl.len == 0);
+  return !r->bad && meta->acl.len > 0 ? DOM_OK : DOM_CORRUPT;
+}
+
 static enum dom_code lock_decode(struct reader *r, uint8_t field, struct s3_meta *meta) {
   bool retention = field == FIELD_RETENTION;
   uint16_t length = get_u16le(r);
@@ -367,6 +379,7 @@ static enum dom_code field_decode(struct reader *r, uint8_t *last, const struct 
   if (field > FIELD_CHECKSUM && field < FIELD_USER) return own_decode(r, field, meta);
   if (field == FIELD_TAG) return tag_decode(r, lists->tags, meta);
   if (field == FIELD_RETENTION || field == FIELD_LEGAL_HOLD) return lock_decode(r, field, meta);
+  if (field == FIELD_ACL) return acl_decode(r, meta);
   if (field != FIELD_USER) return plain_decode(r, field, meta);
   struct auth_header *user = &lists->user[meta->user_count];
   user->name = get_bytes16le(r);

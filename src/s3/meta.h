@@ -43,6 +43,7 @@ struct s3_meta {
   enum s3_lock_mode lock_mode;
   uint64_t retain_until_ms; /* 0 without a mode */
   enum s3_legal_hold legal_hold;
+  struct slice acl; /* grants, in the stored form of the policy room; this room does not look into it */
 };
 
 /* Reads the metadata of a request's head. Several lines of one user name are joined by commas.

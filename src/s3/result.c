@@ -70,21 +70,6 @@ void s3_result_nothing(const char *root, struct buf *out) {
   xml_close(out, root);
 }
 
-void s3_result_acl(struct slice owner, struct buf *out) {
-  assert(out != NULL);
-  xml_begin(out);
-  xml_open_root(out, "AccessControlPolicy");
-  xml_open(out, "Owner");
-  person(out, owner);
-  xml_close(out, "Owner");
-  buf_append_str(out, "<AccessControlList><Grant>"
-                      "<Grantee xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" "
-                      "xsi:type=\"CanonicalUser\">");
-  person(out, owner);
-  buf_append_str(out, "</Grantee><Permission>FULL_CONTROL</Permission></Grant></AccessControlList>");
-  xml_close(out, "AccessControlPolicy");
-}
-
 void s3_result_initiate(struct slice bucket, struct slice key, struct slice upload_id, struct buf *out) {
   assert(out != NULL && upload_id.len > 0);
   xml_begin(out);

@@ -34,9 +34,6 @@ void s3_result_request_payment(struct buf *out);
  * (NotificationConfiguration), GetBucketAccelerateConfiguration (AccelerateConfiguration) of a bucket that
  * has none, as every bucket here. */
 void s3_result_nothing(const char *root, struct buf *out);
-/* GetBucketAcl, GetObjectAcl: AccessControlPolicy. The owner has FULL_CONTROL, nobody else
- * anything: the only ACL there is here. */
-void s3_result_acl(struct slice owner, struct buf *out);
 /* CreateMultipartUpload: InitiateMultipartUploadResult. `upload_id` is opaque text, not empty. */
 void s3_result_initiate(struct slice bucket, struct slice key, struct slice upload_id, struct buf *out);
 /* CompleteMultipartUpload: CompleteMultipartUploadResult. `location` is the object's URL,

@@ -234,6 +234,8 @@ static bool reads_object(enum s3_op op) {
   case S3_OP_GET_OBJECT:
   case S3_OP_HEAD_OBJECT:
   case S3_OP_GET_OBJECT_ATTRIBUTES:
+  case S3_OP_GET_OBJECT_ACL:
+  case S3_OP_PUT_OBJECT_ACL:
   case S3_OP_GET_OBJECT_TAGGING:
   case S3_OP_PUT_OBJECT_TAGGING:
   case S3_OP_DELETE_OBJECT_TAGGING:
@@ -282,6 +284,15 @@ static size_t tags_take(const struct s3_meta *meta, struct policy_tag out[S3_OBJ
   return count;
 }
 
+/* The object's own grants; NULL: none, or none that can be read, which then let nobody in. */
+static const struct policy_acl *acl_take(struct call *c, const struct s3_meta *object) {
+  if (!object || !object->acl.len) return NULL;
+  struct policy_acl *acl = arena_alloc(wire_exchange_arena(c->x), sizeof *acl);
+  bool reads = acl && policy_acl_parse(object->acl, acl, NULL) == DOM_OK;
+  assert(!reads || acl->owner.len > 0);
+  return reads ? acl : NULL;
+}
+
 /* `object`: what is known of the object, NULL as long as nothing is. */
 static struct policy_verdict decide(struct call *c, enum policy_action action, struct slice key,
                                     const struct s3_meta *object) {
@@ -304,6 +315,7 @@ static struct policy_verdict decide(struct call *c, enum policy_action action, s
   q.request_tag_count = tags_take(&c->q.meta, asked);
   q.object_tags = there;
   q.object_tag_count = tags_take(object, there);
+  q.object_acl = acl_take(c, object);
   return policy_decide(&b, &q);
 }
 
@@ -432,23 +444,65 @@ enum s3_error access_absent(struct call *c) {
   return error ? S3_ERR_ACCESS_DENIED : S3_ERR_NO_SUCH_KEY;
 }
 
-/* An ACL in the head of a new object. Objects have none of their own here, so that only one that says nothing
- * can be kept. */
+/* Whose a new object would be, if objects were their writers'. A token writes for its own account, and what
+ * nobody wrote is the bucket's. */
+static struct slice writer_of(const struct call *c) {
+  bool other = !c->auth.has_token && c->auth.scheme != AUTH_ANONYMOUS;
+  assert(!other || c->auth.account.len > 0);
+  return other ? c->auth.account : slice_str(c->bucket.owner);
+}
+
+/* Operations that make a new object, whose grants stand in the head. */
+static bool makes_object(enum s3_op op) {
+  return op == S3_OP_PUT_OBJECT || op == S3_OP_POST_OBJECT || op == S3_OP_COPY_OBJECT ||
+         op == S3_OP_CREATE_MULTIPART_UPLOAD;
+}
+
+enum s3_error access_acl_text(struct call *c, const struct policy_acl *acl, struct slice *out) {
+  BUF_AUTO text = BUF_INIT;
+  assert(acl && out);
+  policy_acl_print(acl, &text);
+  *out = text.failed ? (struct slice){0} : arena_copy(wire_exchange_arena(c->x), buf_slice(&text));
+  return out->len ? S3_OK : S3_ERR_SLOW_DOWN;
+}
+
+/* The ACL that a new object keeps, of what is asked for (NULL: nothing); empty for none. */
+static enum s3_error new_acl(struct call *c, const struct policy_acl *asked, struct slice *out) {
+  struct policy_acl *acl = arena_alloc(wire_exchange_arena(c->x), sizeof *acl);
+  *out = (struct slice){0};
+  if (!acl) return S3_ERR_SLOW_DOWN;
+  bool any =
+      policy_acl_of_new(asked, writer_of(c), slice_str(c->bucket.owner), access_ownership(c->rules), acl);
+  return any ? access_acl_text(c, acl, out) : S3_OK;
+}
+
+enum s3_error access_new_acl(struct call *c, struct slice *out) {
+  struct policy_acl *asked = arena_alloc(wire_exchange_arena(c->x), sizeof *asked);
+  bool has = false;
+  assert(makes_object(c->q.op));
+  if (access_ownership(c->rules) == POLICY_OWNER_ENFORCED) {
+    *out = (struct slice){0};
+    return S3_OK;
+  }
+  if (!asked) return S3_ERR_SLOW_DOWN;
+  enum s3_error error = access_head_acl(c, writer_of(c), asked, &has);
+  return error ? error : new_acl(c, has ? asked : NULL, out);
+}
+
+/* Grants in the head of a new object: to set them is an action of its own, unless they say nothing. It is
+ * judged by what the object would be without them: another account that writes it has full control there. */
 static enum s3_error judge_head_acl(struct call *c) {
   struct policy_acl *acl = arena_alloc(wire_exchange_arena(c->x), sizeof *acl);
+  struct s3_meta without = {0};
   bool has = false;
   if (!acl) return S3_ERR_SLOW_DOWN;
-  struct slice owner = c->auth.account.len ? c->auth.account : slice_str(c->bucket.owner);
-  enum s3_error error = access_head_acl(c, owner, acl, &has);
-  if (error || !has) return error;
-  struct policy_block block = access_block(c->rules);
-  enum policy_set may =
-      policy_acl_may_set(acl, slice_str(c->bucket.owner), access_ownership(c->rules), &block);
-  if (may == POLICY_SET_UNSUPPORTED) return S3_ERR_ACL_NOT_SUPPORTED;
-  if (may == POLICY_SET_BLOCKED) return S3_ERR_ACCESS_DENIED;
-  if (policy_acl_is_plain(acl, slice_str(c->bucket.owner))) return S3_OK;
-  snprintf(c->detail, sizeof c->detail, "grants of an object; a bucket policy can say the same");
-  return S3_ERR_NOT_IMPLEMENTED;
+  enum s3_error error = access_head_acl(c, writer_of(c), acl, &has);
+  if (!error && has) error = access_acl_may_set(c, acl);
+  if (error || !has || policy_acl_is_plain(acl, slice_str(c->bucket.owner))) return error;
+  error = new_acl(c, NULL, &without.acl);
+  if (error) return error;
+  bool may = judge(c, POLICY_PUT_OBJECT_ACL, c->q.key, &without) == POLICY_ALLOW;
+  return may ? S3_OK : S3_ERR_ACCESS_DENIED;
 }
 
 enum s3_error access_begin(struct call *c) {
@@ -479,7 +533,7 @@ enum s3_error access_bucket(struct call *c) {
     error = access_action(c, c->access, c->q.key);
     if (!error && !waits_for_body(c->q.op)) error = access_new_tags(c);
     if (!error && !waits_for_body(c->q.op)) error = new_lock(c);
-    if (error || (!c->q.acl.data && !c->q.has_grants) || !c->q.key.len) return error;
+    if (error || (!c->q.acl.data && !c->q.has_grants) || !makes_object(c->q.op)) return error;
     return judge_head_acl(c);
   case WITHOUT_BUCKET:
     break;

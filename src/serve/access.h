@@ -45,6 +45,11 @@ enum s3_error access_new_tags(struct call *c);
 void access_hide(struct call *c, struct s3_meta *object);
 /* Whether the request bypasses governance: it says so, and may. */
 bool access_may_bypass(struct call *c);
+/* What a new object keeps of the grants in the head, in their stored form; empty: none. access_bucket judged
+ * them. Returns: SLOW_DOWN without memory; what they are refused with. */
+enum s3_error access_new_acl(struct call *c, struct slice *out);
+/* The stored form of an ACL, in the arena. Returns: SLOW_DOWN without memory. */
+enum s3_error access_acl_text(struct call *c, const struct policy_acl *acl, struct slice *out);
 /* What somebody is told who may read c->q.key, which is not there: only who may list is told so. */
 enum s3_error access_absent(struct call *c);
 /* Whether the request is of a key of the bucket's own account, no token. */
@@ -58,8 +63,13 @@ enum s3_error bucket_policy_delete(struct call *c);
 enum s3_error bucket_policy_status(struct call *c);
 enum s3_error bucket_acl_put(struct call *c);
 enum s3_error bucket_acl(struct call *c);
-/* No object has grants of its own here: only those that say nothing may be set. */
-enum s3_error object_acl_put(struct call *c);
+/* The grants of a document that came in; its owner, if it names one, must be the bucket's. Slices borrow.
+ * Returns: ACCESS_DENIED, INVALID_ARGUMENT, MALFORMED_ACL. */
+enum s3_error access_document_acl(struct call *c, const struct s3_acl *from, struct policy_acl *out);
+/* Whether ownership and public access block let an ACL be set. Returns: ACL_NOT_SUPPORTED, ACCESS_DENIED. */
+enum s3_error access_acl_may_set(struct call *c, const struct policy_acl *acl);
+/* S3's words for an ACL, that of c->bucket's owner alone for NULL. */
+void access_acl_show(const struct call *c, const struct policy_acl *acl, struct s3_acl *out);
 /* The ACL that a head asks for: canned or by grants. *out_has: any. Slices borrow from the head. */
 enum s3_error access_head_acl(struct call *c, struct slice owner, struct policy_acl *out, bool *out_has);
 /* Whether c->bucket may have the ownership controls of this document: not with an ACL that they would switch

@@ -125,8 +125,7 @@ enum s3_error access_head_acl(struct call *c, struct slice owner, struct policy_
   return S3_OK;
 }
 
-/* The document's grants; its owner, if it names one, must be the owner there is. */
-static enum s3_error acl_of_document(struct call *c, const struct s3_acl *from, struct policy_acl *out) {
+enum s3_error access_document_acl(struct call *c, const struct s3_acl *from, struct policy_acl *out) {
   struct slice owner = slice_str(c->bucket.owner);
   if (from->owner.len && !slice_equal(from->owner, owner)) return S3_ERR_ACCESS_DENIED;
   out->owner = owner;
@@ -157,10 +156,10 @@ static enum s3_error acl_take(struct call *c, struct policy_acl *out) {
   if (error || has) return error;
   error = s3_acl_parse(buf_slice(&body), arena, document);
   assert(out);
-  return error ? error : acl_of_document(c, document, out);
+  return error ? error : access_document_acl(c, document, out);
 }
 
-static enum s3_error acl_may_set(struct call *c, const struct policy_acl *acl) {
+enum s3_error access_acl_may_set(struct call *c, const struct policy_acl *acl) {
   struct policy_block block = access_block(c->rules);
   assert(acl);
   switch (policy_acl_may_set(acl, slice_str(c->bucket.owner), access_ownership(c->rules), &block)) {
@@ -186,7 +185,7 @@ enum s3_error bucket_acl_put(struct call *c) {
   struct policy_acl *acl = arena_alloc(wire_exchange_arena(c->x), sizeof *acl);
   if (!acl) return S3_ERR_SLOW_DOWN;
   enum s3_error error = acl_take(c, acl);
-  if (!error) error = acl_may_set(c, acl);
+  if (!error) error = access_acl_may_set(c, acl);
   if (!error) error = acl_print(acl, &text);
   assert(error || text.len > 0);
   return error ? error : part_set(c, SUBJECT_PART_ACL, buf_slice(&text), 200);
@@ -205,38 +204,25 @@ static void grant_show(const struct policy_grant *g, struct s3_acl *out) {
   }
 }
 
+void access_acl_show(const struct call *c, const struct policy_acl *acl, struct s3_acl *out) {
+  struct policy_grant own = {.rights = POLICY_FULL_CONTROL, .account = slice_str(c->bucket.owner)};
+  assert(own.account.len > 0);
+  out->owner = own.account;
+  out->count = 0;
+  if (!acl) grant_show(&own, out);
+  for (size_t i = 0; acl && i < acl->count; i++) grant_show(&acl->grant[i], out);
+}
+
 enum s3_error bucket_acl(struct call *c) {
   BUF_AUTO xml = BUF_INIT;
   struct s3_acl *shown = arena_alloc(wire_exchange_arena(c->x), sizeof *shown);
   if (!shown) return S3_ERR_SLOW_DOWN;
   enum s3_error error = call_bucket(c, c->q.bucket);
   if (error) return error;
-  const struct policy_acl *acl = access_acl(c->rules);
-  bool counts = acl && access_ownership(c->rules) != POLICY_OWNER_ENFORCED;
-  struct policy_grant own = {.rights = POLICY_FULL_CONTROL, .account = slice_str(c->bucket.owner)};
-  shown->owner = own.account;
-  shown->count = 0;
-  if (!counts) grant_show(&own, shown);
-  for (size_t i = 0; counts && i < acl->count; i++) grant_show(&acl->grant[i], shown);
+  bool counts = access_ownership(c->rules) != POLICY_OWNER_ENFORCED;
+  access_acl_show(c, counts ? access_acl(c->rules) : NULL, shown);
   s3_acl_result(shown, &xml);
   return call_reply_xml(c, 200, &xml);
-}
-
-/* The object is asked for as a reader of its ACL would: what is not there has none to set. */
-enum s3_error object_acl_put(struct call *c) {
-  struct policy_acl *acl = arena_alloc(wire_exchange_arena(c->x), sizeof *acl);
-  STORE_VIEW_AUTO *v = NULL;
-  bool done = false;
-  if (!acl) return S3_ERR_SLOW_DOWN;
-  enum s3_error error = call_look(c, &v, &done);
-  if (error || done) return error;
-  error = acl_take(c, acl);
-  if (!error) error = acl_may_set(c, acl);
-  if (!error && !policy_acl_is_plain(acl, slice_str(c->bucket.owner))) {
-    snprintf(c->detail, sizeof c->detail, "grants of an object; a bucket policy can say the same");
-    error = S3_ERR_NOT_IMPLEMENTED;
-  }
-  return error ? error : call_reply_empty(c, 200);
 }
 
 /* ---- ownership -------------------------------------------------------------------------------------- */

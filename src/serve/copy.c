@@ -191,7 +191,7 @@ struct copying {
 };
 
 /* REPLACE takes the head's metadata, COPY the source's; tags likewise, by a directive of their own. The
- * source's checksum is true of the copy's bytes, too. *out_kind: the checksum to count afresh, another than
+ * source's checksum is true of the copy's bytes, too; grants are the head's alone. *out_kind: the checksum to count afresh, another than
  * the source has of all its bytes; whether there is one. */
 static enum s3_error target_meta(struct call *c, const struct copy_source *s, struct s3_meta *out,
                                  enum auth_checksum_kind *out_kind, bool *out_counts) {
@@ -213,8 +213,9 @@ static enum s3_error target_meta(struct call *c, const struct copy_source *s, st
   meta.legal_hold = c->q.meta.legal_hold;
   c->q.meta.tags = meta.tags; /* what is asked for, now that it is known */
   c->q.meta.tag_count = meta.tag_count;
+  enum s3_error error = access_new_acl(c, &meta.acl);
   *out = meta;
-  return c->q.replace_tags ? S3_OK : access_new_tags(c);
+  return error || c->q.replace_tags ? error : access_new_tags(c);
 }
 
 /* After the last byte. */

@@ -162,6 +162,7 @@ enum s3_error object_store(struct call *c, struct store_object *o, struct s3_met
   BUF_AUTO encoded = BUF_INIT;
   struct dom_err err = {0};
   error = spool_request(&s, S3_PUT_BYTES_MAX, o, &meta->has_checksum, &meta->checksum);
+  if (!error) error = access_new_acl(c, &meta->acl);
   if (!error) error = call_error_of(c, s3_meta_encode(meta, &encoded, &err), &err);
   o->meta = buf_slice(&encoded);
   if (!error) error = object_commit(c, o);
@@ -385,19 +386,4 @@ enum s3_error object_delete(struct call *c) {
   if (error) return error;
   call_leave(c);
   return call_reply_empty(c, 204);
-}
-
-enum s3_error object_acl(struct call *c) {
-  STORE_VIEW_AUTO *v = NULL;
-  struct store_found *found = NULL;
-  bool done = false;
-  version_untell(c);
-  enum s3_error error = call_look(c, &v, &done);
-  if (error || done) return error;
-  error = object_find(c, v, &found);
-  if (error) return error;
-  store_found_free(found);
-  BUF_AUTO xml = BUF_INIT;
-  s3_result_acl(slice_str(c->bucket.owner), &xml);
-  return call_reply_xml(c, 200, &xml);
 }

@@ -354,7 +354,9 @@ enum s3_error object_delete(struct call *c);
 enum s3_error object_delete_here(struct call *c);
 enum s3_error object_copy(struct call *c);
 enum s3_error object_delete_many(struct call *c);
+/* acl.c: grants of one object. */
 enum s3_error object_acl(struct call *c);
+enum s3_error object_acl_put(struct call *c);
 /* The version that the request names, under the permit to read it; not for a delete marker, which is told. */
 enum s3_error object_find(struct call *c, struct store_view *v, struct store_found **out);
 /* amend.c. Changes what may be changed of a version that is there: the one that c->q names, found and judged

@@ -60,7 +60,8 @@ enum s3_error upload_create(struct call *c) {
   BUF_AUTO hex = BUF_INIT;
   BUF_AUTO xml = BUF_INIT;
   struct dom_err err = {0};
-  error = call_error_of(c, s3_meta_encode(&c->q.meta, &meta, &err), &err);
+  error = access_new_acl(c, &c->q.meta.acl);
+  if (!error) error = call_error_of(c, s3_meta_encode(&c->q.meta, &meta, &err), &err);
   u.upload.meta = buf_slice(&meta);
   random_bytes(u.upload.id, sizeof u.upload.id);
   if (!error) error = upload_commit(c, create_step, &u);

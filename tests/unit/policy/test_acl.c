@@ -136,6 +136,48 @@ static void test_may_set(void **state) {
   }
 }
 
+/* What a new object keeps, by who writes it, what is asked for and whose objects the bucket wants. */
+static void test_of_new_objects(void **state) {
+  (void)state;
+  static const struct {
+    const char *writer, *asked;            /* canned, "id=…" to read, or NULL */
+    const char *preferred, *object_writer; /* the stored form; NULL: none */
+  } rows[] = {
+      {"owner", NULL, NULL, NULL},
+      {"owner", "private", NULL, NULL},
+      {"owner", "bucket-owner-full-control", NULL, NULL},
+      {"owner", "bucket-owner-read", NULL, NULL},
+      {"owner", "public-read", "owner owner\n15 account owner\n1 everybody\n",
+       "owner owner\n15 account owner\n1 everybody\n"},
+      {"owner", "id=guest", "owner owner\n1 account guest\n", "owner owner\n1 account guest\n"},
+      {"guest", NULL, "owner owner\n15 account guest\n", "owner owner\n15 account guest\n"},
+      {"guest", "private", "owner owner\n15 account guest\n", "owner owner\n15 account guest\n"},
+      {"guest", "bucket-owner-full-control", NULL, "owner owner\n15 account guest\n15 account owner\n"},
+      {"guest", "bucket-owner-read", "owner owner\n15 account guest\n1 account owner\n",
+       "owner owner\n15 account guest\n1 account owner\n"},
+      {"guest", "authenticated-read", "owner owner\n15 account guest\n1 accounts\n",
+       "owner owner\n15 account guest\n1 accounts\n"},
+      {"guest", "id=owner", "owner owner\n1 account owner\n15 account guest\n",
+       "owner owner\n1 account owner\n15 account guest\n"},
+  };
+  static const enum policy_ownership ownerships[] = {POLICY_OWNER_ENFORCED, POLICY_OWNER_PREFERRED,
+                                                     POLICY_OBJECT_WRITER};
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+    for (size_t k = 0; k < 3; k++) {
+      const char *want = k == 0 ? NULL : k == 1 ? rows[i].preferred : rows[i].object_writer;
+      struct slice writer = slice_str(rows[i].writer), owner = SLICE_LIT("owner");
+      struct policy_acl asked = {.owner = writer}, got;
+      BUF_AUTO text = BUF_INIT;
+      bool canned = rows[i].asked && policy_acl_canned(slice_str(rows[i].asked), writer, owner, &asked);
+      if (rows[i].asked && !canned)
+        assert_int_equal(policy_acl_header(slice_str(rows[i].asked), POLICY_READ, &asked, NULL), DOM_OK);
+      bool any = policy_acl_of_new(rows[i].asked ? &asked : NULL, writer, owner, ownerships[k], &got);
+      if (any) policy_acl_print(&got, &text);
+      assert_int_equal(any, want != NULL);
+      if (want) assert_string_equal(buf_str(&text), want);
+    }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_headers),
@@ -145,6 +187,7 @@ int main(void) {
       cmocka_unit_test(test_accounts_hold_no_lines),
       cmocka_unit_test(test_groups),
       cmocka_unit_test(test_may_set),
+      cmocka_unit_test(test_of_new_objects),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -67,15 +67,6 @@ static void documents_read_so(void **state) {
   buf_reset(&out);
   s3_result_copy(true, md5, 0, NULL, &out);
   assert_non_null(strstr(buf_str(&out), "</CopyPartResult>"));
-  buf_reset(&out);
-  s3_result_acl(SLICE_LIT("main"), &out);
-  assert_non_null(strstr(
-      buf_str(&out),
-      "<Owner><ID>main</ID><DisplayName>main</DisplayName></Owner><AccessControlList><Grant><Grantee "));
-  assert_non_null(strstr(
-      buf_str(&out),
-      "xsi:type=\"CanonicalUser\"><ID>main</ID><DisplayName>main</DisplayName></"
-      "Grantee><Permission>FULL_CONTROL</Permission></Grant></AccessControlList></AccessControlPolicy>"));
 }
 
 static void deletes_answer_key_by_key(void **state) {
