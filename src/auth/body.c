@@ -15,6 +15,7 @@ struct auth_body {
   bool ended;
   struct auth_digest expected;
   struct auth_digest digest;
+  uint8_t sha256[SHA256_SIZE]; /* of all bytes, at the end, where the head promises it */
   uint64_t decoded_count;
   enum auth_error failed; /* first failure, repeated ever after */
 
@@ -298,13 +299,13 @@ static enum auth_error deferred_check(const struct auth_body *body, const uint8_
 }
 
 static enum auth_error whole_check(struct auth_body *body) {
-  uint8_t digest[SHA256_SIZE];
+  uint8_t *digest = body->sha256;
   assert(body->ended);
   if (is_chunked(body)) return body->chunked.state == CHUNKED_DONE ? AUTH_OK : AUTH_INCOMPLETE_BODY;
   if (body->hash == NULL) return AUTH_OK;
   hash_final(body->hash, digest);
   if (body->head.payload == AUTH_PAYLOAD_DEFERRED) return deferred_check(body, digest);
-  return slice_equal(slice_of(digest, sizeof digest),
+  return slice_equal(slice_of(digest, SHA256_SIZE),
                      slice_of(body->head.payload_sha256, sizeof body->head.payload_sha256))
              ? AUTH_OK
              : AUTH_PAYLOAD_MISMATCH;
@@ -320,6 +321,16 @@ enum auth_error auth_body_end(struct auth_body *body) {
   if (body->has_expected && !auth_digest_equal(&body->digest, &body->expected))
     body->failed = AUTH_CHECKSUM_MISMATCH;
   return body->failed;
+}
+
+bool auth_body_hashes(const struct auth_body *body) {
+  assert(body != NULL);
+  return body->hash != NULL && !is_chunked(body);
+}
+
+void auth_body_sha256(const struct auth_body *body, uint8_t out[SHA256_SIZE]) {
+  assert(auth_body_hashes(body) && body->ended && body->failed == AUTH_OK);
+  memcpy(out, body->sha256, SHA256_SIZE);
 }
 
 bool auth_body_digest(const struct auth_body *body, struct auth_digest *out) {

@@ -47,6 +47,12 @@ enum auth_error auth_body_end(struct auth_body *body);
  * was, or before auth_body_end. */
 bool auth_body_digest(const struct auth_body *body, struct auth_digest *out);
 
+/* True where the head promises one SHA-256 of all bytes (x-amz-content-sha256, also one that was left out of
+ * the head): it is made on the way, and the caller need not make it again. */
+bool auth_body_hashes(const struct auth_body *body);
+/* That hash, of a body for which auth_body_hashes. After auth_body_end said AUTH_OK. */
+void auth_body_sha256(const struct auth_body *body, uint8_t out[SHA256_SIZE]);
+
 /* The trailers received, names in lower case, in order; valid until the body is freed, complete
  * after auth_body_end. The trailer's own signature is not among them. */
 const struct auth_header *auth_body_trailers(const struct auth_body *body, size_t *out_count);

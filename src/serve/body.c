@@ -118,9 +118,11 @@ void spool_begin(struct spool *s, struct call *c, enum permit_action action, con
 static enum s3_error to_file(struct spool *s, struct slice bytes) {
   struct dom_err err = {0};
   enum dom_code code = DOM_OK;
-  if (!s->body)
+  bool fresh = !s->body;
+  if (fresh)
     code = store_body_create(s->c->r->store, s->action, s->permit, s->c->who.token, s->c->who.epoch, &s->body,
                              &err);
+  if (!code && fresh && s->auth) store_body_leave_hash(s->body);
   if (!code && s->memory.len) {
     code = store_body_append(s->body, buf_slice(&s->memory), &err);
     buf_wipe_done(&s->memory);
@@ -137,12 +139,12 @@ enum s3_error spool_sum(struct spool *s, enum auth_checksum_kind kind) {
 
 enum s3_error spool_append(struct spool *s, struct slice bytes) {
   assert(!s->sealed);
-  if (!s->sha && !(s->sha = hash_new(HASH_SHA256))) return S3_ERR_SLOW_DOWN;
+  if (!s->auth && !s->sha && !(s->sha = hash_new(HASH_SHA256))) return S3_ERR_SLOW_DOWN;
   if (s->sum) auth_checksum_update(s->sum, bytes);
   s->size += bytes.len;
   if (s->force_file || s->size > STORE_INLINE_MAX)
     return to_file(s, bytes); /* files hash as they are sealed */
-  hash_update(s->sha, bytes.data, bytes.len);
+  if (!s->auth) hash_update(s->sha, bytes.data, bytes.len);
   buf_append_slice(&s->memory, bytes);
   return s->memory.failed ? S3_ERR_SLOW_DOWN : S3_OK;
 }
@@ -151,8 +153,11 @@ enum s3_error spool_seal(struct spool *s, struct store_object *o) {
   struct dom_err err = {0};
   o->size = s->size;
   if (!s->body && !s->force_file) {
-    if (!s->sha && !(s->sha = hash_new(HASH_SHA256))) return S3_ERR_SLOW_DOWN;
-    hash_final(s->sha, o->sha256);
+    if (!s->auth && !s->sha && !(s->sha = hash_new(HASH_SHA256))) return S3_ERR_SLOW_DOWN;
+    if (s->auth)
+      auth_body_sha256(s->auth, o->sha256);
+    else
+      hash_final(s->sha, o->sha256);
     o->inline_body = buf_slice(&s->memory);
     return S3_OK;
   }
@@ -163,6 +168,7 @@ enum s3_error spool_seal(struct spool *s, struct store_object *o) {
   enum dom_code code = store_body_seal_take(body, &s->ref, &err);
   if (code) return call_error_of(s->c, code, &err);
   s->sealed = true;
+  if (s->auth) auth_body_sha256(s->auth, s->ref.sha256);
   memcpy(o->sha256, s->ref.sha256, SHA256_SIZE);
   o->bodies = &s->ref;
   o->body_count = 1;
@@ -174,11 +180,13 @@ enum s3_error spool_request(struct spool *s, uint64_t length_max, struct store_o
   INTAKE_AUTO b;
   enum s3_error error = intake_begin(&b, s->c, length_max);
   struct slice data = {0};
+  if (!error && !s->c->post && auth_body_hashes(b.auth)) s->auth = b.auth; /* until b ends, below */
   do {
     if (!error) error = intake_next(&b, &data);
     if (!error && data.len) error = spool_append(s, data);
   } while (!error && data.len > 0);
   if (!error) error = spool_seal(s, o);
+  s->auth = NULL;
   if (error) return error;
   intake_md5(&b, o->etag_md5);
   *out_has_digest = intake_digest(&b, out_digest);

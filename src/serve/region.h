@@ -323,7 +323,8 @@ struct spool {
   bool sealed;
   struct store_body_ref ref;
   struct hash *sha;
-  struct auth_checksum *sum; /* of the bytes as they come, where somebody wants it; the spool's own */
+  const struct auth_body *auth; /* makes the SHA-256 on its way; NULL: the spool does */
+  struct auth_checksum *sum;    /* of the bytes as they come, where somebody wants it; the spool's own */
   uint64_t size;
 };
 void spool_begin(struct spool *s, struct call *c, enum permit_action action, const struct permit *permit,

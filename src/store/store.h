@@ -303,6 +303,8 @@ struct store_body;
 enum dom_code store_body_create(struct store *s, enum permit_action action, const struct permit *permit,
                                 const uint8_t token[TOKEN_SIZE], uint64_t epoch, struct store_body **out,
                                 struct dom_err *err);
+/* Before the first byte: the caller hashes them, and fills sha256 of the reference itself. */
+void store_body_leave_hash(struct store_body *b);
 /* Takes any number of bytes; hashes and seals as it goes. After a failure the body can only be aborted.
  * Returns: DOM_NO_SPACE, DOM_IO, DOM_NO_MEMORY. */
 enum dom_code store_body_append(struct store_body *b, struct slice plain, struct dom_err *err);
@@ -343,10 +345,10 @@ void store_tx_guard_subject(struct store_tx *tx, const uint8_t token[TOKEN_SIZE]
  * DOM_NOT_FOUND without a row. Seals and encodes at once. */
 enum dom_code store_tx_put(struct store_tx *tx, const struct permit *permit, const struct store_place *place,
                            const struct store_object *o, struct dom_err *err);
-/* Writes a version anew with other metadata, and nothing else of it changed: its order, time, tag, classes and
- * body stay, and so does what is current. `f` is that version as the tx's view shows it; no delete marker. An
- * inline body is sealed and logged once more, bodies in files are not touched. Needs PERMIT_STORE. Codes as
- * for put; DOM_CORRUPT when the body does not verify. */
+/* Writes a version anew with other metadata, and nothing else of it changed: its order, time, tag, classes
+ * and body stay, and so does what is current. `f` is that version as the tx's view shows it; no delete
+ * marker. An inline body is sealed and logged once more, bodies in files are not touched. Needs PERMIT_STORE.
+ * Codes as for put; DOM_CORRUPT when the body does not verify. */
 enum dom_code store_tx_amend(struct store_tx *tx, const struct permit *permit,
                              const struct store_place *place, struct store_found *f, struct slice meta,
                              struct dom_err *err);

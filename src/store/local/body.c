@@ -24,7 +24,7 @@ struct store_body {
   uint8_t id[STORE_BODY_ID_SIZE];
   uint8_t key[KEY_SIZE];
   struct disk_file *file;
-  struct hash *sha;
+  struct hash *sha;               /* NULL: left to the caller */
   uint64_t size, counter, offset; /* plaintext; frames sealed; where the next write goes */
   uint64_t begun;                 /* the disk was told to begin with everything before */
   struct buf frame;               /* plaintext held back: the last frame is sealed differently */
@@ -159,6 +159,12 @@ enum dom_code store_body_create(struct store *s, enum permit_action action, cons
   return DOM_OK;
 }
 
+void store_body_leave_hash(struct store_body *b) {
+  assert(b->size == 0);
+  hash_free(b->sha);
+  b->sha = NULL;
+}
+
 static enum dom_code out_write(struct store_body *b, struct dom_err *err) {
   assert(b->file != NULL);
   if (b->out.failed) return buf_check(&b->out, err);
@@ -189,7 +195,7 @@ static enum dom_code frame_out(struct store_body *b, struct slice plain, bool la
 enum dom_code store_body_append(struct store_body *b, struct slice plain, struct dom_err *err) {
   assert(b != NULL && b->file != NULL);
   enum dom_code code = DOM_OK;
-  hash_update(b->sha, plain.data, plain.len);
+  if (b->sha) hash_update(b->sha, plain.data, plain.len);
   b->size += plain.len;
   while (plain.len > 0 && code == DOM_OK) {
     if (b->frame.len == FRAME_PLAIN) { /* there is more: it was not the last */
@@ -228,7 +234,7 @@ enum dom_code store_body_seal_take(struct store_body *b, struct store_body_ref *
     return code;
   }
   memcpy(ref.id, b->id, sizeof ref.id);
-  hash_final(b->sha, ref.sha256);
+  if (b->sha) hash_final(b->sha, ref.sha256);
   body_free(b);
   *out = ref;
   return DOM_OK;

@@ -28,6 +28,14 @@ static enum auth_error run_new(const struct auth_result *head, struct slice raw,
   struct auth_body *body = NULL;
   assert_int_equal(auth_body_new(head, &body), AUTH_OK);
   enum auth_error error = run(body, raw, step, out);
+  bool promised = head->payload == AUTH_PAYLOAD_SIGNED || head->payload == AUTH_PAYLOAD_DEFERRED;
+  assert_int_equal(auth_body_hashes(body), promised);
+  if (error == AUTH_OK && promised) {
+    uint8_t wanted[SHA256_SIZE], got[SHA256_SIZE];
+    sha256(raw.data, raw.len, wanted);
+    auth_body_sha256(body, got);
+    assert_memory_equal(got, wanted, SHA256_SIZE);
+  }
   auth_body_free(body);
   return error;
 }

@@ -20,6 +20,31 @@ static struct store_body_ref body_of(struct region *r, uint8_t fill, uint64_t ep
   return ref;
 }
 
+/* Who hashes what it appends gets the same file, and a reference without a hash. */
+static void a_hash_may_be_left(void **state) {
+  struct region r;
+  struct dom_err err = {0};
+  struct store_body *b = NULL;
+  struct store_body_ref ref, other;
+  static const uint8_t none[SHA256_SIZE];
+  uint8_t token[TOKEN_SIZE], bytes[70000], sha[SHA256_SIZE];
+  (void)state;
+  region_init(&r, 77, true);
+  subject_home(&r, 1, 1);
+  token_of(token, 1);
+  memset(bytes, 'x', sizeof bytes);
+  sha256(bytes, sizeof bytes, sha);
+  assert_dom_ok(store_body_create(r.store, PERMIT_STORE, &permit_any, token, 1, &b, &err), err);
+  store_body_leave_hash(b);
+  assert_dom_ok(store_body_append(b, slice_of(bytes, sizeof bytes), &err), err);
+  assert_dom_ok(store_body_seal_take(b, &ref, &err), err);
+  assert_memory_equal(ref.sha256, none, sizeof none);
+  assert_int_equal(ref.size, sizeof bytes);
+  other = body_of(&r, 1, 1, sizeof bytes, 'x');
+  assert_memory_equal(other.sha256, sha, sizeof sha);
+  region_done(&r);
+}
+
 struct counting {
   struct disk *disk;
   const char *folder;
@@ -286,8 +311,9 @@ static void complete_guards_parts(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(file_bodies), cmocka_unit_test(reader_keeps_body),     cmocka_unit_test(stale_intents),
-      cmocka_unit_test(multipart),   cmocka_unit_test(complete_guards_parts),
+      cmocka_unit_test(a_hash_may_be_left), cmocka_unit_test(file_bodies),
+      cmocka_unit_test(reader_keeps_body),  cmocka_unit_test(stale_intents),
+      cmocka_unit_test(multipart),          cmocka_unit_test(complete_guards_parts),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
