@@ -61,13 +61,14 @@ enum s3_error copy_inherit(struct call *c, struct slice inherited, struct buf *o
   return out->failed ? S3_ERR_SLOW_DOWN : S3_OK;
 }
 
-/* What a copy may take over. Its parts are the source's own matter, and many. */
+/* What a copy may take over. Its parts are the source's own matter, and many; so are its grants. */
 static enum s3_error source_meta(struct call *c, const struct store_object *o, struct buf *out) {
   struct s3_meta meta;
   struct dom_err err = {0};
   enum s3_error error = object_meta(c, o, &meta);
   if (error) return error;
   meta.parts = (struct slice){0};
+  meta.acl = (struct slice){0};
   return call_error_of(c, s3_meta_encode(&meta, out, &err), &err);
 }
 

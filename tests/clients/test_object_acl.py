@@ -124,6 +124,22 @@ def test_another_writer(s3, bob, bucket):
     assert grants(bob, bucket, "both") == sorted(OWN + [("bob", "FULL_CONTROL")])
 
 
+def test_copies_of_what_an_acl_opens(s3, bob, server, open_bucket):
+    theirs = f"{open_bucket}-bob"
+    bob.create_bucket(Bucket=theirs)
+    s3.put_object(Bucket=open_bucket, Key="shown", Body=b"s", GrantRead="id=bob")
+    s3.put_object(Bucket=open_bucket, Key="hidden", Body=b"h")
+    bob.copy_object(Bucket=theirs, Key="k", CopySource=f"{open_bucket}/shown")
+    assert reads(bob, theirs, "k") == b"s"
+    for key in ("hidden", "absent"):
+        refused("AccessDenied", bob.copy_object, Bucket=theirs, Key="k", CopySource=f"{open_bucket}/{key}")
+    refused("AccessDenied", s3.get_object, Bucket=theirs, Key="k")
+    upload = bob.create_multipart_upload(Bucket=theirs, Key="m")["UploadId"]
+    part = {"Bucket": theirs, "Key": "m", "UploadId": upload, "PartNumber": 1}
+    bob.upload_part_copy(**part, CopySource=f"{open_bucket}/shown")
+    refused("AccessDenied", bob.upload_part_copy, **part, CopySource=f"{open_bucket}/hidden")
+
+
 def test_a_policy_may_forbid_grants(s3, bob, bucket):
     """To set them with a new object is s3:PutObjectAcl, too; what says nothing is not."""
     ownership(s3, bucket, "ObjectWriter")
