@@ -165,8 +165,8 @@ static bool says_true(const struct auth_request *head, const char *name) {
 /* What a new version is to be protected by; a copy never takes that from its source. */
 static enum s3_error lock_parse(const struct auth_request *head, struct s3_request *request,
                                 struct s3_fault *fault) {
-  bool takes = request->op == S3_OP_PUT_OBJECT || request->op == S3_OP_CREATE_MULTIPART_UPLOAD ||
-               request->op == S3_OP_COPY_OBJECT;
+  bool takes = request->op == S3_OP_PUT_OBJECT || request->op == S3_OP_POST_OBJECT ||
+               request->op == S3_OP_CREATE_MULTIPART_UPLOAD || request->op == S3_OP_COPY_OBJECT;
   const char *detail = NULL;
   request->bypass_governance = says_true(head, "x-amz-bypass-governance-retention");
   request->object_lock =

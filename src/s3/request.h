@@ -89,7 +89,7 @@ enum s3_op {
   S3_OP_GET_BUCKET_WEBSITE,
   S3_OP_GET_BUCKET_REPLICATION,
   S3_OP_POST_OBJECT, /* a browser's form: form.h */
-  S3_OP_PREFLIGHT, /* a browser's OPTIONS before a request from another origin; signed by nobody */
+  S3_OP_PREFLIGHT,   /* a browser's OPTIONS before a request from another origin; signed by nobody */
   S3_OP_COUNT
 };
 
@@ -168,9 +168,9 @@ struct s3_request {
   struct auth_digest checksum;
   bool has_checksum_algorithm; /* x-amz-checksum-algorithm or x-amz-sdk-checksum-algorithm */
   enum auth_checksum_kind checksum_algorithm;
-  bool checksum_mode;           /* x-amz-checksum-mode: ENABLED: answer with the stored one */
-  bool has_checksum_type;       /* x-amz-checksum-type */
-  bool checksum_full_object;    /* … is FULL_OBJECT, else COMPOSITE */
+  bool checksum_mode;        /* x-amz-checksum-mode: ENABLED: answer with the stored one */
+  bool has_checksum_type;    /* x-amz-checksum-type */
+  bool checksum_full_object; /* … is FULL_OBJECT, else COMPOSITE */
   /* CompleteMultipartUpload: what the object must turn out to be. */
   bool has_whole_checksum;
   struct auth_digest whole_checksum;

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from kit import daemon, tools
+import test_post
+from kit import daemon, raw, tools
 from test_access import BOB, policy, refused, statement
 
 NUMBERS = itertools.count(1)
@@ -202,6 +203,19 @@ def test_uploads_and_copies_bring_their_own(s3, locked):
     assert held_by(s3, {"Bucket": locked, "Key": "c", "VersionId": plain}) == (None, None, None)
     held = s3.copy_object(Bucket=locked, Key="c", CopySource=version, **lock)["VersionId"]
     assert held_by(s3, {"Bucket": locked, "Key": "c", "VersionId": held}) == ("GOVERNANCE", until, "ON")
+
+
+def test_forms_bring_theirs(s3, server, bucket, locked):
+    until = ahead(days=1)
+    fields = {"key": "f", "x-amz-object-lock-mode": "GOVERNANCE", "x-amz-object-lock-legal-hold": "ON",
+              "x-amz-object-lock-retain-until-date": until.strftime("%Y-%m-%dT%H:%M:%SZ")}
+    with raw.Connection(server) as connection:
+        assert test_post.send(connection, server, locked, fields).status == 204
+        assert held_by(s3, {"Bucket": locked, "Key": "f"}) == ("GOVERNANCE", until, "ON")
+        assert test_post.send(connection, server, bucket, fields).code == "InvalidRequest"
+    with raw.Connection(server) as connection:
+        answer = test_post.send(connection, server, locked, {"key": "f", "x-amz-object-lock-mode": "GOVERNANCE"})
+        assert (answer.status, answer.code) == (400, "InvalidArgument")
 
 
 def test_rights(s3, bob, locked):

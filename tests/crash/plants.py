@@ -35,6 +35,13 @@ PLANTS = {
         [("  return out->versioned ? null_row_seek(v, cell, key, value, out, err) : DOM_OK;",
           "  (void)null_row_seek;\n  return out->versioned ? DOM_NOT_FOUND : DOM_OK;", 1)],
     ),
+    # other metadata makes another version
+    "amended-twice": ("store/local/tx_object.c", [("  c.order = o.order;\n", "", 1)]),
+    # the body of an amended version goes as that of a replaced one
+    "amended-body-goes": (
+        "store/local/apply.c",
+        [("    row_id_key(key_new(s->a), ROW_REMOVAL, c->bodies[i].id);\n    index_delete(s->b, buf_slice(&s->a->key));\n", "", 1)],
+    ),
     # the fence is raised for nobody who looks at the row
     "fence-not-persisted": (
         "move/source.c",

@@ -37,9 +37,8 @@ struct key_held { /* newest first */
 enum op_kind { OP_PUT, OP_MARK, OP_DELETE_NULL, OP_DELETE_VERSION, OP_AMEND, OP_KINDS };
 struct op {
   enum op_kind kind;
-  struct held made; /* PUT, MARK */
+  struct held made; /* PUT, MARK; AMEND: is_null and amends */
   uint64_t lsn;     /* DELETE_VERSION, AMEND */
-  bool of_null;     /* AMEND */
 };
 
 struct world {
@@ -133,7 +132,8 @@ static void held_drop(struct key_held *k, uint32_t i) {
 static void held_apply(struct key_held *k, const struct op *op) {
   bool makes = op->kind == OP_PUT || op->kind == OP_MARK;
   for (uint32_t i = 0; i < k->count && op->kind == OP_AMEND; i++)
-    if (op->of_null ? k->at[i].is_null : !k->at[i].is_null && k->at[i].lsn == op->lsn) k->at[i].amends++;
+    if (k->at[i].is_null == op->made.is_null && (op->made.is_null || k->at[i].lsn == op->lsn))
+      k->at[i].amends = op->made.amends;
   bool null_goes = op->kind == OP_DELETE_NULL || (makes && op->made.is_null);
   for (uint32_t i = k->count; i-- > 0;)
     if (null_goes ? k->at[i].is_null
@@ -160,11 +160,10 @@ static struct op op_roll(struct world *w, uint32_t key) {
     op.kind = k->at[i].is_null ? OP_DELETE_NULL : OP_DELETE_VERSION;
     op.lsn = k->at[i].lsn;
   }
-  if (what == 4 && !full && k->count > 0) {
-    uint32_t i = (uint32_t)roll(w, k->count);
-    if (!k->at[i].is_marker)
-      op = (struct op){.kind = OP_AMEND, .lsn = k->at[i].lsn, .of_null = k->at[i].is_null};
-  }
+  const struct held *h = what == 4 && !full && k->count > 0 ? &k->at[roll(w, k->count)] : NULL;
+  if (h && !h->is_marker)
+    op = (struct op){
+        .kind = OP_AMEND, .lsn = h->lsn, .made = {.is_null = h->is_null, .amends = h->amends + 1}};
   return op;
 }
 
@@ -178,6 +177,7 @@ static enum dom_code put_add(struct world *w, struct store_tx *tx, uint32_t key,
   content_make(key, made->number, &content);
   struct store_object o = {
       .key = slice_str(name), .is_version = !made->is_null, .size = content.len, .mtime_ms = made->number};
+  o.meta = SLICE_LIT("0");
   if (made->in_file) {
     code = body_store(w, key, buf_slice(&content), &ref);
     o.bodies = &ref;
@@ -188,25 +188,14 @@ static enum dom_code put_add(struct world *w, struct store_tx *tx, uint32_t key,
   return code == DOM_OK ? store_tx_put(tx, w->o->permit, &p, &o, NULL) : code;
 }
 
-static void amends_print(uint64_t amends, char out[24]) {
-  snprintf(out, 24, amends ? "%llu" : "", (unsigned long long)amends);
-}
-
-static enum dom_code amend_add(struct world *w, struct store_view *v, struct store_tx *tx, uint32_t key,
-                               const struct op *op) {
-  const struct key_held *k = &w->known[key];
-  struct store_place p = place_of(key);
-  struct store_version which = {.is_null = op->of_null, .order = {1, op->lsn}};
+static enum dom_code amend_add(struct world *w, struct store_view *v, struct store_tx *tx,
+                               const struct store_place *p, struct slice key, const struct op *op) {
+  struct store_version which = {.is_null = op->made.is_null, .order = {1, op->lsn}};
   struct store_found *f = NULL;
-  char name[32], meta[24];
-  uint64_t amends = 0;
-  for (uint32_t i = 0; i < k->count; i++)
-    if (op->of_null ? k->at[i].is_null : !k->at[i].is_null && k->at[i].lsn == op->lsn)
-      amends = k->at[i].amends + 1;
-  key_name(key, name);
-  amends_print(amends, meta);
-  enum dom_code code = store_version_get(v, PERMIT_READ, w->o->permit, &p, slice_str(name), &which, &f, NULL);
-  if (code == DOM_OK) code = store_tx_amend(tx, w->o->permit, &p, f, slice_str(meta), NULL);
+  char meta[24];
+  snprintf(meta, sizeof meta, "%llu", (unsigned long long)op->made.amends);
+  enum dom_code code = store_version_get(v, PERMIT_READ, w->o->permit, p, key, &which, &f, NULL);
+  if (code == DOM_OK) code = store_tx_amend(tx, w->o->permit, p, f, slice_str(meta), NULL);
   store_found_free(f);
   return code;
 }
@@ -222,7 +211,7 @@ static enum dom_code op_add(struct world *w, struct store_view *v, struct store_
   case OP_PUT:
     return put_add(w, tx, key, &op->made);
   case OP_AMEND:
-    return amend_add(w, v, tx, key, op);
+    return amend_add(w, v, tx, &p, slice_str(name), op);
   case OP_MARK:
     return store_tx_mark(tx, w->o->permit, &p, slice_str(name), !op->made.is_null, op->made.number, NULL);
   default:
@@ -327,7 +316,8 @@ static enum dom_code upload_make(struct world *w) {
                            .size = content.len,
                            .bodies = &part.body,
                            .body_count = 1,
-                           .mtime_ms = version};
+                           .mtime_ms = version,
+                           .meta = SLICE_LIT("0")};
   uint64_t lsn = 0;
   w->open_change = true;
   w->open_count = 1;
@@ -342,9 +332,8 @@ static enum dom_code upload_make(struct world *w) {
 static enum dom_code upkeep_some(struct world *w) {
   enum dom_code code = DOM_OK;
   bool did = true;
-  for (uint64_t i = 1 + roll(w, 6); i > 0 && did && code == DOM_OK; i--) {
+  for (uint64_t i = 1 + roll(w, 6); i > 0 && did && code == DOM_OK; i--)
     code = store_upkeep(w->store, &did, NULL);
-  }
   if (code == DOM_OK) w->result->upkeeps++;
   return code;
 }
@@ -386,7 +375,7 @@ static bool version_holds(struct world *w, struct store_view *v, uint32_t key, c
   BUF_AUTO got = BUF_INIT;
   struct store_found *f = NULL;
   struct store_place p = place_of(key);
-  char name[32];
+  char name[32], meta[24];
   size_t len = 0;
   key_name(key, name);
   if (store_version_get(v, PERMIT_READ, w->o->permit, &p, slice_str(name), which, &f, NULL) != DOM_OK)
@@ -396,10 +385,9 @@ static bool version_holds(struct world *w, struct store_view *v, uint32_t key, c
   assert(ok);
   enum dom_code code = store_found_read(f, 0, got.data, content.len + 1, &len, NULL);
   const struct store_object *o = store_found_object(f);
-  char meta[24];
-  amends_print(want->amends, meta);
+  snprintf(meta, sizeof meta, "%llu", (unsigned long long)want->amends);
   ok = code == DOM_OK && len == content.len && o->mtime_ms == want->number &&
-       slice_equal(o->meta, slice_str(meta)) && o->is_marker == want->is_marker &&
+       (want->is_marker || slice_equal(o->meta, slice_str(meta))) && o->is_marker == want->is_marker &&
        o->is_version == !want->is_null && (len == 0 || memcmp(got.data, content.data, len) == 0);
   store_found_free(f);
   return ok;
@@ -479,18 +467,16 @@ static void world_check(struct world *w, bool settle) {
   if (store_outbox_scan(w->store, 0, entry_count, &n, NULL) != DOM_OK || !n.in_order)
     world_fail(w, "entries out of order");
   bool done = n.count == w->entries_known + 1 && w->open_change;
-  if (!done && n.count != w->entries_known) {
+  if (!done && n.count != w->entries_known)
     world_fail(w, "%llu entries, not %llu", (unsigned long long)n.count,
                (unsigned long long)w->entries_known);
-  }
   for (uint32_t k = 0; k < KEYS; k++) {
     uint32_t i = open_index(w, k);
     struct key_held want = w->known[k];
     if (done && i < w->open_count) held_apply(&want, &w->open_ops[i]);
-    if (!key_holds(w, v, k, &want)) {
+    if (!key_holds(w, v, k, &want))
       world_fail(w, "key %u does not hold its %u versions%s", k, want.count,
                  w->open_change ? " (a change was open)" : "");
-    }
     if (settle) w->known[k] = want;
   }
   if (settle) {
@@ -639,10 +625,9 @@ static enum dom_code uploads_abort(struct world *w) {
   struct store_view *v = NULL;
   struct store_place p = place_of(0);
   enum dom_code code = store_view_open(w->store, &v, NULL);
-  if (code == DOM_OK) {
+  if (code == DOM_OK)
     code =
         store_upload_scan(v, p.bucket, (struct slice){0}, (struct slice){0}, NULL, upload_note, &found, NULL);
-  }
   store_view_close(v);
   struct reader r = reader_of(buf_slice(&found));
   while (code == DOM_OK && r.left > 0) {
@@ -685,9 +670,8 @@ static void leftovers_check(struct world *w) {
   if (code != DOM_OK) world_fail(w, "clean-up: %s: %s", dom_code_name(code), err.text);
   for (uint32_t k = 0; k < KEYS; k++)
     for (uint32_t i = 0; i < w->known[k].count; i++) want += w->known[k].at[i].in_file;
-  if (disk_list(w->disk, "bodies", file_count, &files, NULL) != DOM_OK || files.count != want) {
+  if (disk_list(w->disk, "bodies", file_count, &files, NULL) != DOM_OK || files.count != want)
     world_fail(w, "%u body files, not %u", files.count, want);
-  }
 }
 
 bool power_run(const struct power_options *o, struct power_result *out) {

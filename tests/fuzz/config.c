@@ -8,6 +8,7 @@
 #include "s3/config.h"
 #include "s3/cors.h"
 #include "s3/lifecycle.h"
+#include "s3/lock.h"
 #include "s3/meta.h"
 #include "s3/tagging.h"
 
@@ -41,6 +42,8 @@ CONFIG_CHECK(encryption, struct s3_encryption, &)
 CONFIG_CHECK(public_access, struct s3_public_access, &)
 CONFIG_CHECK(ownership, const char *, )
 CONFIG_CHECK(object_lock, struct s3_object_lock, &)
+CONFIG_CHECK(retention, struct s3_retention, &)
+CONFIG_CHECK(legal_hold, enum s3_legal_hold, )
 CONFIG_CHECK(cors, struct s3_cors, &)
 CONFIG_CHECK(lifecycle, struct s3_lifecycle, &)
 
@@ -144,6 +147,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   check_public_access(in, arena);
   check_ownership(in, arena);
   check_object_lock(in, arena);
+  check_retention(in, arena);
+  check_legal_hold(in, arena);
   arena_reset(arena);
   check_cors(in, arena);
   arena_reset(arena);

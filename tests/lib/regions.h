@@ -66,8 +66,8 @@ enum region_change { REGION_PUT, REGION_PUT_FILE, REGION_MARK, REGION_REMOVE, RE
  * set which->order; REMOVE removes *which for good, AMEND makes `value` its metadata. */
 enum dom_code region_version(struct test_regions *t, uint16_t number, const char *subject, const char *name,
                              enum region_change change, const char *value, struct store_version *which);
-/* A line "name epoch.lsn null|id value metadata" of each version and delete marker of the subject, by name, then
- * newest first. */
+/* A line "name epoch.lsn null|id value metadata" of each version and delete marker of the subject, by name,
+ * then newest first. */
 enum dom_code region_versions(struct test_regions *t, uint16_t number, const char *subject, struct buf *out);
 
 #endif
