@@ -11,8 +11,6 @@
 /* Headers that ask for something this program does not do. To ignore them would be to lie: an
  * object would be less protected, or described, than its sender was told. */
 static const char *const refused[] = {
-    "x-amz-server-side-encryption-customer-algorithm",
-    "x-amz-copy-source-server-side-encryption-customer-algorithm",
     "x-amz-server-side-encryption-aws-kms-key-id",
     "x-amz-website-redirect-location",
     "x-amz-write-offset-bytes",
@@ -232,6 +230,37 @@ static enum s3_error write_parse(const struct auth_request *head, struct arena *
   return error != S3_OK ? error : tags_parse(head, arena, request, fault);
 }
 
+/* Where S3 takes a key of the client's. */
+static enum s3_error customer_parse(const struct auth_request *head, struct arena *arena,
+                                    struct s3_request *request, struct s3_fault *fault) {
+  enum s3_error error;
+  struct slice unused;
+  switch (request->op) {
+  case S3_OP_COPY_OBJECT:
+  case S3_OP_UPLOAD_PART_COPY:
+    error = s3_customer_from_head(head, S3_CUSTOMER_SOURCE, arena, &request->copy.customer, fault);
+    if (error != S3_OK) return error;
+    break;
+  case S3_OP_PUT_OBJECT:
+  case S3_OP_POST_OBJECT:
+  case S3_OP_GET_OBJECT:
+  case S3_OP_HEAD_OBJECT:
+  case S3_OP_GET_OBJECT_ATTRIBUTES:
+  case S3_OP_CREATE_MULTIPART_UPLOAD:
+  case S3_OP_UPLOAD_PART:
+  case S3_OP_COMPLETE_MULTIPART_UPLOAD:
+    break;
+  default:
+    return S3_OK;
+  }
+  error = s3_customer_from_head(head, S3_CUSTOMER_OWN, arena, &request->customer, fault);
+  if (error != S3_OK || request->customer == NULL) return error;
+  /* Two ways at once would be neither. */
+  return header(head, "x-amz-server-side-encryption", &unused)
+             ? fault_set(fault, S3_ERR_CUSTOMER_TWO_WAYS, NULL)
+             : S3_OK;
+}
+
 enum s3_error head_parse(const struct auth_request *head, struct arena *arena, struct s3_request *request,
                          struct s3_fault *fault) {
   struct slice value;
@@ -239,8 +268,6 @@ enum s3_error head_parse(const struct auth_request *head, struct arena *arena, s
   (void)header(head, "x-amz-expected-bucket-owner", &request->expected_owner);
   condition_parse(head, false, &request->condition);
   if (request->op == S3_OP_GET_OBJECT || request->op == S3_OP_HEAD_OBJECT) {
-    if (header(head, "x-amz-server-side-encryption-customer-algorithm", &value))
-      return fault_set(fault, S3_ERR_NOT_IMPLEMENTED, "x-amz-server-side-encryption-customer-algorithm");
     if (header(head, "range", &value)) request->range = s3_range_parse(value);
     if (request->part_number != 0 && request->range.kind != S3_RANGE_NONE)
       return fault_set(fault, S3_ERR_INVALID_REQUEST,
@@ -251,6 +278,7 @@ enum s3_error head_parse(const struct auth_request *head, struct arena *arena, s
     if (asked != S3_OK) return asked;
   }
   enum s3_error error = checksum_head_parse(head, request, fault);
+  if (error == S3_OK) error = customer_parse(head, arena, request, fault);
   if (error == S3_OK && s3_op_is_write(request->op)) error = write_parse(head, arena, request, fault);
   return error;
 }

@@ -18,6 +18,7 @@ enum {
   FIELD_CHECKSUM = 16,
   FIELD_COMPOSITE = 17,
   FIELD_PLAN = 18,
+  FIELD_CUSTOMER = 19,
   FIELD_PARTS = 20,
   FIELD_USER = 32,
   /* From here on what may be changed of a version that is there. */
@@ -192,6 +193,7 @@ static uint16_t fields_count(const struct s3_meta *meta) {
   size_t count = meta->user_count + (meta->has_checksum ? 1 : 0) + meta->tag_count +
                  (meta->lock_mode != S3_LOCK_NONE ? 1 : 0) + (meta->legal_hold != S3_HOLD_NEVER ? 1 : 0);
   count += (meta->has_plan ? 1u : 0u) + (meta->parts.len > 0 ? 1u : 0u) + (meta->acl.len > 0 ? 1u : 0u);
+  count += meta->customer.len > 0 ? 1u : 0u;
   for (size_t i = 0; i < PLAIN_COUNT; i++) count += plain_of(meta, i)->len > 0 ? 1 : 0;
   assert(count <= UINT16_MAX);
   return (uint16_t)count;
@@ -203,6 +205,7 @@ static bool fields_fit(const struct s3_meta *meta) {
     if (plain_of(meta, i)->len > UINT16_MAX) return false;
   for (size_t i = 0; i < meta->user_count; i++)
     if (meta->user[i].name.len > UINT16_MAX || meta->user[i].value.len > UINT16_MAX) return false;
+  if (meta->customer.len > UINT16_MAX) return false;
   for (size_t i = 0; i < meta->tag_count; i++)
     if (meta->tags[i].key.len > UINT16_MAX || meta->tags[i].value.len > UINT16_MAX) return false;
   if (meta->acl.len > UINT16_MAX) return false;
@@ -261,6 +264,10 @@ enum dom_code s3_meta_encode(const struct s3_meta *meta, struct buf *out, struct
     put_bytes16le(out, *plain_of(meta, i));
   }
   checksums_encode(meta, out);
+  if (meta->customer.len > 0) {
+    put_u8(out, FIELD_CUSTOMER);
+    put_bytes16le(out, meta->customer);
+  }
   if (meta->parts.len > 0) {
     put_u8(out, FIELD_PARTS);
     put_bytes32le(out, meta->parts);
@@ -308,6 +315,9 @@ static enum dom_code own_decode(struct reader *r, uint8_t field, struct s3_meta 
     return checksum_decode(r, meta);
   case FIELD_PLAN:
     return plan_decode(r, meta);
+  case FIELD_CUSTOMER:
+    meta->customer = get_bytes16le(r);
+    return !r->bad && meta->customer.len > 0 ? DOM_OK : DOM_CORRUPT;
   case FIELD_PARTS:
     meta->parts = get_bytes32le(r);
     return !r->bad && meta->parts.len > 0 ? DOM_OK : DOM_CORRUPT;

@@ -36,6 +36,7 @@ struct s3_meta {
   /* Of an upload: which checksum the object to come will have. */
   bool has_plan;
   struct s3_checksum_plan plan;
+  struct slice customer; /* SSE-C: what opens it together with the client's key; empty: not sealed so */
   struct slice parts; /* of an object that was put in parts: stored form, s3_parts_decode */
   /* What may be changed of a version after it was written. */
   const struct s3_tag *tags; /* ascending by key; at most S3_OBJECT_TAGS_MAX */

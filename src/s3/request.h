@@ -15,6 +15,7 @@
 #include "base/crypto.h"
 #include "s3/attributes.h"
 #include "s3/condition.h"
+#include "s3/customer.h"
 #include "s3/error.h"
 #include "s3/limits.h"
 #include "s3/meta.h"
@@ -127,6 +128,7 @@ struct s3_copy_source {
   struct slice version_id; /* as sent; empty for the current version */
   struct s3_condition condition;
   struct s3_range range; /* S3_RANGE_NONE or S3_RANGE_BOUNDS */
+  const struct s3_customer_key *customer; /* that the source is sealed with; NULL: none was sent */
 };
 
 /* Headers a GET or HEAD may override in its answer (response-content-type and so on); empty slices
@@ -159,6 +161,7 @@ struct s3_request {
   struct s3_condition condition;
   struct s3_meta meta; /* writes only; its checksum is not set */
   struct s3_overrides overrides;
+  const struct s3_customer_key *customer; /* SSE-C: a key of the client's; NULL: none was sent */
   struct s3_attributes_asked attributes; /* GetObjectAttributes */
   bool has_content_length;               /* of the object's bytes: aws-chunked framing not counted */
   uint64_t content_length;

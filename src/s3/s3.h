@@ -21,6 +21,7 @@
 #include "s3/condition.h"
 #include "s3/config.h"
 #include "s3/cors.h"
+#include "s3/customer.h"
 #include "s3/document.h"
 #include "s3/error.h"
 #include "s3/etag.h"

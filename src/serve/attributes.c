@@ -62,6 +62,9 @@ static enum s3_error answer(struct call *c, const struct store_object *o) {
   struct s3_meta meta;
   struct s3_parts parts;
   enum s3_error error = object_meta(c, o, &meta);
+  struct customer customer;
+  if (!error) error = customer_match(meta.customer, c->q.customer, &customer);
+  wipe(&customer, sizeof customer);
   if (!error) error = object_parts(c, o, &meta, &parts);
   if (error) return error;
   struct s3_attributes told = {.md5 = o->etag_md5,

@@ -137,10 +137,38 @@ enum s3_error spool_sum(struct spool *s, enum auth_checksum_kind kind) {
   return s->sum ? S3_OK : S3_ERR_SLOW_DOWN;
 }
 
+void spool_customer(struct spool *s, const struct customer *customer,
+                    const uint8_t salt[CUSTOMER_SALT_SIZE]) {
+  assert(!s->has_customer && s->size == 0);
+  customer_body_key(customer, salt, s->customer_key);
+  s->has_customer = true;
+}
+
+enum s3_error spool_customer_new(struct spool *s, struct s3_meta *meta,
+                                 uint8_t sealed[CUSTOMER_SEALED_SIZE]) {
+  struct customer customer;
+  assert(s->c->q.customer != NULL);
+  enum s3_error error = customer_new(s->c->q.customer, &customer, sealed);
+  if (!error) spool_customer(s, &customer, CUSTOMER_WHOLE);
+  wipe(&customer, sizeof customer);
+  meta->customer = slice_of(sealed, CUSTOMER_SEALED_SIZE);
+  return error;
+}
+
+/* Beside the bytes, not in their place: somebody may still be hashing those. */
+static enum s3_error seal_piece(struct spool *s, struct slice *bytes) {
+  buf_reset(&s->piece);
+  if (!buf_reserve(&s->piece, bytes->len + 1)) return S3_ERR_SLOW_DOWN;
+  if (bytes->len && ctr_xor(s->customer_key, s->size, *bytes, s->piece.data)) return S3_ERR_SLOW_DOWN;
+  *bytes = slice_of(s->piece.data, bytes->len);
+  return S3_OK;
+}
+
 enum s3_error spool_append(struct spool *s, struct slice bytes) {
   assert(!s->sealed);
   if (!s->auth && !s->sha && !(s->sha = hash_new(HASH_SHA256))) return S3_ERR_SLOW_DOWN;
   if (s->sum) auth_checksum_update(s->sum, bytes);
+  if (s->has_customer && seal_piece(s, &bytes)) return S3_ERR_SLOW_DOWN;
   s->size += bytes.len;
   if (s->force_file || s->size > STORE_INLINE_MAX)
     return to_file(s, bytes); /* files hash as they are sealed */
@@ -180,7 +208,8 @@ enum s3_error spool_request(struct spool *s, uint64_t length_max, struct store_o
   INTAKE_AUTO b;
   enum s3_error error = intake_begin(&b, s->c, length_max);
   struct slice data = {0};
-  if (!error && !s->c->post && auth_body_hashes(b.auth)) s->auth = b.auth; /* until b ends, below */
+  bool as_sent = !s->c->post && !s->has_customer; /* else other bytes are stored than those that are signed */
+  if (!error && as_sent && auth_body_hashes(b.auth)) s->auth = b.auth; /* until b ends, below */
   do {
     if (!error) error = intake_next(&b, &data);
     if (!error && data.len) error = spool_append(s, data);
@@ -203,4 +232,6 @@ void spool_done(struct spool *s) {
   buf_wipe_done(&s->memory);
   hash_free(s->sha);
   auth_checksum_free(s->sum);
+  wipe(s->customer_key, sizeof s->customer_key);
+  buf_done(&s->piece);
 }

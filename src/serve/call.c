@@ -36,6 +36,7 @@ static bool moves_an_object(enum s3_op op) {
 
 void call_encryption_field(struct call *c) {
   if (!moves_an_object(c->q.op) || c->is_forwarded) return; /* the gateway says it */
+  if (c->q.customer) return;                                /* customer_fields says how */
   struct slice asked;
   if (subject_bucket_has(&c->bucket, SUBJECT_PART_ENCRYPTION) ||
       auth_header_find(&c->head, SLICE_LIT("x-amz-server-side-encryption"), &asked) > 0)
@@ -74,6 +75,7 @@ enum s3_error call_reply_xml(struct call *c, unsigned status, const struct buf *
   if (xml->failed) return S3_ERR_INTERNAL_ERROR;
   call_fields(c);
   call_encryption_field(c);
+  customer_fields(c);
   wire_reply_field_str(c->x, "Content-Type", "application/xml");
   wire_reply(c->x, status, buf_slice(xml), NULL);
   return S3_OK;
@@ -373,7 +375,8 @@ static enum s3_error serve(struct call *c) {
     if (fault.detail) snprintf(c->detail, sizeof c->detail, "%s", fault.detail);
     return error;
   }
-  error = access_begin(c);
+  error = customer_secure(c);
+  if (!error) error = access_begin(c);
   if (error) return error;
   if (!c->auth.is_unverified && !is_proven_in_time(c)) {
     snprintf(c->detail, sizeof c->detail, "with this body it needs x-amz-content-sha256");

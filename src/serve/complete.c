@@ -102,6 +102,11 @@ static enum s3_error meta_make(struct complete *u, const struct store_upload *up
   enum dom_code code = s3_meta_decode(upload->meta, wire_exchange_arena(u->c->x), &meta, &err);
   enum s3_error error = code ? call_error_of(u->c, code, &err) : plan_find(u, &meta);
   if (!error && meta.has_plan) error = checksum_make(u, &meta);
+  struct customer customer;
+  if (!error && u->c->q.customer) error = customer_match(meta.customer, u->c->q.customer, &customer);
+  wipe(&customer, sizeof customer);
+  for (size_t i = 0; !error && i < u->want.count; i++)
+    if (u->entries[i].meta.has_salt != (meta.customer.len > 0)) error = S3_ERR_INVALID_PART;
   if (error) return error;
   meta.has_plan = false;
   s3_parts_encode(u->entries, (uint32_t)u->want.count, &parts);

@@ -62,14 +62,15 @@ enum s3_error copy_inherit(struct call *c, struct slice inherited, struct buf *o
 }
 
 /* What a copy may take over. Its parts are the source's own matter, and many; so are its grants. */
-static enum s3_error source_meta(struct call *c, const struct store_object *o, struct buf *out) {
+static enum s3_error source_meta(struct copy_source *s) {
   struct s3_meta meta;
   struct dom_err err = {0};
-  enum s3_error error = object_meta(c, o, &meta);
+  struct call *c = s->c;
+  enum s3_error error = object_meta(c, store_found_object(s->found), &meta);
+  if (!error) error = customer_reader_open(c, s->found, &meta, c->q.copy.customer, &s->reader);
   if (error) return error;
-  meta.parts = (struct slice){0};
-  meta.acl = (struct slice){0};
-  return call_error_of(c, s3_meta_encode(&meta, out, &err), &err);
+  meta.parts = meta.acl = meta.customer = (struct slice){0};
+  return call_error_of(c, s3_meta_encode(&meta, &s->meta, &err), &err);
 }
 
 enum s3_error copy_source_find(struct call *c, struct store_view *v, struct copy_source *s) {
@@ -93,7 +94,7 @@ enum s3_error copy_source_find(struct call *c, struct store_view *v, struct copy
   object_etag(o, etag);
   error = s3_condition_copy(&c->q.copy.condition, slice_str(etag), o->mtime_ms);
   if (!error) error = copy_inherit(c, o->classes, &s->classes);
-  return error ? error : source_meta(c, o, &s->meta);
+  return error ? error : source_meta(s);
 }
 
 void copy_source_field(struct copy_source *s) {
@@ -110,6 +111,7 @@ void copy_source_field(struct copy_source *s) {
 }
 
 void copy_source_done(struct copy_source *s) {
+  customer_reader_done(&s->reader);
   store_found_free(s->found);
   buf_done(&s->meta);
   buf_done(&s->classes);
@@ -128,7 +130,7 @@ enum s3_error copy_source_range(const struct copy_source *s, uint64_t *out_first
 
 enum s3_error copy_source_read(struct copy_source *s, uint64_t at, void *out, size_t want, size_t *out_len) {
   struct dom_err err = {0};
-  enum dom_code code = store_found_read(s->found, at, out, want, out_len, &err);
+  enum dom_code code = customer_read(&s->reader, at, out, want, out_len, &err);
   if (code == DOM_NOT_FOUND) return S3_ERR_SLOW_DOWN; /* the subject left meanwhile: come again */
   if (!code && *out_len == 0) code = DOM_CORRUPT;
   return call_error_of(s->c, code, &err);
@@ -188,6 +190,7 @@ struct copying {
   struct spool spool;
   struct s3_meta fields;
   struct buf meta; /* their stored form */
+  uint8_t customer[CUSTOMER_SEALED_SIZE];
   struct store_object object;
 };
 
@@ -243,7 +246,9 @@ static enum s3_error object_ready(void *arg, const struct copy_source *s) {
   k->object.key = k->c->q.key;
   k->object.mtime_ms = clock_wall_ms(k->c->r->clock);
   k->object.classes = buf_slice(&s->classes);
-  return counts ? spool_sum(&k->spool, kind) : S3_OK;
+  if (counts) error = spool_sum(&k->spool, kind);
+  if (!error && k->c->q.customer) error = spool_customer_new(&k->spool, &k->fields, k->customer);
+  return error;
 }
 
 static enum s3_error copy_and_answer(struct copying *k, struct copy_source *s) {
@@ -251,6 +256,7 @@ static enum s3_error copy_and_answer(struct copying *k, struct copy_source *s) {
   bool done = false;
   enum s3_error error = copy_source_take(s, &t, &done);
   if (error || done) return error;
+  if (k->c->q.customer) random_bytes(k->object.etag_md5, MD5_SIZE);
   error = seal_meta(k);
   if (!error) error = object_commit(k->c, &k->object);
   if (error) return error;
@@ -268,7 +274,9 @@ enum s3_error object_copy(struct call *c) {
   enum s3_error error = call_enter(c, &done);
   if (error || done) return error;
   bool onto_itself = slice_equal(c->q.copy.bucket, c->q.bucket) && slice_equal(c->q.copy.key, c->q.key);
-  if (onto_itself && !c->q.replace_metadata && !c->q.copy.version_id.len) return S3_ERR_INVALID_COPY_TO_SELF;
+  bool rekeys = c->q.customer || c->q.copy.customer;
+  if (onto_itself && !rekeys && !c->q.replace_metadata && !c->q.copy.version_id.len)
+    return S3_ERR_INVALID_COPY_TO_SELF;
   struct copy_source source = {.c = c};
   struct copying k = {.c = c};
   error = copy_and_answer(&k, &source);

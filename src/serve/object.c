@@ -10,6 +10,7 @@ void object_etag(const struct store_object *o, char out[S3_ETAG_SIZE]) {
 
 void call_headers(struct call *c, const struct s3_headers *headers) {
   call_encryption_field(c);
+  customer_fields(c);
   for (size_t i = 0; i < headers->count; i++)
     wire_reply_field(c->x, headers->items[i].name, headers->items[i].value);
   call_fields(c);
@@ -159,11 +160,16 @@ enum s3_error object_store(struct call *c, struct store_object *o, struct s3_met
   spool_begin(&s, c, PERMIT_STORE, permit.permit, false);
   *o = (struct store_object){.key = c->q.key, .mtime_ms = clock_wall_ms(c->r->clock)};
   *meta = c->q.meta;
+  uint8_t customer[CUSTOMER_SEALED_SIZE];
+  if (c->q.customer) error = spool_customer_new(&s, meta, customer);
+  if (error) return error;
   BUF_AUTO encoded = BUF_INIT;
   struct dom_err err = {0};
   error = spool_request(&s, S3_PUT_BYTES_MAX, o, &meta->has_checksum, &meta->checksum);
+  if (c->q.customer) random_bytes(o->etag_md5, MD5_SIZE); /* no hash of what nobody else may know */
   if (!error) error = access_new_acl(c, &meta->acl);
   if (!error) error = call_error_of(c, s3_meta_encode(meta, &encoded, &err), &err);
+  meta->customer = slice_of(NULL, 0); /* it ends with this call */
   o->meta = buf_slice(&encoded);
   if (!error) error = object_commit(c, o);
   if (error) return error;
@@ -190,13 +196,13 @@ enum s3_error object_put(struct call *c) {
 
 /* ---- GET and HEAD ------------------------------------------------------------------------ */
 
-enum s3_error object_send(struct call *c, struct store_found *f, uint64_t first, uint64_t count) {
+enum s3_error object_send(struct call *c, struct customer_reader *f, uint64_t first, uint64_t count) {
   struct dom_err err = {0};
   AUTO_FREE void *chunk = dom_alloc(count < SERVE_CHUNK ? (size_t)count + 1 : SERVE_CHUNK);
   if (!chunk) return S3_ERR_SLOW_DOWN;
   while (count > 0) {
     size_t want = count < SERVE_CHUNK ? (size_t)count : SERVE_CHUNK, got = 0;
-    enum dom_code code = store_found_read(f, first, chunk, want, &got, &err);
+    enum dom_code code = customer_read(f, first, chunk, want, &got, &err);
     if (code == DOM_OK && got == 0) code = DOM_CORRUPT;
     if (code) return call_error_of(c, code, &err);
     if (wire_reply_write(c->x, chunk, got, NULL)) return S3_OK; /* the client went away: nobody to tell */
@@ -242,17 +248,17 @@ static enum s3_error bounds(struct call *c, const struct store_object *o, const 
   return ranged ? s3_range_resolve(&c->q.range, o->size, first, count) : S3_OK;
 }
 
-static enum s3_error answer(struct call *c, struct store_found *f) {
-  const struct store_object *o = store_found_object(f);
+static enum s3_error answer(struct call *c, const struct s3_meta *given, struct customer_reader *f) {
+  const struct store_object *o = store_found_object(f->found);
   struct s3_headers headers = {.arena = wire_exchange_arena(c->x)};
   char etag[S3_ETAG_SIZE];
   object_etag(o, etag);
   enum s3_error verdict = s3_condition_read(&c->q.condition, slice_str(etag), o->mtime_ms);
   if (verdict && verdict != S3_ERR_NOT_MODIFIED) return verdict;
   uint64_t first = 0, count = o->size;
-  struct s3_meta meta;
-  enum s3_error error = object_meta(c, o, &meta);
-  if (!error) access_hide(c, &meta);
+  struct s3_meta meta = *given;
+  enum s3_error error = S3_OK;
+  access_hide(c, &meta);
   if (!error && !verdict) error = bounds(c, o, &meta, &first, &count);
   if (!error) error = describe(c, o, &meta, count == o->size, &headers);
   if (!error && headers.failed) error = S3_ERR_SLOW_DOWN;
@@ -311,7 +317,13 @@ enum s3_error object_get(struct call *c) {
   struct call_permit permit;
   struct slice classes = store_found_object(found)->classes;
   if (classes.len) error = call_permit(c, PERMIT_READ, c->q.key, classes, 0, &permit);
-  if (!error) error = answer(c, found);
+  struct s3_meta meta;
+  struct customer_reader reader;
+  reader.is_sealed = false;
+  if (!error) error = object_meta(c, store_found_object(found), &meta);
+  if (!error) error = customer_reader_open(c, found, &meta, c->q.customer, &reader);
+  if (!error) error = answer(c, &meta, &reader);
+  customer_reader_done(&reader);
   store_found_free(found);
   return error;
 }

@@ -127,7 +127,8 @@ static enum s3_error take_fields(struct post *p) {
   if (error) return error;
   error = s3_form_request(p->fields, &c->head, wire_exchange_arena(c->x), &c->q, &c->head, &fault);
   if (error) return fault_detail(c, error, &fault);
-  return access_begin(c);
+  error = customer_secure(c);
+  return error ? error : access_begin(c);
 }
 
 /* ---- answering ------------------------------------------------------------------------------------------

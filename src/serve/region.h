@@ -16,6 +16,7 @@
 #include "policy/policy.h"
 #include "s3/s3.h"
 #include "serve/access.h"
+#include "serve/customer.h"
 #include "store/store.h"
 #include "subject/subject.h"
 #include "vault/vault.h"
@@ -325,6 +326,9 @@ struct spool {
   struct hash *sha;
   const struct auth_body *auth; /* makes the SHA-256 on its way; NULL: the spool does */
   struct auth_checksum *sum;    /* of the bytes as they come, where somebody wants it; the spool's own */
+  bool has_customer;         /* the bytes are sealed by a key of the client's before anything else */
+  uint8_t customer_key[KEY_SIZE];
+  struct buf piece; /* sealed so, the one at hand */
   uint64_t size;
 };
 void spool_begin(struct spool *s, struct call *c, enum permit_action action, const struct permit *permit,
@@ -337,6 +341,10 @@ enum s3_error spool_request(struct spool *s, uint64_t length_max, struct store_o
                             bool *out_has_digest, struct auth_digest *out_digest);
 /* Counts a checksum of all bytes to come. */
 enum s3_error spool_sum(struct spool *s, enum auth_checksum_kind kind);
+/* Seals all bytes to come by a key of the client's; `salt`: of this body. */
+void spool_customer(struct spool *s, const struct customer *customer, const uint8_t salt[CUSTOMER_SALT_SIZE]);
+/* The same with a new data key under the request's; `sealed` becomes meta's and must outlive it. */
+enum s3_error spool_customer_new(struct spool *s, struct s3_meta *meta, uint8_t sealed[CUSTOMER_SEALED_SIZE]);
 /* A commit names the body: it is not discarded by spool_done. */
 void spool_keep(struct spool *s);
 void spool_done(struct spool *s);
@@ -460,6 +468,7 @@ struct copy_source {
   struct store_place place;
   struct call_permit permit;
   struct store_found *found; /* when it lives here */
+  struct customer_reader reader;
   struct buf meta;           /* as stored */
   struct buf classes;        /* what the copy inherits: names, comma-separated, each once */
 };
@@ -516,7 +525,7 @@ void object_etag(const struct store_object *o, char out[S3_ETAG_SIZE]);
 /* Adds what describes the object, and the fields of every answer. */
 void call_headers(struct call *c, const struct s3_headers *headers);
 /* Streams part of an object out, after the reply has begun. */
-enum s3_error object_send(struct call *c, struct store_found *f, uint64_t first, uint64_t count);
+enum s3_error object_send(struct call *c, struct customer_reader *f, uint64_t first, uint64_t count);
 
 /* ---- post.c: a browser's form ------------------------------------------------------------------------- */
 

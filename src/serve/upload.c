@@ -56,12 +56,21 @@ enum s3_error upload_create(struct call *c) {
   if (error) return error;
   struct create u = {.permit = permit.permit,
                      .upload = {.key = c->q.key, .mtime_ms = clock_wall_ms(c->r->clock)}};
+  struct s3_meta fields = c->q.meta;
+  uint8_t sealed[CUSTOMER_SEALED_SIZE];
+  struct customer customer;
+  if (c->q.customer) {
+    error = customer_new(c->q.customer, &customer, sealed);
+    wipe(&customer, sizeof customer); /* each part opens it anew */
+    fields.customer = slice_of(sealed, sizeof sealed);
+  }
+  if (error) return error;
   BUF_AUTO meta = BUF_INIT;
   BUF_AUTO hex = BUF_INIT;
   BUF_AUTO xml = BUF_INIT;
   struct dom_err err = {0};
-  error = access_new_acl(c, &c->q.meta.acl);
-  if (!error) error = call_error_of(c, s3_meta_encode(&c->q.meta, &meta, &err), &err);
+  error = access_new_acl(c, &fields.acl);
+  if (!error) error = call_error_of(c, s3_meta_encode(&fields, &meta, &err), &err);
   u.upload.meta = buf_slice(&meta);
   random_bytes(u.upload.id, sizeof u.upload.id);
   if (!error) error = upload_commit(c, create_step, &u);
@@ -159,10 +168,26 @@ static enum s3_error part_begin(struct call *c, struct part *p, struct call_perm
   return error;
 }
 
+/* The key must be the one that the upload was begun with. Each attempt at a part has a salt of its own. */
+static enum s3_error part_seal(struct call *c, struct part *p, struct spool *s) {
+  struct customer customer;
+  enum s3_error error = customer_match(p->meta.customer, c->q.customer, &customer);
+  if (error == S3_ERR_CUSTOMER_NEEDED) return S3_ERR_CUSTOMER_UPLOAD_NEEDED;
+  if (error == S3_ERR_CUSTOMER_WRONG || error == S3_ERR_CUSTOMER_NOT_APPLICABLE)
+    return S3_ERR_CUSTOMER_UPLOAD_WRONG;
+  if (error || !c->q.customer) return error;
+  p->kept.has_salt = true;
+  random_bytes(p->kept.salt, sizeof p->kept.salt);
+  spool_customer(s, &customer, p->kept.salt);
+  wipe(&customer, sizeof customer);
+  return S3_OK;
+}
+
 static enum s3_error part_commit(struct part *p, struct spool *s, const struct store_object *o) {
   assert(o->body_count == 1);
   p->part.mtime_ms = clock_wall_ms(p->c->r->clock);
   p->part.body = s->ref;
+  if (p->kept.has_salt) random_bytes(p->part.md5, MD5_SIZE); /* as of a whole object, no hash of it */
   s3_part_meta_encode(&p->kept, p->part.meta, &p->part.meta_len);
   enum s3_error error = upload_commit(p->c, part_step, p);
   if (error) return error;
@@ -182,7 +207,8 @@ enum s3_error upload_part(struct call *c) {
   spool_begin(&s, c, PERMIT_STORE, permit.permit, true);
   struct store_object o = {0};
   struct s3_headers headers = {.arena = wire_exchange_arena(c->x)};
-  error = spool_request(&s, S3_PUT_BYTES_MAX, &o, &p.kept.has_checksum, &p.kept.checksum);
+  error = part_seal(c, &p, &s);
+  if (!error) error = spool_request(&s, S3_PUT_BYTES_MAX, &o, &p.kept.has_checksum, &p.kept.checksum);
   memcpy(p.part.md5, o.etag_md5, MD5_SIZE);
   if (!error) error = part_commit(&p, &s, &o);
   if (error) return error;
@@ -208,6 +234,8 @@ static enum s3_error part_ready(void *arg, const struct copy_source *s) {
   p->permit = k->permit.permit;
   if (error) return error;
   spool_begin(&k->spool, p->c, PERMIT_STORE, p->permit, true);
+  error = part_seal(p->c, p, &k->spool);
+  if (error) return error;
   return p->meta.has_plan ? spool_sum(&k->spool, p->meta.plan.kind) : S3_OK;
 }
 

@@ -139,7 +139,6 @@ def test_unsupported_is_501_and_does_nothing(http, bucket, method, key, name):
 
 
 @pytest.mark.parametrize("name,value", [
-    ("x-amz-server-side-encryption-customer-algorithm", "AES256"),
     ("x-amz-server-side-encryption", "aws:kms"),
     ("x-amz-website-redirect-location", "/x")])
 def test_header_that_cannot_be_honoured_is_501(http, bucket, name, value):

@@ -1,5 +1,7 @@
 """Regions that speak TLS with each other and show each other certificates: a person moves and is served through
 gateways; and whoever shows the wrong certificate, or none, is refused before anything is said."""
+import base64
+import hashlib
 import pathlib
 import re
 import ssl
@@ -7,6 +9,7 @@ import sys
 import urllib.request
 
 import pytest
+from botocore.exceptions import ClientError
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
@@ -89,6 +92,83 @@ def test_move_and_forwarding(world):
             assert s3[name].get_object(Bucket="phones", Key=key)["Body"].read() == body
         s3[name].put_object(Bucket="phones", Key=f"asha/by {name}", Body=b"x" * 3_000_000)
         assert s3["sg"].head_object(Bucket="phones", Key=f"asha/by {name}")["ContentLength"] == 3_000_000
+
+
+def by(key, source=False):
+    stem = "CopySourceSSECustomer" if source else "SSECustomer"
+    return {stem + "Algorithm": "AES256", stem + "Key": key}
+
+
+def fields_of(key):
+    values = {"algorithm": b"AES256", "key": base64.b64encode(key), "key_MD5": base64.b64encode(hashlib.md5(key).digest())}
+    return {"x_amz_server_side_encryption_customer_" + name: value.decode() for name, value in values.items()}
+
+
+def test_keys_of_clients(world):
+    """Objects that only their sender's key opens: through gateways, moved in the middle of an upload, copied from home
+    to home. No move needs the key."""
+    mine, other, whole = b"m" * 32, b"o" * 32, bytes(range(256)) * 20000
+    token, second = world.register("nadia"), world.register("omar")
+    s3 = {name: client(world, name) for name in NAMES}
+    s3["in"].put_object(Bucket="phones", Key="nadia/k", Body=whole, **by(mine))  # forwarded to cn
+    with raw.S3(world.server("cn"), KEY) as signed:  # its body's hash is in the signature, and not what is stored
+        for name, body in (("nadia/signed", whole), ("nadia/small", b"small")):
+            assert signed.put("phones", name, body, **fields_of(mine)).status == 200
+    where = {"Bucket": "phones", "Key": "nadia/parts"}
+    where["UploadId"] = s3["cn"].create_multipart_upload(**where, **by(mine), ChecksumAlgorithm="SHA256")["UploadId"]
+    sent = [s3["sg"].upload_part(**where, PartNumber=3, Body=whole + b"!" * 200_000, **by(mine))]
+    world.at("cn", "move", "--subject", "nadia", "--tenant", regions.TENANT, "--to", "sg")
+    assert world.homes(token) == {"sg": "home"} and world.homes(second) == {"cn": "home"}
+    sent.append(s3["cn"].upload_part(**where, PartNumber=8, Body=b"tail", **by(mine)))
+    parts = [{"PartNumber": n, "ETag": p["ETag"]} for n, p in zip((3, 8), sent)]
+    assert s3["in"].complete_multipart_upload(**where, MultipartUpload={"Parts": parts})["ChecksumSHA256"].endswith("-2")
+    world.at("sg", "move", "--subject", "nadia", "--tenant", regions.TENANT, "--to", "in")
+    for name in NAMES:
+        got = s3[name].get_object(Bucket="phones", Key="nadia/k", **by(mine))
+        assert got["Body"].read() == whole and got["SSECustomerAlgorithm"] == "AES256"
+        assert s3[name].get_object(Bucket="phones", Key="nadia/signed", **by(mine))["Body"].read() == whole
+        assert s3[name].get_object(Bucket="phones", Key="nadia/small", **by(mine))["Body"].read() == b"small"
+        got = s3[name].get_object(Bucket="phones", Key="nadia/parts", **by(mine), ChecksumMode="ENABLED")
+        assert got["Body"].read() == whole + b"!" * 200_000 + b"tail" and got["ChecksumSHA256"].endswith("-2")
+        assert s3[name].get_object(Bucket="phones", Key="nadia/parts", PartNumber=8, **by(mine))["Body"].read() == b"tail"
+        for wrong, status in ((by(other), 403), ({}, 400)):
+            with pytest.raises(ClientError) as failure:
+                s3[name].get_object(Bucket="phones", Key="nadia/k", **wrong)
+            assert failure.value.response["ResponseMetadata"]["HTTPStatusCode"] == status
+        source = {"Bucket": "phones", "Key": "nadia/parts"}  # its home is in, the copy's is cn
+        s3[name].copy_object(Bucket="phones", Key=f"omar/{name}", CopySource=source, **by(mine, True), **by(other))
+        assert s3["cn"].get_object(Bucket="phones", Key=f"omar/{name}", **by(other))["Body"].read() == (
+            whole + b"!" * 200_000 + b"tail")
+
+
+class Between(World):
+    """Clients come over TLS; regions talk to each other in the open."""
+
+    def url(self, name):
+        return f"http://127.0.0.1:{self.plain[name]}"
+
+    def settings(self, name):
+        return super().settings(name).replace(f'peer_ca_file: "{self.ca.chain_file}"', "").replace("}], }", "}]}")
+
+
+def test_no_key_goes_to_a_region_in_the_open():
+    with regions.Folder("open-between") as folder:
+        world = Between(folder, str(pathlib.Path(env.BINARY).parent))
+        world.start()
+        try:
+            world.bucket("phones")
+            world.register("nadia")
+            home, gateway = client(world, "cn"), client(world, "sg")
+            home.put_object(Bucket="phones", Key="nadia/k", Body=b"x", **by(b"m" * 32))
+            assert home.get_object(Bucket="phones", Key="nadia/k", **by(b"m" * 32))["Body"].read() == b"x"
+            gateway.put_object(Bucket="phones", Key="nadia/plain", Body=b"y")
+            for call, more in ((gateway.put_object, {"Body": b"z"}), (gateway.get_object, {})):
+                with pytest.raises(ClientError) as failure:
+                    call(Bucket="phones", Key="nadia/k", **more, **by(b"m" * 32))
+                assert failure.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
+                assert "without TLS" in failure.value.response["Error"]["Message"]
+        finally:
+            world.stop()
 
 
 # ---- what a region will not talk to ----------------------------------------------------------------

@@ -37,16 +37,22 @@ def environment(home, **more):
     return env
 
 
+GIVEN = set()  # ports that somebody here means to listen on soon
+
+
 def free_port():
-    """A port of 127.0.0.1 that nothing listens on now."""
+    """A port of 127.0.0.1 that nothing listens on now, and that was not given out before."""
     for _ in range(1000):
         port = random.randrange(PORT_MIN, PORT_MAX)
+        if port in GIVEN:
+            continue
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
+            GIVEN.add(port)
             return port
     raise RuntimeError("no free port")
 
