@@ -18,7 +18,7 @@ def test_lock_names_no_registry():
     assert '"resolved"' not in lock and lock.count('"integrity"') > 50
 
 
-SCENARIOS = ["sdk_objects", "sdk_multipart", "sdk_presigned", "sdk_buckets", "minio", "minio_buckets"]
+SCENARIOS = ["sdk_objects", "sdk_multipart", "sdk_presigned", "sdk_buckets", "sdk_tags_locks", "minio", "minio_buckets"]
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)

@@ -89,6 +89,16 @@ def test_own_objects_and_nothing_else(world):
                        (s3.put_object_acl, {"Key": "asha-needle/a", "ACL": "private"})):
         assert refused(call, Bucket=BUCKET, **more) == "AccessDenied"
     assert refused(s3.list_buckets) == refused(s3.create_bucket, Bucket="of-a-phone") == "AccessDenied"
+    tags = {"TagSet": [{"Key": "kind", "Value": "photo"}]}
+    for name in ("cn", "us"):  # at home, and by a gateway that cannot check it
+        phone = client(world, token, name)
+        phone.put_object(Bucket=BUCKET, Key="asha-needle/new", Body=b"x", Tagging="a=1")
+        phone.put_object_tagging(Bucket=BUCKET, Key="asha-needle/new", Tagging=tags)
+        assert phone.get_object_tagging(Bucket=BUCKET, Key="asha-needle/new")["TagSet"] == tags["TagSet"]
+        assert refused(phone.get_object_tagging, Bucket=BUCKET, Key="ravi-needle/a") == "AccessDenied"
+        assert refused(phone.put_object_tagging, Bucket=BUCKET, Key="ravi-needle/a", Tagging=tags) == "AccessDenied"
+        assert refused(phone.put_object_legal_hold, Bucket=BUCKET, Key="asha-needle/new",
+                       LegalHold={"Status": "ON"}) in ("AccessDenied", "InvalidRequest")
     answer = s3.delete_objects(Bucket=BUCKET, Delete={"Objects": [
         {"Key": k} for k in ("asha-needle/new", "ravi-needle/a", "asha-needle/copy", "asha-needle/m")]})
     assert [e["Key"] for e in answer["Errors"]] == ["ravi-needle/a"]

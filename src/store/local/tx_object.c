@@ -71,12 +71,11 @@ static enum dom_code inline_read(struct store_found *f, struct buf *out, struct 
 }
 
 /* A put of the same order: whatever ends the version, or moves or copies it, knows it already. */
-enum dom_code store_tx_amend(struct store_tx *tx, const struct permit *permit,
-                             const struct store_place *place, struct store_found *f, struct slice meta,
-                             struct dom_err *err) {
+static enum dom_code amend_add(struct store_tx *tx, const struct permit *permit,
+                               const struct store_place *place, struct store_found *f, struct slice meta,
+                               struct dom_err *err) {
   __attribute__((cleanup(buf_wipe_done))) struct buf body = BUF_INIT;
   struct store_object o = *store_found_object(f);
-  assert(!o.is_marker && o.order.lsn > 0);
   o.meta = meta;
   enum dom_code code = tx_place_check(tx, PERMIT_STORE, permit, place, o.key, err);
   if (code == DOM_OK && o.body_count == 0) code = inline_read(f, &body, err);
@@ -88,6 +87,15 @@ enum dom_code store_tx_amend(struct store_tx *tx, const struct permit *permit,
   c.order = o.order;
   tx->grows = true;
   return tx_add(tx, &c, o.inline_body, err);
+}
+
+enum dom_code store_tx_amend(struct store_tx *tx, const struct permit *permit,
+                             const struct store_place *place, struct store_found *f, struct slice meta,
+                             struct dom_err *err) {
+  assert(!store_found_object(f)->is_marker && store_found_object(f)->order.lsn > 0);
+  enum dom_code code = amend_add(tx, permit, place, f, meta, err);
+  if (code != DOM_OK) tx->failed = true; /* what goes with it must not be committed alone */
+  return code;
 }
 
 /* What is read of a key, and what is current of it, is guarded by its cell, whichever version changes. */

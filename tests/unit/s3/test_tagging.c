@@ -1,4 +1,5 @@
 /* Tags of objects: the header and the document, S3's limits, and their stored form. */
+#include "base/alloc.h"
 #include "s3_testing.h"
 
 static void header_is(void **state, const char *text, enum s3_error want, const char *pairs) {
@@ -79,6 +80,24 @@ static void documents(void **state) {
   assert_int_equal(tags.count, 0);
 }
 
+/* Memory that ends at any place: an error, and nothing touched. */
+static void without_memory(void **state) {
+  static const char set[] = "<Tagging><TagSet><Tag><Key>a</Key><Value>1</Value></Tag></TagSet></Tagging>";
+  for (int what = 0; what < 2; what++)
+    for (uint64_t n = 0;; n++) {
+      struct s3_tags tags = {.count = 77};
+      arena_reset(*state);
+      dom_alloc_fail_after(n, 1);
+      enum s3_error error = what ? s3_object_tags_parse(slice_str(set), *state, &tags)
+                                 : s3_object_tags_header(SLICE_LIT("a=1&b=%20"), *state, &tags);
+      dom_alloc_fail_after(UINT64_MAX, 0);
+      if (error == S3_OK) break;
+      assert_int_equal(error, S3_ERR_INTERNAL_ERROR);
+      assert_int_equal(tags.count, 77);
+      assert_true(n < 100);
+    }
+}
+
 static void heads(void **state) {
   static const struct {
     const char *method, *query, *directive;
@@ -114,6 +133,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(headers, arena_setup, arena_teardown),
       cmocka_unit_test_setup_teardown(lengths, arena_setup, arena_teardown),
       cmocka_unit_test_setup_teardown(documents, arena_setup, arena_teardown),
+      cmocka_unit_test_setup_teardown(without_memory, arena_setup, arena_teardown),
       cmocka_unit_test_setup_teardown(heads, arena_setup, arena_teardown),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -332,6 +332,37 @@ static void guards(void **state) {
   region_done(&f.r);
 }
 
+/* Without memory at any place: an error, and the version as it was, until one succeeds whole. */
+static void amend_without_memory(void **state) {
+  struct fixture f;
+  bool done = false;
+  (void)state;
+  fixture_init(&f, 910);
+  struct store_version a = change(&f, "p/k", PUT_VERSION, "body");
+  for (uint64_t n = 0; !done; n++) {
+    struct store_view *v = NULL;
+    struct store_tx *tx = NULL;
+    struct store_found *found = NULL;
+    struct dom_err err = {0};
+    assert_true(n < 200);
+    assert_dom_ok(store_view_open(f.r.store, &v, &err), err);
+    assert_dom_ok(store_version_get(v, PERMIT_READ, &permit_any, &f.p, SLICE_LIT("p/k"), &a, &found, &err),
+                  err);
+    assert_dom_ok(store_tx_begin(f.r.store, v, &tx, &err), err);
+    dom_alloc_fail_after(n, 1);
+    enum dom_code code = store_tx_amend(tx, &permit_any, &f.p, found, SLICE_LIT("new"), &err);
+    dom_alloc_fail_after(UINT64_MAX, 0);
+    done = code == DOM_OK;
+    assert_true(done || code == DOM_NO_MEMORY || code == DOM_TOO_LARGE);
+    assert_int_equal(store_tx_commit_take(tx, NULL, NULL), done ? DOM_OK : DOM_INVALID);
+    store_found_free(found);
+    store_view_close(v);
+    reads(&f, "p/k", &a, "body");
+    meta_is(&f, "p/k", &a, done ? "new" : "");
+  }
+  region_done(&f.r);
+}
+
 /* An amendment meets what else becomes of its version. */
 static void amend_guards(void **state) {
   struct fixture f;
@@ -511,10 +542,17 @@ static void from_before(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(a_key_holds),  cmocka_unit_test(listings), cmocka_unit_test(guards),
-      cmocka_unit_test(staged_apart), cmocka_unit_test(records),  cmocka_unit_test(rows),
-      cmocka_unit_test(from_before),  cmocka_unit_test(amended),  cmocka_unit_test(amended_file),
+      cmocka_unit_test(a_key_holds),
+      cmocka_unit_test(listings),
+      cmocka_unit_test(guards),
+      cmocka_unit_test(staged_apart),
+      cmocka_unit_test(records),
+      cmocka_unit_test(rows),
+      cmocka_unit_test(from_before),
+      cmocka_unit_test(amended),
+      cmocka_unit_test(amended_file),
       cmocka_unit_test(amend_guards),
+      cmocka_unit_test(amend_without_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
