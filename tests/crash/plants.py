@@ -20,6 +20,10 @@ PLANTS = {
         "store/local/body.c",
         [("code = disk_dir_sync(b->store->o.disk, folder, err);", "code = DOM_OK;", 1)],
     ),
+    "body-folder-unsynced": (
+        "store/local/body.c",
+        [('code = disk_dir_sync(s->o.disk, "bodies", err);', "code = DOM_OK;", 1)],
+    ),
     "vault-unsynced": (
         "vault/changes.c",
         [("code = disk_sync(v->files.file[copy], err);", "code = DOM_OK;", 1)],

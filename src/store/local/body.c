@@ -72,20 +72,35 @@ static void body_aad(const uint8_t id[STORE_BODY_ID_SIZE], uint8_t out[8 + STORE
 
 /* ---- writing ---- */
 
-/* The folder of the body, made and durable; each of the 256 once a process. */
+/* The folder of the body, made; each of the 256 once a process. Its name is synced with the first body in it:
+ * one commit of the file system's journal then serves both. */
 static enum dom_code folder_ensure(struct store *s, const uint8_t id[STORE_BODY_ID_SIZE],
                                    struct dom_err *err) {
   char path[BODY_PATH_MAX];
   enum dom_code code = DOM_OK;
   pthread_mutex_lock(&s->body_lock);
-  if (!s->body_folders[id[0]]) {
+  if (s->body_folders[id[0]] == BODY_FOLDER_UNKNOWN) {
     body_folder(id, path);
     code = disk_mkdir(s->o.disk, path, err);
-    if (code == DOM_OK) code = disk_dir_sync(s->o.disk, "bodies", err);
-    s->body_folders[id[0]] = code == DOM_OK;
+    if (code == DOM_OK) s->body_folders[id[0]] = BODY_FOLDER_MADE;
   }
   pthread_mutex_unlock(&s->body_lock);
   return code;
+}
+
+static enum dom_code folder_name_sync(struct store *s, const uint8_t id[STORE_BODY_ID_SIZE],
+                                      struct dom_err *err) {
+  pthread_mutex_lock(&s->body_lock);
+  enum body_folder state = (enum body_folder)s->body_folders[id[0]];
+  pthread_mutex_unlock(&s->body_lock);
+  assert(state != BODY_FOLDER_UNKNOWN);
+  if (state == BODY_FOLDER_DURABLE) return DOM_OK;
+  enum dom_code code = disk_dir_sync(s->o.disk, "bodies", err); /* perhaps beside others that do */
+  if (code != DOM_OK) return code;
+  pthread_mutex_lock(&s->body_lock);
+  s->body_folders[id[0]] = BODY_FOLDER_DURABLE;
+  pthread_mutex_unlock(&s->body_lock);
+  return DOM_OK;
 }
 
 /* Logs that a body is begun (INTENT), or was given up after its file went (INTENT_END). */
@@ -223,6 +238,7 @@ static enum dom_code body_finish(struct store_body *b, struct dom_err *err) {
   if (code == DOM_OK) code = disk_sync(b->file, err);
   body_folder(b->id, folder);
   if (code == DOM_OK) code = disk_dir_sync(b->store->o.disk, folder, err);
+  if (code == DOM_OK) code = folder_name_sync(b->store, b->id, err);
   return code;
 }
 

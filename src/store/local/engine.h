@@ -28,6 +28,9 @@ void read_mark_clear(struct store *s, struct read_mark *m);
 uint64_t read_mark_least(struct store *s);
 uint64_t read_mark_least_view(struct store *s); /* of views only */
 
+/* What this process knows of one folder of bodies. */
+enum body_folder { BODY_FOLDER_UNKNOWN, BODY_FOLDER_MADE, BODY_FOLDER_DURABLE };
+
 struct store {
   struct store_options o; /* disk, clock, kek borrowed */
   struct disk_file *lock;
@@ -49,7 +52,7 @@ struct store {
   pthread_mutex_t mark_lock;
   struct read_mark *marks; /* under mark_lock */
   pthread_mutex_t body_lock;
-  uint8_t body_folders[256]; /* made and synced; under body_lock */
+  uint8_t body_folders[256]; /* enum body_folder; under body_lock */
   /* Upkeep thread. */
   pthread_t upkeep;
   bool upkeep_running, stopping;
