@@ -271,10 +271,11 @@ static bool has_tag(const struct s3_lifecycle_object *o, const struct s3_tag *wa
 
 static bool is_about(const struct s3_lifecycle_filter *f, const struct s3_lifecycle_object *o) {
   if (f->has_prefix && !slice_starts_with(o->key, f->prefix)) return false;
+  if (o->is_marker) return !f->has_greater && !f->has_less && f->tag_count == 0;
   if (f->has_greater && o->size <= f->greater) return false;
   if (f->has_less && o->size >= f->less) return false;
   for (size_t i = 0; i < f->tag_count; i++)
-    if (!has_tag(o, &f->tag[i])) return false;
+    if (!o->any_tags && !has_tag(o, &f->tag[i])) return false;
   return true;
 }
 
@@ -292,6 +293,49 @@ uint64_t s3_lifecycle_expires(const struct s3_lifecycle *l, const struct s3_life
     if (out_rule) *out_rule = rule;
   }
   return first;
+}
+
+uint64_t s3_lifecycle_expires_noncurrent(const struct s3_lifecycle *l, const struct s3_lifecycle_object *o,
+                                         uint64_t since_ms, uint64_t newer, uint64_t day_ms) {
+  uint64_t first = UINT64_MAX;
+  for (size_t i = 0; i < l->count; i++) {
+    const struct s3_lifecycle_rule *rule = &l->rule[i];
+    if (!rule->enabled || !rule->noncurrent_days || newer < rule->noncurrent_newer) continue;
+    if (!is_about(&rule->filter, o)) continue;
+    uint64_t at = days_after(since_ms, rule->noncurrent_days, day_ms);
+    if (at < first) first = at;
+  }
+  return first;
+}
+
+uint64_t s3_lifecycle_expires_marker(const struct s3_lifecycle *l, struct slice key, uint64_t modified_ms,
+                                     uint64_t day_ms) {
+  const struct s3_lifecycle_object o = {.key = key, .is_marker = true};
+  uint64_t first = UINT64_MAX;
+  for (size_t i = 0; i < l->count; i++) {
+    const struct s3_lifecycle_rule *rule = &l->rule[i];
+    uint64_t at = UINT64_MAX;
+    if (!rule->enabled || !is_about(&rule->filter, &o)) continue;
+    if (rule->expire_days) at = days_after(modified_ms, rule->expire_days, day_ms);
+    if (rule->expire_markers) at = modified_ms;
+    if (at < first) first = at;
+  }
+  return first;
+}
+
+bool s3_lifecycle_by_tags(const struct s3_lifecycle *l) {
+  for (size_t i = 0; i < l->count; i++)
+    if (l->rule[i].enabled && l->rule[i].filter.tag_count > 0) return true;
+  return false;
+}
+
+void s3_lifecycle_expiration(const struct s3_lifecycle_rule *rule, uint64_t at_ms, struct buf *out) {
+  char date[30];
+  assert(rule->id.len > 0 && at_ms != UINT64_MAX);
+  time_http(at_ms, date);
+  buf_printf(out, "expiry-date=\"%s\", rule-id=\"", date);
+  percent_encode(out, rule->id, false);
+  buf_append_byte(out, '"');
 }
 
 uint64_t s3_lifecycle_aborts(const struct s3_lifecycle *l, struct slice key, uint64_t begun_ms,

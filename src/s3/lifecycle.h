@@ -57,17 +57,31 @@ struct s3_lifecycle {
 enum s3_error s3_lifecycle_parse(struct slice body, struct arena *arena, struct s3_lifecycle *out);
 void s3_lifecycle_print(const struct s3_lifecycle *l, struct buf *out);
 
-/* One current object. */
+/* One version of an object. */
 struct s3_lifecycle_object {
   struct slice key;
   uint64_t size, modified_ms;
+  bool is_marker;           /* a delete marker: no rule by size or tags is about it */
+  bool any_tags;            /* its tags are not known: it may have whatever a rule asks for */
   const struct s3_tag *tag; /* NULL with tag_count 0 */
   size_t tag_count;
 };
-/* When the object expires, in wall milliseconds, by the earliest of the rules that are about it, and by which
- * in *out_rule (NULL: not asked). UINT64_MAX: by none. */
+/* When the current object expires, in wall milliseconds, by the earliest of the rules that are about it, and
+ * by which in *out_rule (NULL: not asked). UINT64_MAX: by none. */
 uint64_t s3_lifecycle_expires(const struct s3_lifecycle *l, const struct s3_lifecycle_object *o,
                               uint64_t day_ms, const struct s3_lifecycle_rule **out_rule);
+/* The same for a version that is no longer the current one: since `since_ms`, when the next newer one came,
+ * and with `newer` noncurrent ones that are newer than it. */
+uint64_t s3_lifecycle_expires_noncurrent(const struct s3_lifecycle *l, const struct s3_lifecycle_object *o,
+                                         uint64_t since_ms, uint64_t newer, uint64_t day_ms);
+/* The same for a delete marker with no version behind it: at once where a rule says so, else in the days of
+ * an expiration. */
+uint64_t s3_lifecycle_expires_marker(const struct s3_lifecycle *l, struct slice key, uint64_t modified_ms,
+                                     uint64_t day_ms);
+/* Whether a rule in force asks for tags. */
+bool s3_lifecycle_by_tags(const struct s3_lifecycle *l);
+/* Appends the value of x-amz-expiration. */
+void s3_lifecycle_expiration(const struct s3_lifecycle_rule *rule, uint64_t at_ms, struct buf *out);
 /* The same for an upload, begun at `begun_ms`, that nobody completed. */
 uint64_t s3_lifecycle_aborts(const struct s3_lifecycle *l, struct slice key, uint64_t begun_ms,
                              uint64_t day_ms);

@@ -213,7 +213,8 @@ static bool is_completed(struct complete *u) {
     return false;
   const struct store_object *o = store_found_object(found);
   bool same = o->etag_parts == u->want.count && memcmp(o->etag_md5, md5, MD5_SIZE) == 0;
-  if (same) u->object = (struct store_object){.etag_parts = o->etag_parts};
+  if (same)
+    u->object = (struct store_object){.etag_parts = o->etag_parts, .size = o->size, .mtime_ms = o->mtime_ms};
   if (same) memcpy(u->object.etag_md5, md5, MD5_SIZE);
   if (same) version_tell_object(c, o);
   buf_reset(&u->meta);
@@ -236,6 +237,7 @@ static enum s3_error answer(struct complete *u) {
   buf_append_slice(&location, wire_exchange_head(c->x)->path);
   s3_result_complete(buf_slice(&location), c->q.bucket, c->q.key, u->object.etag_md5, u->object.etag_parts,
                      &meta, &xml);
+  expiration_field(c, &u->object, &meta);
   return call_reply_xml(c, 200, &xml);
 }
 

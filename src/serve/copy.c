@@ -266,6 +266,7 @@ static enum s3_error copy_and_answer(struct copying *k, struct copy_source *s) {
   copy_source_field(s);
   s3_result_copy(false, k->object.etag_md5, k->object.mtime_ms,
                  k->fields.has_checksum ? &k->fields.checksum : NULL, &xml);
+  expiration_field(k->c, &k->object, &k->fields);
   return call_reply_xml(k->c, 200, &xml);
 }
 

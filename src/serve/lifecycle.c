@@ -1,12 +1,11 @@
 /* The worker that carries lifecycle rules out. It is a client like any other: it asks for permits, enters
  * gates, and its commits are guarded. */
-#include "serve/lifecycle.h"
-
 #include <assert.h>
 
 #include "base/alloc.h"
 #include "base/arena.h"
 #include "s3/s3.h"
+#include "serve/lifecycle_inside.h"
 
 struct due {
   struct slice key;
@@ -14,14 +13,18 @@ struct due {
   uint8_t upload[STORE_UPLOAD_ID_SIZE];
 };
 
-/* One page of one bucket: names in an arena, the rules they are held against. */
+/* One page of one bucket: names in an arena, the rules they are held against. A key's versions may lie on
+ * several pages. */
 struct page {
   struct lifecycle *l;
   const struct s3_lifecycle *rules;
   struct arena *arena;
-  struct due due[LIFECYCLE_PAGE];
+  struct due due[LIFECYCLE_PAGE + 1]; /* and one that ended the page before */
   size_t due_count, seen;
   struct buf last; /* key */
+  struct store_version last_version;
+  uint64_t versions, modified_ms; /* of `last`: how many were seen, and when the latest of these came */
+  bool ends_in_marker;            /* all that was seen of `last` is one delete marker */
   uint8_t last_upload[STORE_UPLOAD_ID_SIZE];
   bool failed; /* memory ran out: the rest another time */
 };
@@ -43,7 +46,7 @@ static void page_seen(struct page *p, struct slice key) {
 }
 
 static void page_add(struct page *p, struct slice key, uint64_t modified_ms, const uint8_t *upload) {
-  assert(p->due_count < LIFECYCLE_PAGE);
+  assert(p->due_count <= LIFECYCLE_PAGE);
   struct due *d = &p->due[p->due_count];
   *d = (struct due){.key = arena_copy(p->arena, key), .modified_ms = modified_ms};
   if (!d->key.data) {
@@ -61,14 +64,45 @@ static enum store_admit admit(void *arg, const struct store_subject *subject, st
   return subject->state == SUBJECT_FENCED ? STORE_SKIP : STORE_SHOW; /* it takes no writes just now */
 }
 
+/* A key once, whatever of it is due. */
+static void key_is_due(struct page *p, struct slice key) {
+  assert(key.len > 0);
+  if (p->due_count == 0 || !slice_equal(p->due[p->due_count - 1].key, key)) page_add(p, key, 0, NULL);
+}
+
+/* The key ended: was its delete marker all that there is of it? */
+static void key_ends(struct page *p) {
+  uint64_t at = UINT64_MAX;
+  struct slice key = buf_slice(&p->last);
+  if (p->ends_in_marker) at = s3_lifecycle_expires_marker(p->rules, key, p->modified_ms, p->l->day_ms);
+  if (p->ends_in_marker && at <= clock_wall_ms(p->l->clock)) key_is_due(p, key);
+  p->ends_in_marker = false;
+  p->versions = 0;
+}
+
+/* Tags are not in a listing: what they would decide is looked at when the key is settled. */
 static void show(void *arg, const struct store_object *o, struct slice common_prefix) {
   struct page *p = arg;
   (void)common_prefix;
   assert(o);
+  if (p->versions > 0 && !slice_equal(o->key, buf_slice(&p->last))) key_ends(p);
+  struct s3_lifecycle_object object = {.key = o->key,
+                                       .size = o->size,
+                                       .modified_ms = o->mtime_ms,
+                                       .is_marker = o->is_marker,
+                                       .any_tags = true};
+  bool current = p->versions == 0;
+  uint64_t at = UINT64_MAX;
+  if (!current)
+    at = s3_lifecycle_expires_noncurrent(p->rules, &object, p->modified_ms, p->versions - 1, p->l->day_ms);
+  else if (!o->is_marker)
+    at = s3_lifecycle_expires(p->rules, &object, p->l->day_ms, NULL);
+  if (at <= clock_wall_ms(p->l->clock)) key_is_due(p, o->key);
+  p->ends_in_marker = current && o->is_marker;
+  p->versions++;
+  p->modified_ms = o->mtime_ms;
+  p->last_version = (struct store_version){.is_null = !o->is_version, .order = o->order};
   page_seen(p, o->key);
-  struct s3_lifecycle_object object = {.key = o->key, .size = o->size, .modified_ms = o->mtime_ms};
-  if (s3_lifecycle_expires(p->rules, &object, p->l->day_ms, NULL) <= clock_wall_ms(p->l->clock))
-    page_add(p, o->key, o->mtime_ms, NULL);
 }
 
 static bool show_upload(void *arg, const struct store_subject *subject, const struct store_upload *u) {
@@ -97,8 +131,7 @@ static enum dom_code permit_to_delete(struct lifecycle *l, const struct subject_
 }
 
 static enum dom_code commit(struct lifecycle *l, struct store_view *v, const struct subject_bucket *b,
-                            const struct subject_who *who, const struct due *d, bool is_upload,
-                            struct dom_err *err) {
+                            const struct subject_who *who, const struct due *d, struct dom_err *err) {
   struct charter_permit_storage storage;
   const struct permit *permit;
   STORE_TX_AUTO *tx = NULL;
@@ -107,33 +140,19 @@ static enum dom_code commit(struct lifecycle *l, struct store_view *v, const str
   memcpy(place.token, who->token, sizeof place.token);
   enum dom_code code = permit_to_delete(l, who, d, &storage, &permit);
   if (!code) code = store_tx_begin(l->store, v, &tx, err);
-  if (!code && is_upload) code = store_tx_upload_abort(tx, permit, &place, d->key, d->upload, err);
-  if (!code && !is_upload) code = store_tx_delete(tx, permit, &place, d->key, err);
+  if (!code) code = store_tx_upload_abort(tx, permit, &place, d->key, d->upload, err);
   if (code) return code;
   struct store_tx *taken = tx;
   tx = NULL;
   return store_tx_commit_take(taken, NULL, err);
 }
 
-/* What cannot go now is no failure: the next pass looks again. */
-static enum dom_code remove_one(struct lifecycle *l, struct store_view *v, const struct subject_bucket *b,
-                                const struct due *d, bool is_upload, struct dom_err *err) {
-  struct subject_who who;
-  struct dom_err why = {0};
-  enum dom_code code = subject_resolve(l->subjects, v, b, d->key, &who, &why);
-  bool here = !code && who.where == SUBJECT_HERE;
-  if (!here || subject_gate_enter(l->subjects, who.token, 0) == SUBJECT_GATE_TIMEOUT) {
-    l->kept++;
-    return DOM_OK;
-  }
-  code = commit(l, v, b, &who, d, is_upload, &why);
-  subject_gate_leave(l->subjects, who.token);
+enum dom_code lifecycle_count(struct lifecycle *l, uint64_t *gone, enum dom_code code,
+                              const struct dom_err *why, struct dom_err *err) {
+  assert(gone);
   switch (code) {
   case DOM_OK:
-    if (is_upload)
-      l->aborted++;
-    else
-      l->expired++;
+    (*gone)++;
     return DOM_OK;
   case DOM_REFUSED:
   case DOM_RETRY:
@@ -144,16 +163,30 @@ static enum dom_code remove_one(struct lifecycle *l, struct store_view *v, const
     l->kept++;
     return DOM_OK;
   default:
-    return dom_fail(err, code, "serve/lifecycle: remove", "%s", why.text);
+    return dom_fail(err, code, "serve/lifecycle: remove", "%s", why->text);
   }
+}
+
+static enum dom_code abort_one(struct lifecycle *l, struct store_view *v, const struct subject_bucket *b,
+                               const struct due *d, struct dom_err *err) {
+  struct subject_who who;
+  enum dom_code code = subject_resolve(l->subjects, v, b, d->key, &who, NULL);
+  bool here = !code && who.where == SUBJECT_HERE;
+  if (!here || subject_gate_enter(l->subjects, who.token, 0) == SUBJECT_GATE_TIMEOUT) {
+    l->kept++;
+    return DOM_OK;
+  }
+  struct dom_err why = {0};
+  code = commit(l, v, b, &who, d, &why);
+  subject_gate_leave(l->subjects, who.token);
+  return lifecycle_count(l, &l->aborted, code, &why, err);
 }
 
 /* ---- page by page
  * ------------------------------------------------------------------------------------------ */
 
-/* The view of a page shows the configuration that its rules are from: a change ends the bucket's pass. */
-static enum dom_code page_view(struct lifecycle *l, const struct subject_bucket *b, struct store_view **out,
-                               struct dom_err *err) {
+enum dom_code lifecycle_view(struct lifecycle *l, const struct subject_bucket *b, struct store_view **out,
+                             struct dom_err *err) {
   struct store_view *v = NULL;
   if (is_over(l)) return DOM_CANCELLED;
   enum dom_code code = store_view_open(l->store, &v, err);
@@ -166,28 +199,35 @@ static enum dom_code page_view(struct lifecycle *l, const struct subject_bucket 
   return code;
 }
 
-static enum dom_code page_remove(struct page *p, struct store_view *v, const struct subject_bucket *b,
-                                 bool are_uploads, struct dom_err *err) {
-  enum dom_code code = DOM_OK;
-  for (size_t i = 0; !code && i < p->due_count; i++)
-    code = is_over(p->l) ? DOM_CANCELLED : remove_one(p->l, v, b, &p->due[i], are_uploads, err);
+static enum dom_code objects_list(struct page *p, const struct subject_bucket *b, bool *out_more,
+                                  struct dom_err *err) {
+  STORE_VIEW_AUTO *v = NULL;
+  BUF_AUTO after = BUF_INIT;
+  struct store_version version = p->last_version; /* both move on while the listing reads */
+  buf_append_slice(&after, buf_slice(&p->last));
+  struct store_listing listing = {.prefix = s3_lifecycle_prefix(p->rules),
+                                  .max = LIFECYCLE_PAGE,
+                                  .versions = true,
+                                  .after = buf_slice(&after),
+                                  .after_version = after.len > 0 ? &version : NULL,
+                                  .admit = admit,
+                                  .show = show,
+                                  .arg = p};
+  memcpy(listing.bucket, b->id, sizeof listing.bucket);
+  enum dom_code code = buf_check(&after, err);
+  if (!code) code = lifecycle_view(p->l, b, &v, err);
+  if (!code) code = store_list(v, &listing, out_more, err);
+  if (!code && !*out_more) key_ends(p);
   return code;
 }
 
 static enum dom_code objects_page(struct page *p, const struct subject_bucket *b, bool *out_more,
                                   struct dom_err *err) {
-  STORE_VIEW_AUTO *v = NULL;
-  struct store_listing listing = {
-      .prefix = s3_lifecycle_prefix(p->rules), .max = LIFECYCLE_PAGE, .admit = admit, .show = show, .arg = p};
-  BUF_AUTO after = BUF_INIT;
-  buf_append_slice(&after, buf_slice(&p->last)); /* `last` moves on while the listing reads */
-  listing.after = buf_slice(&after);
-  memcpy(listing.bucket, b->id, sizeof listing.bucket);
   page_begin(p);
-  enum dom_code code = buf_check(&after, err);
-  if (!code) code = page_view(p->l, b, &v, err);
-  if (!code) code = store_list(v, &listing, out_more, err);
-  return code ? code : page_remove(p, v, b, false, err);
+  enum dom_code code = objects_list(p, b, out_more, err);
+  for (size_t i = 0; !code && i < p->due_count; i++)
+    code = lifecycle_settle(p->l, p->rules, b, p->due[i].key, err);
+  return code;
 }
 
 static enum dom_code uploads_page(struct page *p, const struct subject_bucket *b, bool *out_more,
@@ -200,18 +240,22 @@ static enum dom_code uploads_page(struct page *p, const struct subject_bucket *b
   memcpy(id, p->last_upload, sizeof id);
   page_begin(p);
   enum dom_code code = buf_check(&after, err);
-  if (!code) code = page_view(p->l, b, &v, err);
+  if (!code) code = lifecycle_view(p->l, b, &v, err);
   if (!code)
     code = store_upload_scan(v, b->id, s3_lifecycle_prefix(p->rules), buf_slice(&after), first ? NULL : id,
                              show_upload, p, err);
   *out_more = p->seen == LIFECYCLE_PAGE;
-  return code ? code : page_remove(p, v, b, true, err);
+  for (size_t i = 0; !code && i < p->due_count; i++)
+    code = is_over(p->l) ? DOM_CANCELLED : abort_one(p->l, v, b, &p->due[i], err);
+  return code;
 }
 
 static enum dom_code pages(struct page *p, const struct subject_bucket *b, bool are_uploads,
                            struct dom_err *err) {
   enum dom_code code = DOM_OK;
   buf_reset(&p->last);
+  p->versions = 0;
+  p->ends_in_marker = false;
   for (bool more = true; more && !code && !p->failed;) {
     more = false;
     code = are_uploads ? uploads_page(p, b, &more, err) : objects_page(p, b, &more, err);
@@ -242,9 +286,7 @@ static enum dom_code bucket_pass(struct lifecycle *l, const struct subject_bucke
   arena_reset(memory);
   p->rules = &rules;
   enum dom_code code = rules_of(l, b, memory, &rules, err);
-  /* Where versions are kept an object ends under a delete marker: what removes for good has no business
-   * there. */
-  if (!code && b->versioning == VERSIONING_NEVER) code = pages(p, b, false, err);
+  if (!code) code = pages(p, b, false, err);
   if (!code) code = pages(p, b, true, err);
   /* Changed or gone: the next pass has the new rules. */
   return code == DOM_RETRY || code == DOM_NOT_FOUND || code == DOM_BUSY ? DOM_OK : code;

@@ -26,11 +26,12 @@ struct lifecycle {
   uint64_t kept; /* the charter does not let them go yet, or their subject is just being moved */
 };
 
-/* One pass over all buckets that this region knows and that have rules: objects and uploads of subjects that
- * live here, whose time has come by this region's clock, go one by one, each with a permit to delete and
- * under the guards of its commit: what changed meanwhile is left for the next pass, staged and dead epochs
- * are never touched, and the commit is journaled while its subject is being moved. Returns: DOM_CANCELLED it
- * is to stop; codes as the store's. */
+/* One pass over all buckets that this region knows and that have rules: versions, delete markers and uploads
+ * of subjects that live here, whose time has come by this region's clock, go one by one, each with a permit
+ * to delete and under the guards of its commit: what changed meanwhile is left for the next pass, staged and
+ * dead epochs are never touched, and the commit is journaled while its subject is being moved. Where versions
+ * are kept a current object ends under a delete marker. Returns: DOM_CANCELLED it is to stop; codes as the
+ * store's. */
 enum dom_code lifecycle_pass(struct lifecycle *l, struct dom_err *err);
 
 #endif

@@ -189,6 +189,7 @@ enum s3_error object_put(struct call *c) {
   struct s3_headers headers = {.arena = wire_exchange_arena(c->x)};
   s3_headers_etag(&headers, o.etag_md5, 0);
   s3_headers_object_checksum(&headers, &meta, 0);
+  expiration_field(c, &o, &meta);
   call_headers(c, &headers);
   wire_reply(c->x, 200, SLICE_LIT(""), NULL);
   return S3_OK;
@@ -263,6 +264,7 @@ static enum s3_error answer(struct call *c, const struct s3_meta *given, struct 
   if (!error) error = describe(c, o, &meta, count == o->size, &headers);
   if (!error && headers.failed) error = S3_ERR_SLOW_DOWN;
   if (error) return error;
+  expiration_field(c, o, &meta);
   if (verdict) {
     call_headers(c, &headers);
     wire_reply(c->x, 304, SLICE_LIT(""), NULL);

@@ -156,6 +156,7 @@ static enum s3_error answer(struct post *p, const struct store_object *o, const 
   s3_headers_etag(&headers, o->etag_md5, 0);
   s3_headers_object_checksum(&headers, meta, 0);
   if (location.failed || body.failed || headers.failed) return S3_ERR_SLOW_DOWN;
+  expiration_field(c, o, meta);
   call_headers(c, &headers);
   wire_reply(c->x, wanted.status, buf_slice(&body), NULL);
   return S3_OK;

@@ -527,6 +527,12 @@ void call_headers(struct call *c, const struct s3_headers *headers);
 /* Streams part of an object out, after the reply has begun. */
 enum s3_error object_send(struct call *c, struct customer_reader *f, uint64_t first, uint64_t count);
 
+/* ---- expiration.c ---------------------------------------------------------------------------------------- */
+
+/* Adds x-amz-expiration where a lifecycle rule will end c->q.key, now as `o` (its size and time) with this
+ * metadata. Costs nothing where the bucket has no rules; of a version that was asked for by id says nothing. */
+void expiration_field(struct call *c, const struct store_object *o, const struct s3_meta *meta);
+
 /* ---- post.c: a browser's form ------------------------------------------------------------------------- */
 
 struct post;

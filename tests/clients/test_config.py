@@ -160,6 +160,9 @@ def rule(name, **more):
 RULES = {"Rules": [rule("logs", Filter={"Prefix": "logs/"}, Expiration={"Days": 1}),
                    rule("big", Filter={"And": {"Prefix": "b/", "ObjectSizeGreaterThan": 10}}, Expiration={"Days": 1}),
                    rule("parts", Filter={"Prefix": "u/"}, AbortIncompleteMultipartUpload={"DaysAfterInitiation": 1}),
+                   rule("old", Filter={"Prefix": "n/"}, NoncurrentVersionExpiration={"NoncurrentDays": 1, "NewerNoncurrentVersions": 1}),
+                   rule("bare", Filter={"Prefix": "m/"}, Expiration={"ExpiredObjectDeleteMarker": True}),
+                   rule("mine", Filter={"And": {"Prefix": "t/", "Tags": [{"Key": "k", "Value": "v"}]}}, Expiration={"Days": 1}),
                    rule("later", Expiration={"Date": datetime.datetime(2099, 1, 1, tzinfo=datetime.timezone.utc)})]}
 
 
@@ -173,13 +176,60 @@ def test_lifecycle_comes_back(s3, bucket):
 @pytest.mark.parametrize("bad,error", [
     (rule("a", Expiration={"Days": 0}), ("InvalidArgument", 400)),
     (rule("a", Transitions=[{"Days": 1, "StorageClass": "GLACIER"}]), ("NotImplemented", 501)),
-    (rule("a", NoncurrentVersionExpiration={"NoncurrentDays": 1}), ("NotImplemented", 501)),
-    (rule("a", Expiration={"ExpiredObjectDeleteMarker": True}), ("NotImplemented", 501)),
-    (rule("a", Filter={"Tag": {"Key": "k", "Value": "v"}}, Expiration={"Days": 1}), ("NotImplemented", 501)),
+    (rule("a", NoncurrentVersionExpiration={"NoncurrentDays": 0}), ("InvalidArgument", 400)),
+    (rule("a", NoncurrentVersionExpiration={"NoncurrentDays": 1, "NewerNoncurrentVersions": 101}), ("InvalidArgument", 400)),
+    (rule("a", Filter={"Tag": {"Key": "k", "Value": "v"}}, Expiration={"ExpiredObjectDeleteMarker": True}), ("InvalidRequest", 400)),
     (rule("a"), ("InvalidRequest", 400))], ids=range(6))
 def test_rules_that_cannot_be_kept(s3, bucket, bad, error):
     assert refused(s3.put_bucket_lifecycle_configuration, Bucket=bucket,
                    LifecycleConfiguration={"Rules": [bad]}) == error
+
+
+def test_lifecycle_of_versions(folder):
+    """Current ones end under a marker, older ones by days and count; a marker alone goes; what is locked stays."""
+    dev = daemon.Daemon.dev(folder, extra=["--lifecycle-day-ms", "1000"]).start()
+    try:
+        s3 = tools.boto(dev, daemon.ALICE)
+        s3.create_bucket(Bucket="bucket", ObjectLockEnabledForBucket=True)
+        locked = {"ObjectLockMode": "GOVERNANCE", "ObjectLockRetainUntilDate": datetime.datetime(2099, 1, 1, tzinfo=datetime.timezone.utc)}
+        first = s3.put_object(Bucket="bucket", Key="n/a", Body=b"0", **locked)["VersionId"]
+        ids = [s3.put_object(Bucket="bucket", Key="n/a", Body=b"x")["VersionId"] for _ in range(4)]
+        ids.append(s3.put_object(Bucket="bucket", Key="logs/a", Body=b"x")["VersionId"])
+        s3.delete_object(Bucket="bucket", Key="m/gone")
+        s3.delete_object(Bucket="bucket", Key="other")
+        s3.put_bucket_lifecycle_configuration(Bucket="bucket", LifecycleConfiguration=RULES)
+
+        def left():
+            page = s3.list_object_versions(Bucket="bucket")
+            return ({each["VersionId"] for each in page.get("Versions", [])}, [each["Key"] for each in page.get("DeleteMarkers", [])])
+        until(lambda: left() == ({first, ids[2], ids[3], ids[4]}, ["logs/a", "other"]))
+        assert dev.stop() == 0
+    finally:
+        dev.kill()
+
+
+def test_expiration_is_told(s3, bucket):
+    def told(answer):
+        return answer.get("Expiration")
+    assert told(s3.put_object(Bucket=bucket, Key="logs/a", Body=b"x")) is None
+    s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": [
+        rule("a b", Filter={"Prefix": "logs/"}, Expiration={"Days": 3}),
+        rule("by tag", Filter={"Tag": {"Key": "k", "Value": "v"}}, Expiration={"Date": datetime.datetime(2099, 1, 1, tzinfo=datetime.timezone.utc)})]})
+    now = datetime.datetime.now(datetime.timezone.utc)
+    days = {(now + datetime.timedelta(days=n)).strftime("%a, %d %b %Y 00:00:00 GMT") for n in (3, 4)}
+    wanted = {f'expiry-date="{day}", rule-id="a%20b"' for day in days}
+    assert told(s3.put_object(Bucket=bucket, Key="logs/a", Body=b"x")) in wanted
+    assert told(s3.get_object(Bucket=bucket, Key="logs/a")) in wanted
+    assert told(s3.head_object(Bucket=bucket, Key="logs/a")) in wanted
+    assert told(s3.copy_object(Bucket=bucket, Key="logs/b", CopySource=f"{bucket}/logs/a")) in wanted
+    upload = s3.create_multipart_upload(Bucket=bucket, Key="logs/m")["UploadId"]
+    part = s3.upload_part(Bucket=bucket, Key="logs/m", UploadId=upload, PartNumber=1, Body=b"x")["ETag"]
+    parts = {"Parts": [{"PartNumber": 1, "ETag": part}]}
+    for _ in range(2):  # a completion repeated says the same
+        assert told(s3.complete_multipart_upload(Bucket=bucket, Key="logs/m", UploadId=upload, MultipartUpload=parts)) in wanted
+    assert told(s3.put_object(Bucket=bucket, Key="other", Body=b"x")) is None
+    tagged = s3.put_object(Bucket=bucket, Key="other", Body=b"x", Tagging="k=v")
+    assert told(tagged) == told(s3.head_object(Bucket=bucket, Key="other")) == 'expiry-date="Thu, 01 Jan 2099 00:00:00 GMT", rule-id="by%20tag"'
 
 
 def test_lifecycle_is_carried_out(folder):
@@ -187,12 +237,14 @@ def test_lifecycle_is_carried_out(folder):
     try:
         s3 = tools.boto(dev, daemon.ALICE)
         s3.create_bucket(Bucket="bucket")
+        s3.put_object(Bucket="bucket", Key="t/yes", Body=b"x", Tagging="k=v&a=b")
+        s3.put_object(Bucket="bucket", Key="t/no", Body=b"x", Tagging="k=w")
         for key, body in (("logs/a", b"x"), ("b/small", b"x"), ("b/large", b"x" * 11), ("other", b"x")):
             s3.put_object(Bucket="bucket", Key=key, Body=body)
         for key in ("u/open", "v/open"):
             s3.create_multipart_upload(Bucket="bucket", Key=key)
         s3.put_bucket_lifecycle_configuration(Bucket="bucket", LifecycleConfiguration=RULES)
-        until(lambda: [each["Key"] for each in s3.list_objects_v2(Bucket="bucket")["Contents"]] == ["b/small", "other"])
+        until(lambda: [each["Key"] for each in s3.list_objects_v2(Bucket="bucket")["Contents"]] == ["b/small", "other", "t/no"])
         until(lambda: [each["Key"] for each in s3.list_multipart_uploads(Bucket="bucket")["Uploads"]] == ["v/open"])
         assert dev.stop() == 0
     finally:

@@ -180,21 +180,140 @@ static void rules_that_went_remove_nothing(void **state) {
   finish(t);
 }
 
-/* Where versions are kept nothing is removed for good. */
-static void versions_are_not_removed(void **state) {
-  (void)state;
-  struct test_regions *t = setup_regions(RULES("<Filter></Filter>" DAYS2));
+/* ---- versions ------------------------------------------------------------------------------------------ */
+
+#define NONCURRENT(days, newer)                                                                              \
+  "<NoncurrentVersionExpiration><NoncurrentDays>" days "</NoncurrentDays>" newer                             \
+  "</NoncurrentVersionExpiration>"
+#define NEWER2  "<NewerNoncurrentVersions>2</NewerNoncurrentVersions>"
+#define MARKERS "<Expiration><ExpiredObjectDeleteMarker>true</ExpiredObjectDeleteMarker></Expiration>"
+
+static void set_versioning(struct test_regions *t, enum subject_versioning versioning) {
   struct subject_bucket k;
   struct store_view *v = NULL;
-  assert_int_equal(region_put(t, 1, "asha", "a", "1"), DOM_OK);
   assert_int_equal(store_view_open(t->region[1].store, &v, NULL), DOM_OK);
   assert_int_equal(subject_bucket_get(t->region[1].subjects, v, SLICE_LIT("phones"), &k, NULL), DOM_OK);
   store_view_close(v);
-  struct subject_config_change change = {.versioning = VERSIONING_ENABLED};
+  struct subject_config_change change = {.versioning = versioning};
   assert_int_equal(subject_configure(t->region[1].subjects, &k, &change, NULL), DOM_OK);
-  clock_sim_advance(t->clock, 2 * S3_DAY_MS);
+}
+
+static void write_version(struct test_regions *t, const char *name, const char *value, bool is_null) {
+  struct store_version which = {.is_null = is_null};
+  enum region_change change = value ? REGION_PUT : REGION_MARK;
+  assert_int_equal(region_version(t, 1, "asha", name, change, value ? value : "", &which), DOM_OK);
+}
+
+/* Values and markers of all versions by name, newest first: "a:M,2 b:1 ". */
+static void assert_versions(struct test_regions *t, const char *want) {
+  BUF_AUTO lines = BUF_INIT;
+  char got[512] = "", name[64], last[64] = "", value[64];
+  size_t at = 0;
+  assert_int_equal(region_versions(t, 1, "asha", &lines), DOM_OK);
+  const char *text = buf_str(&lines);
+  while (*text) {
+    assert_int_equal(sscanf(text, "%63s %*s %*s %63s", name, value), 2);
+    bool same = strcmp(name, last) == 0;
+    at += (size_t)snprintf(got + at, sizeof got - at, "%s%s%s",
+                           same    ? ","
+                           : *last ? " "
+                                   : "",
+                           same ? "" : name, same ? "" : ":");
+    at += (size_t)snprintf(got + at, sizeof got - at, "%s", strcmp(value, "MARKER") == 0 ? "M" : value);
+    snprintf(last, sizeof last, "%s", name);
+    text = strchr(text, '\n') + 1;
+  }
+  assert_string_equal(got, want);
+}
+
+static void current_versions_end_under_a_marker(void **state) {
+  (void)state;
+  struct test_regions *t = setup_regions(RULES("<Filter></Filter>" DAYS2));
+  set_versioning(t, VERSIONING_ENABLED);
+  write_version(t, "a", "1", false);
+  write_version(t, "a", "2", false);
+  write_version(t, "b", "1", true);
+  write_version(t, "gone", NULL, false);
+  clock_sim_advance(t->clock, 2 * S3_DAY_MS - 1);
   assert_int_equal(expired(t, 1), 0);
-  assert_true(is_there(t, 1, "asha", "a"));
+  write_version(t, "c", "1", false);
+  clock_sim_advance(t->clock, 1);
+  assert_int_equal(expired(t, 1), 3); /* two marked, one lonely marker removed */
+  assert_versions(t, "a:M,2,1 b:M,1 c:1");
+  assert_int_equal(expired(t, 1), 0);
+  finish(t);
+}
+
+static void a_suspended_bucket_replaces_its_null_version(void **state) {
+  (void)state;
+  struct test_regions *t = setup_regions(RULES("<Filter></Filter>" DAYS2));
+  set_versioning(t, VERSIONING_ENABLED);
+  write_version(t, "a", "1", false);
+  write_version(t, "a", "null", true);
+  write_version(t, "b", "null", true);
+  set_versioning(t, VERSIONING_SUSPENDED);
+  clock_sim_advance(t->clock, 2 * S3_DAY_MS);
+  assert_int_equal(expired(t, 1), 2);
+  assert_versions(t, "a:M,1 b:M");
+  finish(t);
+}
+
+static void noncurrent_versions_go_by_days_and_count(void **state) {
+  (void)state;
+  struct test_regions *t = setup_regions(RULES("<Filter></Filter>" NONCURRENT("1", NEWER2)));
+  set_versioning(t, VERSIONING_ENABLED);
+  for (int i = 0; i < 5; i++) write_version(t, "a", (char[]){(char)('1' + i), 0}, false);
+  write_version(t, "few", "1", false);
+  write_version(t, "few", NULL, false);
+  clock_sim_advance(t->clock, S3_DAY_MS - 1);
+  assert_int_equal(expired(t, 1), 0);
+  clock_sim_advance(t->clock, 1);
+  assert_int_equal(expired(t, 1), 2);
+  assert_versions(t, "a:5,4,3 few:M,1");
+  write_version(t, "a", "6", false); /* 5 is noncurrent since now, 3 is one too many at once */
+  assert_int_equal(expired(t, 1), 1);
+  assert_versions(t, "a:6,5,4 few:M,1");
+  finish(t);
+}
+
+static void a_marker_alone_goes(void **state) {
+  (void)state;
+  struct test_regions *t =
+      setup_regions("<LifecycleConfiguration><Rule><ID>a</ID><Filter></Filter>" NONCURRENT(
+          "1", "") "<Status>Enabled</Status></Rule>"
+                   "<Rule><ID>b</ID><Filter><Prefix>asha/m</Prefix></Filter>" MARKERS
+                   "<Status>Enabled</Status></Rule>"
+                   "</LifecycleConfiguration>");
+  set_versioning(t, VERSIONING_ENABLED);
+  write_version(t, "m1", "1", false);
+  write_version(t, "m1", NULL, false);
+  write_version(t, "m2", NULL, false);
+  write_version(t, "x", NULL, false);
+  write_version(t, "y", NULL, false);
+  write_version(t, "y", NULL, false);
+  assert_int_equal(expired(t, 1), 1);
+  assert_versions(t, "m1:M,1 x:M y:M,M");
+  clock_sim_advance(t->clock, S3_DAY_MS);
+  assert_int_equal(expired(t, 1), 3); /* the version, then the marker before it; the older marker */
+  assert_versions(t, "x:M y:M");
+  finish(t);
+}
+
+/* Histories longer than a page, and a marker that ends one. */
+static void histories_cross_pages(void **state) {
+  (void)state;
+  struct test_regions *t =
+      setup_regions("<LifecycleConfiguration><Rule><ID>a</ID><Filter></Filter>" NONCURRENT("1", NEWER2)
+                        MARKERS "<Status>Enabled</Status></Rule></LifecycleConfiguration>");
+  set_versioning(t, VERSIONING_ENABLED);
+  for (int i = 0; i < LIFECYCLE_PAGE - 1; i++) write_version(t, "a", "old", false);
+  write_version(t, "b", NULL, false);
+  for (int i = 0; i < 2 * LIFECYCLE_PAGE; i++) write_version(t, "c", "old", false);
+  clock_sim_advance(t->clock, S3_DAY_MS);
+  uint64_t total = 3 * LIFECYCLE_PAGE - 1 - 6 + 1, gone = 0;
+  for (int i = 0; i < 8 && gone < total; i++) gone += expired(t, 1);
+  assert_int_equal(gone, total);
+  assert_versions(t, "a:old,old,old c:old,old,old");
   finish(t);
 }
 
@@ -206,7 +325,11 @@ int main(void) {
       cmocka_unit_test(uploads_are_aborted),
       cmocka_unit_test(a_move_is_left_alone),
       cmocka_unit_test(rules_that_went_remove_nothing),
-      cmocka_unit_test(versions_are_not_removed),
+      cmocka_unit_test(current_versions_end_under_a_marker),
+      cmocka_unit_test(a_suspended_bucket_replaces_its_null_version),
+      cmocka_unit_test(noncurrent_versions_go_by_days_and_count),
+      cmocka_unit_test(a_marker_alone_goes),
+      cmocka_unit_test(histories_cross_pages),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
