@@ -53,7 +53,8 @@ static uint8_t item_flags(const struct store_item *item) {
   bool object = item->kind == STORE_ITEM_OBJECT;
   assert(object || (!item->object.is_version && !item->object.is_marker));
   bool meta = item->kind == STORE_ITEM_PART && !item->absent && item->part.meta_len > 0;
-  return (uint8_t)((meta ? ITEM_META : 0) | (item->absent ? ITEM_ABSENT : 0) | (object && item->object.is_version ? ITEM_VERSION : 0) |
+  return (uint8_t)((meta ? ITEM_META : 0) | (item->absent ? ITEM_ABSENT : 0) |
+                   (object && item->object.is_version ? ITEM_VERSION : 0) |
                    (object && !item->absent && item->object.is_marker ? ITEM_MARKER : 0));
 }
 

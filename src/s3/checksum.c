@@ -62,6 +62,17 @@ static enum s3_error type_parse(const struct auth_request *head, struct s3_reque
   return S3_OK;
 }
 
+static enum s3_error size_parse(const struct auth_request *head, struct s3_request *request,
+                                struct s3_fault *fault) {
+  static const char name[] = "x-amz-mp-object-size";
+  struct slice value;
+  if (!header(head, name, &value)) return S3_OK;
+  if (slice_to_u64(value, &request->whole_size) != DOM_OK)
+    return fault_set(fault, S3_ERR_INVALID_ARGUMENT, name);
+  request->has_whole_size = true;
+  return S3_OK;
+}
+
 /* Which checksum the object of a new upload will have. */
 static enum s3_error plan_make(struct s3_request *request, struct s3_fault *fault) {
   struct s3_meta *meta = &request->meta;
@@ -94,14 +105,12 @@ enum s3_error checksum_head_parse(const struct auth_request *head, struct s3_req
   }
   request->checksum_mode =
       header(head, "x-amz-checksum-mode", &value) && slice_equal_nocase(value, SLICE_LIT("ENABLED"));
-  if (header(head, "x-amz-mp-object-size", &value)) {
-    if (slice_to_u64(value, &request->whole_size) != DOM_OK)
-      return fault_set(fault, S3_ERR_INVALID_ARGUMENT, "x-amz-mp-object-size");
-    request->has_whole_size = true;
-  }
-  enum s3_error error = type_parse(head, request, fault);
-  if (error == S3_OK) error = values_parse(head, request, fault);
-  return error;
+  enum s3_error error = S3_OK;
+  bool completes = request->op == S3_OP_COMPLETE_MULTIPART_UPLOAD;
+  if (completes) error = size_parse(head, request, fault);
+  if (error == S3_OK && (completes || request->op == S3_OP_CREATE_MULTIPART_UPLOAD))
+    error = type_parse(head, request, fault);
+  return error == S3_OK ? values_parse(head, request, fault) : error;
 }
 
 enum s3_error checksum_plan_take(struct s3_request *request, struct s3_fault *fault) {

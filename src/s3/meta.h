@@ -37,7 +37,7 @@ struct s3_meta {
   bool has_plan;
   struct s3_checksum_plan plan;
   struct slice customer; /* SSE-C: what opens it together with the client's key; empty: not sealed so */
-  struct slice parts; /* of an object that was put in parts: stored form, s3_parts_decode */
+  struct slice parts;    /* of an object that was put in parts: stored form, s3_parts_decode */
   /* What may be changed of a version after it was written. */
   const struct s3_tag *tags; /* ascending by key; at most S3_OBJECT_TAGS_MAX */
   size_t tag_count;

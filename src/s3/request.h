@@ -127,7 +127,7 @@ struct s3_copy_source {
   struct slice key;
   struct slice version_id; /* as sent; empty for the current version */
   struct s3_condition condition;
-  struct s3_range range; /* S3_RANGE_NONE or S3_RANGE_BOUNDS */
+  struct s3_range range;                  /* S3_RANGE_NONE or S3_RANGE_BOUNDS */
   const struct s3_customer_key *customer; /* that the source is sealed with; NULL: none was sent */
 };
 
@@ -162,8 +162,8 @@ struct s3_request {
   struct s3_meta meta; /* writes only; its checksum is not set */
   struct s3_overrides overrides;
   const struct s3_customer_key *customer; /* SSE-C: a key of the client's; NULL: none was sent */
-  struct s3_attributes_asked attributes; /* GetObjectAttributes */
-  bool has_content_length;               /* of the object's bytes: aws-chunked framing not counted */
+  struct s3_attributes_asked attributes;  /* GetObjectAttributes */
+  bool has_content_length;                /* of the object's bytes: aws-chunked framing not counted */
   uint64_t content_length;
   bool has_content_md5;
   uint8_t content_md5[MD5_SIZE];
@@ -172,7 +172,7 @@ struct s3_request {
   bool has_checksum_algorithm; /* x-amz-checksum-algorithm or x-amz-sdk-checksum-algorithm */
   enum auth_checksum_kind checksum_algorithm;
   bool checksum_mode;        /* x-amz-checksum-mode: ENABLED: answer with the stored one */
-  bool has_checksum_type;    /* x-amz-checksum-type */
+  bool has_checksum_type;    /* x-amz-checksum-type, of an upload begun or completed */
   bool checksum_full_object; /* … is FULL_OBJECT, else COMPOSITE */
   /* CompleteMultipartUpload: what the object must turn out to be. */
   bool has_whole_checksum;

@@ -428,6 +428,7 @@ void call_handle(struct region *r, struct wire_exchange *x) {
   call_leave(&c);
   access_rules_release(c.rules);
   c.rules = NULL;
+  customer_forget(&c);
   if (wire_exchange_is_put_aside(x)) return; /* not over */
   if (error) call_fail(&c, error);
   uint64_t took_us = (clock_mono_ns(r->clock) - began_ns) / 1000 + waited_us;

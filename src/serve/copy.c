@@ -195,8 +195,8 @@ struct copying {
 };
 
 /* REPLACE takes the head's metadata, COPY the source's; tags likewise, by a directive of their own. The
- * source's checksum is true of the copy's bytes, too; grants are the head's alone. *out_kind: the checksum to count afresh, another than
- * the source has of all its bytes; whether there is one. */
+ * source's checksum is true of the copy's bytes, too; grants are the head's alone. *out_kind: the checksum to
+ * count afresh, another than the source has of all its bytes; whether there is one. */
 static enum s3_error target_meta(struct call *c, const struct copy_source *s, struct s3_meta *out,
                                  enum auth_checksum_kind *out_kind, bool *out_counts) {
   struct dom_err err = {0};

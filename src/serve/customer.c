@@ -122,6 +122,14 @@ enum s3_error customer_secure(const struct call *c) {
   return c->client_tls && link ? S3_OK : S3_ERR_CUSTOMER_INSECURE;
 }
 
+/* They lie in the request's arena, which is this call's to write to. */
+void customer_forget(struct call *c) {
+  const struct s3_customer_key *keys[] = {c->q.customer, c->q.copy.customer};
+  for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+    if (keys[i]) wipe((void *)(uintptr_t)keys[i]->key, KEY_SIZE);
+  c->q.customer = c->q.copy.customer = NULL;
+}
+
 void customer_fields(struct call *c) {
   if (!c->q.customer || c->q.op == S3_OP_COMPLETE_MULTIPART_UPLOAD) return;
   wire_reply_field_str(c->x, "x-amz-server-side-encryption-customer-algorithm", "AES256");

@@ -61,6 +61,8 @@ void customer_reader_done(struct customer_reader *r);
 
 /* Refuses a key that came, or would go on, where others could read it. S3_ERR_CUSTOMER_INSECURE. */
 enum s3_error customer_secure(const struct call *c);
+/* Wipes the keys that the request brought; at its end. */
+void customer_forget(struct call *c);
 /* Adds the headers that tell which key was used. */
 void customer_fields(struct call *c);
 

@@ -249,7 +249,7 @@ static enum s3_error bounds(struct call *c, const struct store_object *o, const 
   return ranged ? s3_range_resolve(&c->q.range, o->size, first, count) : S3_OK;
 }
 
-static enum s3_error answer(struct call *c, const struct s3_meta *given, struct customer_reader *f) {
+static enum s3_error answer(struct call *c, struct s3_meta *meta, struct customer_reader *f) {
   const struct store_object *o = store_found_object(f->found);
   struct s3_headers headers = {.arena = wire_exchange_arena(c->x)};
   char etag[S3_ETAG_SIZE];
@@ -257,14 +257,13 @@ static enum s3_error answer(struct call *c, const struct s3_meta *given, struct 
   enum s3_error verdict = s3_condition_read(&c->q.condition, slice_str(etag), o->mtime_ms);
   if (verdict && verdict != S3_ERR_NOT_MODIFIED) return verdict;
   uint64_t first = 0, count = o->size;
-  struct s3_meta meta = *given;
   enum s3_error error = S3_OK;
-  access_hide(c, &meta);
-  if (!error && !verdict) error = bounds(c, o, &meta, &first, &count);
-  if (!error) error = describe(c, o, &meta, count == o->size, &headers);
+  access_hide(c, meta);
+  if (!error && !verdict) error = bounds(c, o, meta, &first, &count);
+  if (!error) error = describe(c, o, meta, count == o->size, &headers);
   if (!error && headers.failed) error = S3_ERR_SLOW_DOWN;
   if (error) return error;
-  expiration_field(c, o, &meta);
+  expiration_field(c, o, meta);
   if (verdict) {
     call_headers(c, &headers);
     wire_reply(c->x, 304, SLICE_LIT(""), NULL);

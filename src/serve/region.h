@@ -326,7 +326,7 @@ struct spool {
   struct hash *sha;
   const struct auth_body *auth; /* makes the SHA-256 on its way; NULL: the spool does */
   struct auth_checksum *sum;    /* of the bytes as they come, where somebody wants it; the spool's own */
-  bool has_customer;         /* the bytes are sealed by a key of the client's before anything else */
+  bool has_customer;            /* the bytes are sealed by a key of the client's before anything else */
   uint8_t customer_key[KEY_SIZE];
   struct buf piece; /* sealed so, the one at hand */
   uint64_t size;
@@ -469,8 +469,8 @@ struct copy_source {
   struct call_permit permit;
   struct store_found *found; /* when it lives here */
   struct customer_reader reader;
-  struct buf meta;           /* as stored */
-  struct buf classes;        /* what the copy inherits: names, comma-separated, each once */
+  struct buf meta;    /* as stored */
+  struct buf classes; /* what the copy inherits: names, comma-separated, each once */
 };
 /* What becomes of it. */
 struct copy_target {

@@ -156,6 +156,47 @@ static void reader_keeps_body(void **state) {
   region_done(&r);
 }
 
+/* Metadata of an object of many parts: as long as it may be, with an inline body behind it, and one byte
+ * more.
+ */
+static void long_metadata(void **state) {
+  static uint8_t meta[STORE_META_MAX + 1];
+  struct region r;
+  struct dom_err err = {0};
+  struct store_found *f = NULL;
+  char byte = 0;
+  size_t len = 0;
+  (void)state;
+  for (size_t i = 0; i < sizeof meta; i++) meta[i] = (uint8_t)(i * 7 + i / 251);
+  region_init(&r, 29, true);
+  subject_home(&r, 1, 1);
+  struct store_place p = place_of(9, 1, 1, "a/");
+  struct store_object o = {.key = SLICE_LIT("a/k"),
+                           .size = 3,
+                           .inline_body = SLICE_LIT("abc"),
+                           .meta = slice_of(meta, STORE_META_MAX)};
+  struct txn t = txn_begin(&r);
+  assert_dom_ok(store_tx_put(t.tx, &permit_any, &p, &o, &err), err);
+  assert_int_equal(txn_end(&t), DOM_OK);
+  for (int round = 0; round < 2; round++) {
+    struct store_view *v = NULL;
+    assert_dom_ok(store_view_open(r.store, &v, &err), err);
+    assert_dom_ok(store_object_get(v, PERMIT_READ, &permit_any, &p, o.key, &f, &err), err);
+    store_view_close(v);
+    assert_true(slice_equal(store_found_object(f)->meta, o.meta));
+    assert_dom_ok(store_found_read(f, 2, &byte, 1, &len, &err), err);
+    assert_int_equal(byte, 'c');
+    store_found_free(f);
+    assert_dom_ok(region_reopen(&r, &err), err);
+  }
+  o.meta.len++;
+  t = txn_begin(&r);
+  assert_int_equal(store_tx_put(t.tx, &permit_any, &p, &o, NULL), DOM_TOO_LARGE);
+  store_tx_abort_take(t.tx);
+  store_view_close(t.v);
+  region_done(&r);
+}
+
 static void stale_intents(void **state) {
   struct region r;
   struct dom_err err = {0};
@@ -311,9 +352,10 @@ static void complete_guards_parts(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(a_hash_may_be_left), cmocka_unit_test(file_bodies),
-      cmocka_unit_test(reader_keeps_body),  cmocka_unit_test(stale_intents),
-      cmocka_unit_test(multipart),          cmocka_unit_test(complete_guards_parts),
+      cmocka_unit_test(a_hash_may_be_left),    cmocka_unit_test(file_bodies),
+      cmocka_unit_test(reader_keeps_body),     cmocka_unit_test(long_metadata),
+      cmocka_unit_test(stale_intents),         cmocka_unit_test(multipart),
+      cmocka_unit_test(complete_guards_parts),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
