@@ -145,10 +145,14 @@ static enum s3_error head_make(const struct s3_form_fields *fields, const struct
   return S3_OK;
 }
 
-static enum s3_error key_take(const struct s3_form_fields *fields, struct slice *out,
+static enum s3_error key_take(const struct s3_form_fields *fields, struct slice bucket, struct slice *out,
                               struct s3_fault *fault) {
   struct slice key = s3_form_field(fields, "key");
   assert(out != NULL);
+  /* npm's SDK sends it along. */
+  struct slice named = s3_form_field(fields, "bucket");
+  if (named.data != NULL && !slice_equal(named, bucket))
+    return fault_set(fault, S3_ERR_INVALID_ARGUMENT, "the form's bucket is another one than it was sent to");
   if (key.data == NULL)
     return fault_set(fault, S3_ERR_INVALID_ARGUMENT,
                      "Bucket POST must contain a field named 'key'.  If it is specified, please check the "
@@ -167,7 +171,7 @@ enum s3_error s3_form_request(const struct s3_form_fields *fields, const struct 
   assert(fields != NULL && head != NULL && arena != NULL && request->op == S3_OP_POST_OBJECT);
   struct s3_request made = *request;
   struct auth_request whole = {0};
-  enum s3_error error = key_take(fields, &made.key, fault);
+  enum s3_error error = key_take(fields, made.bucket, &made.key, fault);
   if (!error) error = head_make(fields, head, arena, &whole, fault);
   if (!error) error = head_parse(&whole, arena, &made, fault);
   if (error) return error;

@@ -16,8 +16,9 @@ enum s3_error s3_form_credential(const struct s3_form_fields *fields, bool *out_
 /* Fills key, metadata, checksum, ACL and the like of `request`, a PostObject, from the fields. `*out_head` is
  * the request's head as it counts from here: of `head` only what no field can say (Host, Referer, Origin,
  * User-Agent), since nobody signed the rest, and the fields as headers. Both in the arena.
- * Returns: S3_OK; S3_ERR_INVALID_ARGUMENT no key, or a value that no header can have; S3_ERR_KEY_TOO_LONG;
- * S3_ERR_NOT_IMPLEMENTED an x-amz- field that means nothing here; or as a head is refused. */
+ * Returns: S3_OK; S3_ERR_INVALID_ARGUMENT no key, another bucket than the head's, or a value that no header
+ * can have; S3_ERR_KEY_TOO_LONG; S3_ERR_NOT_IMPLEMENTED an x-amz- field that means nothing here; or as a head
+ * is refused. */
 enum s3_error s3_form_request(const struct s3_form_fields *fields, const struct auth_request *head,
                               struct arena *arena, struct s3_request *request, struct auth_request *out_head,
                               struct s3_fault *fault);

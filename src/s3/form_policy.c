@@ -62,19 +62,19 @@ static struct slice text_of(const json_t *value) {
   return slice_of(json_string_value(value), json_string_length(value));
 }
 
-/* What the form has under that name, or nothing. Marks it as named. */
+/* What the form has under that name, or nothing. Marks it as named. The bucket is the one that the form was
+ * sent to, whatever a field of that name says. */
 static struct slice value_of(struct judge *j, struct slice name) {
+  struct slice value = SLICE_LIT("");
   assert(name.len > 0);
-  if (slice_equal_nocase(name, SLICE_LIT("bucket"))) {
-    j->bucket_named = true;
-    return j->bucket;
-  }
   for (size_t i = 0; i < j->fields->count; i++) {
     if (!slice_equal_nocase(j->fields->item[i].name, name)) continue;
     j->named[i] = true;
-    return j->fields->item[i].value;
+    value = j->fields->item[i].value;
   }
-  return SLICE_LIT("");
+  if (!slice_equal_nocase(name, SLICE_LIT("bucket"))) return value;
+  j->bucket_named = true;
+  return j->bucket;
 }
 
 /* "2026-12-31T23:59:59Z", with or without a fraction of a second, which is dropped. */

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as aws from '@aws-sdk/client-s3';
+import { createPresignedPost } from '@aws-sdk/s3-presigned-post';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import { Bucket, body, bytes, client, key, md5Tag, same } from './kit.mjs';
 
@@ -81,4 +82,40 @@ test('out of time, changed, for another method', async () => {
   assert.equal(await code(await fetch(url.replace('held', 'sum')), 403), 'SignatureDoesNotMatch');
   assert.equal(await code(await fetch(url, { method: 'DELETE' }), 403), 'SignatureDoesNotMatch');
   assert.equal((await send('HeadObject', { Key })).ContentLength, 1);
+});
+
+// ---- @aws-sdk/s3-presigned-post: forms as a page sends them, by FormData and fetch() of Node.
+
+async function post(options, data, name = 'a page.bin', more = {}) {
+  const { url, fields } = await createPresignedPost(s3, { Bucket, Expires: 300, ...options });
+  const form = new FormData();
+  for (const [field, value] of Object.entries({ ...fields, ...more })) form.append(field, value);
+  form.append('file', new Blob([data], { type: 'image/png' }), name);
+  return fetch(url, { method: 'POST', body: form, redirect: 'manual' });
+}
+
+for (const size of [0, 5, 3000000]) {
+  test(`a form with a file of ${size} bytes`, async () => {
+    const data = bytes(size), Key = `${key('form/')}/\${filename}`;
+    const answer = await post({ Key, Fields: { 'Content-Type': 'image/png', 'x-amz-meta-m': 'v', success_action_status: '201' },
+      Conditions: [['starts-with', '$Content-Type', 'image/'], ['content-length-range', size, size]] }, data);
+    const text = await answer.text();
+    assert.equal(answer.status, 201, text);
+    const stored = /<Key>(.*)<\/Key>/.exec(text)[1];
+    assert.equal(stored, Key.replace('${filename}', 'a page.bin'));
+    const got = await send('GetObject', { Key: stored });
+    assert.deepEqual([got.ContentType, got.Metadata, got.ETag], ['image/png', { m: 'v' }, answer.headers.get('etag')]);
+    same(await body(got), data);
+  });
+}
+
+test('a form that its policy does not allow', async () => {
+  const Key = key('form no');
+  assert.equal(await code(await post({ Key, Conditions: [['content-length-range', 0, 4]] }, bytes(5)), 400), 'EntityTooLarge');
+  assert.equal(await code(await post({ Key }, bytes(5), 'a', { 'x-amz-meta-late': 'x' }), 403), 'AccessDenied');
+  const { url, fields } = await createPresignedPost(s3, { Bucket, Key, Expires: 300 });
+  const form = new FormData();
+  for (const [field, value] of Object.entries({ ...fields, key: `${Key}-other` })) form.append(field, value);
+  form.append('file', new Blob(['x']));
+  assert.equal(await code(await fetch(url, { method: 'POST', body: form }), 403), 'AccessDenied');
 });

@@ -201,7 +201,8 @@ static void fields_are_a_head(void **state) {
   struct slice value;
   struct s3_form_fields fields =
       FIELDS("Key", "a/b", "acl", "private", "content-type", "image/png", "x-amz-meta-One", "1", "Expires",
-             "never", "policy", "p", "x-amz-date", "d", "submit", "go", "x-amz-checksum-crc32", "AAAAAA==");
+             "never", "bucket", "photos", "policy", "p", "x-amz-date", "d", "submit", "go",
+             "x-amz-checksum-crc32", "AAAAAA==");
   assert_int_equal(as_request(*state, &fields, &q, &head), S3_OK);
   assert_slice(q.key, "a/b");
   assert_slice(q.acl, "private");
@@ -223,6 +224,7 @@ static void fields_that_are_no_head(void **state) {
   } rows[] = {
       {FIELDS("acl", "private"), S3_ERR_INVALID_ARGUMENT},
       {FIELDS("key", ""), S3_ERR_INVALID_ARGUMENT},
+      {FIELDS("key", "k", "Bucket", "other"), S3_ERR_INVALID_ARGUMENT},
       {FIELDS("key", "k", "x-amz-acl", "private"), S3_ERR_NOT_IMPLEMENTED},
       {FIELDS("key", "k", "x-amz-copy-source", "/a/b"), S3_ERR_NOT_IMPLEMENTED},
       {FIELDS("key", "k", "x-amz-decoded-content-length", "1"), S3_ERR_NOT_IMPLEMENTED},
@@ -296,8 +298,8 @@ static enum s3_error judge(struct arena *arena, const char *policy, uint64_t now
                            struct s3_form_range *range) {
   BUF_AUTO text = BUF_INIT;
   struct s3_fault fault = {0};
-  struct s3_form_fields fields =
-      FIELDS("key", "user/a", "Content-Type", "image/png", "policy", "", "X-Ignore-me", "x");
+  struct s3_form_fields fields = FIELDS("key", "user/a", "Content-Type", "image/png", "policy", "",
+                                        "X-Ignore-me", "x", "bucket", "photos");
   base64_encode(&text, slice_str(policy));
   enum s3_error error =
       s3_form_policy_check(buf_slice(&text), &fields, SLICE_LIT("photos"), now_ms, arena, range, &fault);
