@@ -8,6 +8,7 @@ from botocore.exceptions import ClientError
 
 from kit import daemon, tools
 from test_access import BOB, policy, refused, statement
+from test_tls import Secure
 
 ONE = {"TagSet": [{"Key": "kind", "Value": "photo"}]}
 
@@ -121,6 +122,42 @@ def test_of_copies(s3, bucket):
     s3.copy_object(**copy, Key="k", MetadataDirective="REPLACE")
     assert tags_of(s3, bucket, "k") == {"a": "1"}
     refused("InvalidArgument", s3.copy_object, **copy, Key="x", TaggingDirective="MOVE")
+
+
+@pytest.fixture(scope="module")
+def over_tls(tmp_path_factory):
+    """Keys of clients are taken over TLS only."""
+    made = Secure(tmp_path_factory.mktemp("tls-tags"))
+    yield tools.boto(made.daemon, daemon.ALICE, verify=made.ca.chain_file)
+    made.daemon.kill()
+
+
+@pytest.mark.parametrize("size", [10, 3 << 20])
+def test_beside_other_metadata(over_tls, size):
+    """What else is known of an object stays: checksums, its parts', grants, the key that a client brings along."""
+    s3, bucket = over_tls, f"beside-{size}"
+    s3.create_bucket(Bucket=bucket)
+    s3.put_bucket_ownership_controls(Bucket=bucket, OwnershipControls={"Rules": [{"ObjectOwnership": "ObjectWriter"}]})
+    for key in ({}, {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": "k" * 32}):
+        summed = s3.put_object(Bucket=bucket, Key="k", Body=b"x" * size, ChecksumAlgorithm="SHA256", ACL="public-read", **key)
+        grants = s3.get_object_acl(Bucket=bucket, Key="k")["Grants"]
+        put(s3, bucket, "k", {"a": "1"})  # without the key: what it seals is not touched
+        got = s3.get_object(Bucket=bucket, Key="k", ChecksumMode="ENABLED", **key)
+        assert got["Body"].read() == b"x" * size and got["ChecksumSHA256"] == summed["ChecksumSHA256"]
+        assert s3.get_object_acl(Bucket=bucket, Key="k")["Grants"] == grants and len(grants) == 2
+        upload = s3.create_multipart_upload(Bucket=bucket, Key="u", ChecksumAlgorithm="CRC32C", Tagging="b=2", **key)
+        where = {"Bucket": bucket, "Key": "u", "UploadId": upload["UploadId"]}
+        part = s3.upload_part(**where, PartNumber=1, Body=b"p" * size, ChecksumAlgorithm="CRC32C", **key)
+        s3.complete_multipart_upload(**where, MultipartUpload={"Parts": [
+            {"PartNumber": 1, "ETag": part["ETag"], "ChecksumCRC32C": part["ChecksumCRC32C"]}]})
+        before = s3.head_object(Bucket=bucket, Key="u", PartNumber=1, ChecksumMode="ENABLED", **key)
+        s3.put_object_acl(Bucket=bucket, Key="u", ACL="public-read")
+        assert tags_of(s3, bucket, "u") == {"b": "2"}
+        put(s3, bucket, "u", {"c": "3"})
+        after = s3.head_object(Bucket=bucket, Key="u", PartNumber=1, ChecksumMode="ENABLED", **key)
+        assert [after[n] for n in ("ETag", "PartsCount", "ChecksumCRC32C", "LastModified")] == [
+            before[n] for n in ("ETag", "PartsCount", "ChecksumCRC32C", "LastModified")]
+        assert s3.get_object(Bucket=bucket, Key="u", **key)["Body"].read() == b"p" * size
 
 
 def test_rights(s3, bob, bucket):
