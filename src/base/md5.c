@@ -8,11 +8,12 @@
 #include "base/md5_internal.h"
 
 enum {
-  PIECE_MIN = 16 * 1024, /* 20 us of hashing; handing it over and back takes up to 10 */
-  ROUND_BLOCKS = 512,    /* 32 KiB, 50 us: so long waits a body that comes while others are hashed */
-  THREADS_MAX = 8,       /* 16 GB/s: more than a machine receives */
-  CORES_PER_THREAD = 4,  /* of four cores of uploads, one hashes for all */
-  WAITING_MAX = 8        /* bodies for each thread; one more is hashed by its own thread */
+  PIECE_MIN = 16 * 1024,   /* 20 us of hashing; handing it over and back takes up to 10 */
+  ROUND_BLOCKS = 512,      /* 32 KiB, 50 us: so long waits a body that comes while others are hashed */
+  DEEP_BYTES = 512 * 1024, /* of one body: half of what its owner has memory for */
+  THREADS_MAX = 8,         /* 16 GB/s: more than a machine receives */
+  CORES_PER_THREAD = 4,    /* of four cores of uploads, one hashes for all */
+  WAITING_MAX = 8          /* bodies for each thread; one more is hashed by its own thread */
 };
 
 struct md5_lanes {
@@ -20,6 +21,7 @@ struct md5_lanes {
   pthread_cond_t work;
   struct md5_stream *first, *last; /* have pieces, and are with no thread */
   unsigned ready, listed;          /* those; and with those that are with a thread */
+  unsigned deep;                   /* streams with DEEP_BYTES pending */
   unsigned open, waiting;          /* streams; owners that can do nothing until a piece is hashed */
   unsigned thread_count;
   bool stopping;
@@ -50,15 +52,23 @@ static void take_all(struct md5_stream *s, struct slice bytes) {
 }
 
 /* Under the lock: a round is worth its time once all bodies are there that there are lanes for, as four take
- * little longer than one; or when one can wait no more. */
+ * little longer than one; or when one is far behind, or can wait no more. */
 static bool is_worth(const struct md5_lanes *l) {
   assert(l->ready <= l->listed && l->listed <= l->open);
-  return l->ready > 0 && (l->waiting > 0 || l->ready >= MD5_LANES || l->ready == l->open);
+  return l->ready > 0 && (l->waiting > 0 || l->deep > 0 || l->ready >= MD5_LANES || l->ready == l->open);
 }
 
 /* Under the lock. */
 static void call_if_worth(struct md5_lanes *l) {
   if (is_worth(l)) pthread_cond_signal(&l->work);
+}
+
+/* Under the lock: bytes that came, or were hashed. */
+static void pending_set(struct md5_stream *s, uint64_t pending) {
+  bool was_deep = s->pending >= DEEP_BYTES, is_deep = pending >= DEEP_BYTES;
+  s->pending = pending;
+  if (is_deep && !was_deep) s->lanes->deep++;
+  if (was_deep && !is_deep) s->lanes->deep--;
 }
 
 /* Under the lock: until that piece of the stream is hashed. */
@@ -115,12 +125,13 @@ static bool hand_over(struct md5_stream *s, struct slice bytes) {
     return false;
   if (s->fed - s->done == MD5_PIECES_MAX) wait_for(s, s->done + 1);
   s->pieces[s->fed++ % MD5_PIECES_MAX] = bytes;
+  pending_set(s, s->pending + bytes.len);
   if (!s->is_listed) {
     s->is_listed = true;
     l->listed++;
     list_add(l, s);
-    call_if_worth(l);
   }
+  call_if_worth(l);
   return true;
 }
 
@@ -218,7 +229,9 @@ static void hash_round(struct lane *lanes, size_t count) {
 /* Under the lock: back into the list with what is left. */
 static void put_back(struct md5_lanes *l, const struct lane *lane) {
   struct md5_stream *s = lane->s;
-  s->pieces[s->done % MD5_PIECES_MAX] = lane->left;
+  struct slice *piece = &s->pieces[s->done % MD5_PIECES_MAX];
+  pending_set(s, s->pending - (piece->len - lane->left.len));
+  *piece = lane->left;
   if (lane->left.len == 0) s->done++;
   if (s->done < s->fed) {
     list_add(l, s);

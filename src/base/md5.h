@@ -33,6 +33,7 @@ struct md5_stream {
   /* Under the lock of lanes. */
   struct slice pieces[MD5_PIECES_MAX]; /* a ring: piece n at n % MD5_PIECES_MAX */
   uint64_t fed, done;                  /* pieces handed over; of these, hashed */
+  uint64_t pending;                    /* bytes handed over and not hashed */
   bool is_listed;                      /* waits for a thread, or is with one */
   struct md5_stream *next;
   pthread_cond_t moved; /* done grew */
