@@ -87,9 +87,10 @@ static enum s3_error finish(struct far *f, const struct reach *r, enum dom_code 
 /* Without waiting for a place: the target's gate may be held. */
 static enum dom_code ask_home(struct reach *r, struct dom_err *err) {
   struct wire_server *s = r->c->r->server;
-  if (!wire_place_try(s, WIRE_LANE_ALL)) return DOM_BUSY;
+  struct wire_errand errand = {.lane = WIRE_LANE_ALL, .group = r->who->home};
+  if (!wire_place_try(s, &errand)) return DOM_BUSY;
   enum dom_code code = reach_home(r, err);
-  wire_place_give(s, WIRE_LANE_ALL);
+  wire_place_give(s, &errand);
   return code;
 }
 

@@ -85,13 +85,14 @@ static uint32_t patience_ms(const struct call *c) {
 
 /* A place among those that wait for other regions. S3_OK with *out_placed false: it is put aside until there
  * is one. */
-static enum s3_error take_place(struct call *c, bool may_wait, enum wire_lane lane, bool *out_placed) {
+static enum s3_error take_place(struct call *c, bool may_wait, const struct wire_errand *e,
+                                bool *out_placed) {
   enum wire_place place = WIRE_PLACE_NONE;
   *out_placed = false;
   if (c->auth.is_unverified && !relay_may_pass(c)) return S3_ERR_SLOW_DOWN;
   if (may_wait && wire_body_taken(c->x) == 0)
-    place = wire_place_take(c->x, lane);
-  else if (wire_place_try(c->r->server, lane))
+    place = wire_place_take(c->x, e);
+  else if (wire_place_try(c->r->server, e))
     place = WIRE_PLACE_TAKEN;
   *out_placed = place == WIRE_PLACE_TAKEN;
   return place == WIRE_PLACE_NONE ? S3_ERR_SLOW_DOWN : S3_OK;
@@ -121,14 +122,15 @@ enum s3_error call_forward(struct call *c, const struct slice *body) {
   if (!c->r->envelope) return S3_ERR_SERVICE_UNAVAILABLE;
   struct call_permit permit;
   struct dom_err err = {0};
-  enum wire_lane lane = c->auth.is_unverified ? WIRE_LANE_FEW : WIRE_LANE_ALL;
+  struct wire_errand errand = {.lane = c->auth.is_unverified ? WIRE_LANE_FEW : WIRE_LANE_MOST,
+                               .group = c->who.home};
   bool placed = false;
   enum s3_error error = call_permit(c, PERMIT_TRANSIT, c->q.key, SLICE_LIT(""), 0, &permit);
-  if (!error) error = take_place(c, !body && !c->came_home, lane, &placed);
+  if (!error) error = take_place(c, !body && !c->came_home, &errand, &placed);
   if (error || !placed) return error;
   struct forward f = {.c = c, .body = body, .begun_body = post_begun(c->post)};
   enum dom_code code = send_and_answer(&f, &err);
-  wire_place_give(c->r->server, lane);
+  wire_place_give(c->r->server, &errand);
   if (code != DOM_ELSEWHERE || f.begun) return forward_finish(c, f.begun, code, &err);
   if (c->came_home) return S3_ERR_SERVICE_UNAVAILABLE; /* sent away a second time: somebody is behind */
   c->came_home = true;

@@ -43,9 +43,9 @@ enum conn_state { CONN_PARKED, CONN_ACTIVE, CONN_DOOMED, CONN_WAITING };
 /* Of a request that waits, or waited, for a place. */
 struct conn_wait {
   struct wire_conn *next; /* while WAITING */
-  enum wire_lane lane;
+  struct wire_errand errand;
   uint64_t began_ns, until_ns;
-  bool placed; /* a place of `lane` is handed to it and not used yet */
+  bool placed; /* a place for it is handed over and not used yet */
   bool over;   /* its time is up: it waits no more */
 };
 

@@ -16,17 +16,24 @@ void places_done(struct places *p) {
   pthread_mutex_destroy(&p->lock);
 }
 
-static bool has_room(const struct wire_server *s, enum wire_lane lane) {
+static bool has_room(const struct wire_server *s, const struct wire_errand *e) {
   const struct places *p = &s->places;
-  assert(p->few_taken <= p->taken);
-  if (p->taken >= s->options.places_max) return false;
-  return lane != WIRE_LANE_FEW || p->few_taken < s->options.few_places_max;
+  const struct wire_server_options *o = &s->options;
+  bool all = e->lane == WIRE_LANE_ALL;
+  assert(p->few_taken <= p->most_taken && p->most_taken <= p->taken);
+  if (p->taken >= o->places_max) return false;
+  if (p->group_taken[e->group % PLACES_GROUPS] >= (all ? o->most_places_max : o->group_places_max))
+    return false;
+  if (!all && p->most_taken >= o->most_places_max) return false;
+  return e->lane != WIRE_LANE_FEW || p->few_taken < o->few_places_max;
 }
 
-static void take(struct places *p, enum wire_lane lane) {
+static void take(struct places *p, const struct wire_errand *e) {
   p->taken++;
-  if (lane == WIRE_LANE_FEW) p->few_taken++;
-  assert(p->few_taken <= p->taken);
+  p->group_taken[e->group % PLACES_GROUPS]++;
+  if (e->lane != WIRE_LANE_ALL) p->most_taken++;
+  if (e->lane == WIRE_LANE_FEW) p->few_taken++;
+  assert(p->few_taken <= p->most_taken && p->most_taken <= p->taken);
 }
 
 static bool same_client(const struct wire_conn *c, const uint8_t counted[16]) {
@@ -39,7 +46,7 @@ static bool same_client(const struct wire_conn *c, const uint8_t counted[16]) {
 static struct wire_conn *next_turn(const struct wire_server *s) {
   struct wire_conn *longest = NULL;
   for (struct wire_conn *c = s->places.first; c != NULL; c = c->wait.next) {
-    if (!has_room(s, c->wait.lane)) continue;
+    if (!has_room(s, &c->wait.errand)) continue;
     if (!same_client(c, s->places.turn)) return c;
     if (longest == NULL) longest = c;
   }
@@ -64,7 +71,7 @@ static void hand_out(struct wire_server *s) {
   struct wire_conn *c;
   while ((c = next_turn(s)) != NULL) {
     take_out(&s->places, c);
-    take(&s->places, c->wait.lane);
+    take(&s->places, &c->wait.errand);
     caps_key_counted(&c->client, s->places.turn);
     assert(!c->wait.placed);
     c->wait.placed = true;
@@ -72,21 +79,25 @@ static void hand_out(struct wire_server *s) {
   }
 }
 
-void wire_place_give(struct wire_server *s, enum wire_lane lane) {
+void wire_place_give(struct wire_server *s, const struct wire_errand *e) {
   struct places *p = &s->places;
   pthread_mutex_lock(&p->lock);
-  assert(p->taken > 0 && (lane != WIRE_LANE_FEW || p->few_taken > 0));
+  unsigned *group = &p->group_taken[e->group % PLACES_GROUPS];
+  assert(p->taken > 0 && *group > 0);
+  assert((e->lane == WIRE_LANE_ALL || p->most_taken > 0) && (e->lane != WIRE_LANE_FEW || p->few_taken > 0));
   p->taken--;
-  if (lane == WIRE_LANE_FEW) p->few_taken--;
+  (*group)--;
+  if (e->lane != WIRE_LANE_ALL) p->most_taken--;
+  if (e->lane == WIRE_LANE_FEW) p->few_taken--;
   hand_out(s);
   pthread_mutex_unlock(&p->lock);
 }
 
-bool wire_place_try(struct wire_server *s, enum wire_lane lane) {
+bool wire_place_try(struct wire_server *s, const struct wire_errand *e) {
   struct places *p = &s->places;
   pthread_mutex_lock(&p->lock);
-  bool room = has_room(s, lane);
-  if (room) take(p, lane);
+  bool room = has_room(s, e);
+  if (room) take(p, e);
   pthread_mutex_unlock(&p->lock);
   return room;
 }
@@ -104,25 +115,29 @@ static bool may_wait(const struct wire_server *s, const struct wire_conn *c) {
   return own * WIRE_WAITING_SHARE < s->options.waiting_max;
 }
 
-enum wire_place wire_place_take(struct wire_exchange *x, enum wire_lane lane) {
+static bool same_errand(const struct wire_errand *a, const struct wire_errand *b) {
+  return a->lane == b->lane && a->group == b->group;
+}
+
+enum wire_place wire_place_take(struct wire_exchange *x, const struct wire_errand *e) {
   struct wire_conn *c = x->conn;
   struct wire_server *s = x->worker->server;
   struct places *p = &s->places;
   assert(x->body.taken == 0 && x->worker->in_pos == x->worker->in_floor && wire_reply_is_open(x));
   if (c->wait.placed) {
     c->wait.placed = false;
-    if (c->wait.lane == lane) return WIRE_PLACE_TAKEN;
-    wire_place_give(s, c->wait.lane);
+    if (same_errand(&c->wait.errand, e)) return WIRE_PLACE_TAKEN;
+    wire_place_give(s, &c->wait.errand);
   }
   pthread_mutex_lock(&p->lock);
   enum wire_place verdict = WIRE_PLACE_NONE;
-  if (has_room(s, lane)) {
+  if (has_room(s, e)) {
     verdict = WIRE_PLACE_TAKEN;
-    take(p, lane);
+    take(p, e);
   } else if (may_wait(s, c)) {
     verdict = WIRE_PLACE_WAIT;
     p->waiting++;
-    c->wait.lane = lane;
+    c->wait.errand = *e;
   }
   pthread_mutex_unlock(&p->lock);
   x->put_aside = verdict == WIRE_PLACE_WAIT;
@@ -154,10 +169,10 @@ void places_leave(struct wire_server *s) {
 
 void places_settle(struct wire_server *s, struct wire_conn *c) {
   bool placed = c->wait.placed;
-  enum wire_lane lane = c->wait.lane;
+  struct wire_errand errand = c->wait.errand;
   assert(c->wait.next == NULL);
   c->wait = (struct conn_wait){0};
-  if (placed) wire_place_give(s, lane);
+  if (placed) wire_place_give(s, &errand);
 }
 
 void places_sweep(struct wire_server *s, uint64_t now_ns) {

@@ -15,9 +15,15 @@
 struct wire_conn;
 struct wire_server;
 
+/* Counters of what is waited for; several share one where there are more, which only makes them stricter. */
+enum { PLACES_GROUPS = 1024 };
+
 struct places {
-  pthread_mutex_t lock;           /* inside no other but those that conn_wake takes */
-  unsigned taken, few_taken;      /* of them, those of WIRE_LANE_FEW */
+  pthread_mutex_t lock; /* inside no other but those that conn_wake takes */
+  unsigned taken;
+  unsigned most_taken; /* of them, all but those of WIRE_LANE_ALL */
+  unsigned few_taken;  /* of these, those of WIRE_LANE_FEW */
+  unsigned group_taken[PLACES_GROUPS];
   unsigned waiting;               /* the list, and those on their way into it */
   struct wire_conn *first, *last; /* in the order in which they came */
   uint8_t turn[16];               /* the address that had the last place which somebody waited for */

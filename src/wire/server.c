@@ -48,7 +48,9 @@ static struct wire_server_options filled(const struct wire_server_options *o) {
   assert(r.workers <= WIRE_WORKERS_MAX);
   r.slow_workers_max = or_default(o->slow_workers_max, r.workers > 4 ? r.workers / 4 : 1);
   r.places_max = or_default(o->places_max, r.workers > 1 ? r.workers / 2 : 1);
+  r.most_places_max = or_default(o->most_places_max, r.places_max > 1 ? r.places_max * 7 / 8 : 1);
   r.few_places_max = or_default(o->few_places_max, r.places_max > 4 ? r.places_max / 4 : 1);
+  r.group_places_max = or_default(o->group_places_max, r.places_max > 1 ? r.places_max * 3 / 4 : 1);
   return r;
 }
 

@@ -67,8 +67,12 @@ struct wire_server_options {
   unsigned slow_workers_max;
   uint32_t slow_after_ms;
   uint32_t linger_ms;
-  /* Places (wire_place_take). Default: half of the workers, a quarter of these, at least one. */
-  unsigned places_max, few_places_max;
+  /* Places (wire_place_take). Default: half of the workers; of these seven eighths, three quarters and one
+   * quarter; at least one. */
+  unsigned places_max;
+  unsigned most_places_max;  /* WIRE_LANE_MOST and _FEW together; WIRE_LANE_ALL of one group */
+  unsigned group_places_max; /* of one group, while they are WIRE_LANE_MOST or _FEW */
+  unsigned few_places_max;
   unsigned waiting_max;
   uint32_t wait_ms;
   size_t arena_bytes_max;
@@ -137,8 +141,14 @@ void wire_server_close(struct wire_server *s);
  * Handlers that hold a place are at most places_max, so that workers are left for all others. Those that
  * cannot have one are put aside, without a worker, and run again when it is their turn. */
 enum wire_lane {
-  WIRE_LANE_ALL, /* any place */
-  WIRE_LANE_FEW  /* one of few_places_max: for what is trusted less */
+  WIRE_LANE_ALL,  /* any place: for what cannot wait, and would never have one while others wait for them */
+  WIRE_LANE_MOST, /* one of most_places_max */
+  WIRE_LANE_FEW   /* one of few_places_max, too: for what is trusted less */
+};
+/* What a place is for. */
+struct wire_errand {
+  enum wire_lane lane;
+  uint16_t group; /* what is waited for, as a region's number: those of one group never take all places */
 };
 enum wire_place {
   WIRE_PLACE_TAKEN, /* give it back with wire_place_give */
@@ -146,11 +156,11 @@ enum wire_place {
   WIRE_PLACE_NONE   /* too many wait, of all or of this client; or it has waited wait_ms */
 };
 /* To be asked before anything of the body is read or of a reply sent. Source: docs/decisions/0029. */
-enum wire_place wire_place_take(struct wire_exchange *x, enum wire_lane lane);
+enum wire_place wire_place_take(struct wire_exchange *x, const struct wire_errand *e);
 /* A place that is free now, without waiting; false: none. Threads: any. */
-bool wire_place_try(struct wire_server *s, enum wire_lane lane);
+bool wire_place_try(struct wire_server *s, const struct wire_errand *e);
 /* Threads: any. */
-void wire_place_give(struct wire_server *s, enum wire_lane lane);
+void wire_place_give(struct wire_server *s, const struct wire_errand *e);
 
 /* Threads: any. */
 void wire_server_stats(struct wire_server *s, struct wire_server_stats *out);

@@ -403,10 +403,11 @@ class Crowd:
         return self.answers[after:]
 
 
-def test_half_of_the_workers_wait_for_others(world):
-    """The source's home hangs. Half of the workers wait for it; who comes on top is told so at once."""
+def test_not_all_workers_wait_for_one_region(world):
+    """The source's home hangs. Half of the workers may wait for other regions, seven eighths of these for one as a
+    copy; who comes on top is told so at once."""
     world.put(f"{ASHA}/hung", b"x")
-    crowd, places = 2 * WORKERS, WORKERS // 2
+    crowd, places = 2 * WORKERS, WORKERS // 2 * 7 // 8
     world.world.region["cn"].process.send_signal(signal.SIGSTOP)
     try:
         at_once = Crowd(world, crowd, f"{ASHA}/hung", f"{UMA}/hung")

@@ -44,25 +44,33 @@ static void far_stay(char name) {
   pthread_mutex_unlock(&far.lock);
 }
 
+static const struct wire_errand ANY = {.lane = WIRE_LANE_ALL};
+
 struct arg {
   struct wire_server *server;
 };
 
-/* /far/x and /few/x take a place, /skip/x gives up when it has waited, anything else is local. */
+/* /far/x, /few/x and /any/x take a place, /skip/x gives up when it has waited, anything else is local. */
 static void handle(struct wire_exchange *x, void *arg) {
   struct wire_server *server = ((struct arg *)arg)->server;
   struct slice path = wire_exchange_head(x)->path;
-  bool few = slice_starts_with(path, SLICE_LIT("/few/"));
+  bool few = slice_starts_with(path, SLICE_LIT("/few/")), any = slice_starts_with(path, SLICE_LIT("/any/"));
   bool skip = slice_starts_with(path, SLICE_LIT("/skip/")) && wire_exchange_waited_us(x) > 0;
   BUF_AUTO body = BUF_INIT;
-  if (skip || (!few && !slice_starts_with(path, SLICE_LIT("/far/")) &&
-               !slice_starts_with(path, SLICE_LIT("/skip/")))) {
+  bool far_away = few || any || slice_starts_with(path, SLICE_LIT("/far/")) ||
+                  slice_starts_with(path, SLICE_LIT("/skip/"));
+  if (skip || !far_away) {
     assert_int_equal(wire_body_read_all(x, 1 << 20, &body, NULL), DOM_OK);
     (void)wire_reply(x, 200, SLICE_LIT("local"), NULL);
     return;
   }
-  enum wire_lane lane = few ? WIRE_LANE_FEW : WIRE_LANE_ALL;
-  switch (wire_place_take(x, lane)) {
+  /* What it is for: the letter at the end, where it is a capital. */
+  uint8_t letter = path.data[path.len - 1];
+  struct wire_errand errand = {.lane = few   ? WIRE_LANE_FEW
+                                       : any ? WIRE_LANE_ALL
+                                             : WIRE_LANE_MOST,
+                               .group = letter < 'a' ? letter : 0};
+  switch (wire_place_take(x, &errand)) {
   case WIRE_PLACE_WAIT:
     assert_true(wire_exchange_is_put_aside(x));
     (void)wire_reply_field_str(x, "x-of-another-run", "1"); /* must not be seen */
@@ -77,7 +85,7 @@ static void handle(struct wire_exchange *x, void *arg) {
   far_stay((char)path.data[path.len - 1]);
   assert_int_equal(wire_body_read_all(x, 1 << 20, &body, NULL), DOM_OK);
   (void)wire_reply(x, 200, body.len ? buf_slice(&body) : SLICE_LIT("far"), NULL);
-  wire_place_give(server, lane);
+  wire_place_give(server, &errand);
 }
 
 static struct arg arg;
@@ -131,9 +139,9 @@ static void test_waiting_holds_no_worker(void **state) {
   wire_server_stats(rig.server, &stats);
   assert_int_equal(stats.requests, 17); /* each counts once */
   assert_int_equal(stats.waiting, 0);
-  assert_true(wire_place_try(rig.server, WIRE_LANE_ALL)); /* the place came back */
-  assert_false(wire_place_try(rig.server, WIRE_LANE_ALL));
-  wire_place_give(rig.server, WIRE_LANE_ALL);
+  assert_true(wire_place_try(rig.server, &ANY)); /* the place came back */
+  assert_false(wire_place_try(rig.server, &ANY));
+  wire_place_give(rig.server, &ANY);
   rig_close(&rig);
 }
 
@@ -249,7 +257,10 @@ static void test_place_not_wanted(void **state) {
 static void test_lane_of_few(void **state) {
   struct rig rig;
   (void)state;
-  open_rig(&rig, &(struct wire_server_options){.workers = 4, .places_max = 3, .few_places_max = 1});
+  open_rig(
+      &rig,
+      &(struct wire_server_options){
+          .workers = 4, .places_max = 3, .most_places_max = 3, .few_places_max = 1, .group_places_max = 3});
   int few[3];
   for (int i = 0; i < 3; i++) few[i] = ask(&rig, "/few/f");
   far_wait_inside(1);
@@ -260,6 +271,51 @@ static void test_lane_of_few(void **state) {
   for (int i = 0; i < 3; i++) expect_end(few[i], "far");
   expect_end(a, "far");
   expect_end(b, "far");
+  rig_close(&rig);
+}
+
+/* What hangs takes three places of four, those that wait for it do not stand in the way of others, and there
+ * is a place for what cannot wait. */
+static void test_groups_leave_places(void **state) {
+  struct rig rig;
+  int stuck[8];
+  (void)state;
+  open_rig(&rig, &(struct wire_server_options){.workers = 16});
+  for (int i = 0; i < 8; i++) stuck[i] = ask(&rig, "/far/A");
+  far_wait_inside(6);
+  wait_waiting(&rig, 2);
+  int other = ask(&rig, "/far/B");
+  far_wait_inside(7);
+  int third = ask(&rig, "/far/C"); /* seven of eight are taken */
+  wait_waiting(&rig, 3);
+  struct wire_errand errand = {.lane = WIRE_LANE_ALL, .group = 'A'};
+  assert_true(wire_place_try(rig.server, &errand));
+  assert_false(wire_place_try(rig.server, &errand));
+  wire_place_give(rig.server, &errand);
+  far_let(10);
+  for (int i = 0; i < 8; i++) expect_end(stuck[i], "far");
+  expect_end(other, "far");
+  expect_end(third, "far");
+  assert_int_equal(far.order[6], 'B');
+  rig_close(&rig);
+}
+
+/* What cannot wait does not take all places for one group either. */
+static void test_what_cannot_wait(void **state) {
+  struct rig rig;
+  (void)state;
+  open_rig(&rig, &(struct wire_server_options){.workers = 16});
+  struct wire_errand one = {.lane = WIRE_LANE_ALL, .group = 1}, two = {.lane = WIRE_LANE_ALL, .group = 2};
+  for (int i = 0; i < 7; i++) assert_true(wire_place_try(rig.server, &one));
+  assert_false(wire_place_try(rig.server, &one));
+  int any = ask(&rig, "/any/D");
+  far_wait_inside(1);
+  assert_false(wire_place_try(rig.server, &two));
+  far_let(1);
+  expect_end(any, "far");
+  for (int i = 0; i < 7; i++) wire_place_give(rig.server, &one);
+  assert_true(wire_place_try(rig.server, &two));
+  wire_place_give(rig.server, &two);
   rig_close(&rig);
 }
 
@@ -311,7 +367,7 @@ static void test_drain_and_close(void **state) {
   second = ask(&rig, "/far/b");
   wait_waiting(&rig, 1);
   assert_int_equal(wire_server_drain(rig.server, 1, NULL), DOM_TIMEOUT);
-  assert_true(wire_place_try(rig.server, WIRE_LANE_ALL) == false);
+  assert_true(wire_place_try(rig.server, &ANY) == false);
   far_let(2);
   rig_close(&rig); /* the second may or may not have had its turn */
   heard_init(&h);
@@ -327,7 +383,7 @@ static void test_no_memory(void **state) {
   struct heard h;
   (void)state;
   open_rig(&rig, &(struct wire_server_options){.workers = 1, .places_max = 1});
-  assert_true(wire_place_try(rig.server, WIRE_LANE_ALL));
+  assert_true(wire_place_try(rig.server, &ANY));
   int fd = dial(rig.port);
   say(fd, "GET /local HTTP/1.1\r\nHost: a\r\n\r\n");
   heard_init(&h);
@@ -338,7 +394,7 @@ static void test_no_memory(void **state) {
   heard_done(&h);
   close(fd);
   wait_waiting(&rig, 0);
-  wire_place_give(rig.server, WIRE_LANE_ALL);
+  wire_place_give(rig.server, &ANY);
   far_let(1);
   expect_end(ask(&rig, "/far/b"), "far");
   rig_close(&rig);
@@ -353,6 +409,8 @@ int main(void) {
       cmocka_unit_test(test_time_is_up),
       cmocka_unit_test(test_place_not_wanted),
       cmocka_unit_test(test_lane_of_few),
+      cmocka_unit_test(test_groups_leave_places),
+      cmocka_unit_test(test_what_cannot_wait),
       cmocka_unit_test(test_addresses_take_turns),
       cmocka_unit_test(test_drain_and_close),
       cmocka_unit_test(test_no_memory),
