@@ -159,6 +159,13 @@ def test_answers(server, s3, bucket, connection):
         assert answer.status == 204 and answer["set-cookie"] is None
 
 
+def test_virtual_host(server, s3, bucket, connection):
+    form = body_of(sign({"key": "at/host"}, [{"key": "at/host"}], bucket))
+    answer = post(connection, server, "", form, Host=f"{bucket}.s3.example.test")
+    assert answer.status == 204 and answer["Location"] == f"http://{bucket}.s3.example.test/at/host"
+    assert stored(s3, bucket, "at/host") == b"the file"
+
+
 @pytest.mark.parametrize("file, name", [("plain.txt", "plain.txt"), ("C:\\dir\\old.txt", "old.txt"), ("a/b/c.txt", "c.txt"),
                                         ("ü %41.txt", "ü %41.txt"), ("", ""), ('say \\"x\\".txt', '".txt')])
 def test_file_names(server, s3, bucket, connection, file, name):

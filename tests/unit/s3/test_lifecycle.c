@@ -161,6 +161,50 @@ static void the_earliest_rule_that_is_about_it_counts(void **state) {
   assert_int_equal(expires(*state, text, "a", 100, 0, &wrong, NULL), 30 * DAY);
 }
 
+static void older_versions_and_markers(void **state) {
+  const char *text = RULES(
+      RULE("<ID>n</ID>" ALL ON "<NoncurrentVersionExpiration><NoncurrentDays>3</NoncurrentDays>"
+           "<NewerNoncurrentVersions>2</NewerNoncurrentVersions></NoncurrentVersionExpiration>")
+          RULE(
+              "<ID>big</ID><Filter><ObjectSizeGreaterThan>100</ObjectSizeGreaterThan></Filter>" ON
+              "<NoncurrentVersionExpiration><NoncurrentDays>1</NoncurrentDays></NoncurrentVersionExpiration>")
+              RULE("<ID>m</ID><Filter><Prefix>m/</Prefix></Filter>" ON
+                   "<Expiration><ExpiredObjectDeleteMarker>true</ExpiredObjectDeleteMarker></Expiration>")
+                  RULE("<ID>d</ID><Filter><Prefix>d/</Prefix></Filter>" ON DAYS("2"))
+                      RULE("<ID>t</ID><Filter><Tag><Key>k</Key><Value>v</Value></Tag></Filter>"
+                           "<Status>Disabled</Status>" DAYS("1")));
+  struct s3_lifecycle l;
+  assert_int_equal(s3_lifecycle_parse(slice_str(text), *state, &l), S3_OK);
+  struct s3_lifecycle_object o = {.key = SLICE_LIT("a"), .size = 100, .modified_ms = 5 * DAY};
+  assert_int_equal(s3_lifecycle_expires_noncurrent(&l, &o, 7 * DAY, 2, DAY), 10 * DAY);
+  assert_int_equal(s3_lifecycle_expires_noncurrent(&l, &o, 7 * DAY + 1, 9, DAY), 11 * DAY);
+  assert_int_equal(s3_lifecycle_expires_noncurrent(&l, &o, 7 * DAY, 1, DAY), UINT64_MAX);
+  o.size = 101;
+  assert_int_equal(s3_lifecycle_expires_noncurrent(&l, &o, 7 * DAY, 1, DAY), 8 * DAY);
+  o.is_marker = true; /* it has no size */
+  assert_int_equal(s3_lifecycle_expires_noncurrent(&l, &o, 7 * DAY, 1, DAY), UINT64_MAX);
+  assert_int_equal(s3_lifecycle_expires_noncurrent(&l, &o, 7 * DAY, 2, DAY), 10 * DAY);
+  assert_int_equal(s3_lifecycle_expires_marker(&l, SLICE_LIT("m/a"), 5 * DAY, DAY), 5 * DAY);
+  assert_int_equal(s3_lifecycle_expires_marker(&l, SLICE_LIT("d/a"), 5 * DAY, DAY), 7 * DAY);
+  assert_int_equal(s3_lifecycle_expires_marker(&l, SLICE_LIT("a"), 5 * DAY, DAY), UINT64_MAX);
+  assert_false(s3_lifecycle_by_tags(&l)); /* that rule is off */
+  l.rule[4].enabled = true;
+  assert_true(s3_lifecycle_by_tags(&l));
+  o = (struct s3_lifecycle_object){.key = SLICE_LIT("a"), .any_tags = true};
+  assert_int_equal(s3_lifecycle_expires(&l, &o, DAY, NULL), DAY);
+  o.any_tags = false;
+  assert_int_equal(s3_lifecycle_expires(&l, &o, DAY, NULL), UINT64_MAX);
+}
+
+static void what_is_told(void **state) {
+  BUF_AUTO out = BUF_INIT;
+  const struct s3_lifecycle_rule rule = {.id = SLICE_LIT("a \"b\"\r\n")};
+  (void)state;
+  s3_lifecycle_expiration(&rule, 20003 * DAY, &out);
+  assert_string_equal(buf_str(&out),
+                      "expiry-date=\"Mon, 07 Oct 2024 00:00:00 GMT\", rule-id=\"a%20%22b%22%0D%0A\"");
+}
+
 static void uploads_and_prefixes(void **state) {
   const char *text =
       RULES(RULE("<Filter><Prefix>photos/a/</Prefix></Filter>" ON "<AbortIncompleteMultipartUpload>"
@@ -178,9 +222,13 @@ static void uploads_and_prefixes(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      arena_test(good_rules_become_canonical), arena_test(bad_rules_are_refused),
-      arena_test(days_end_at_midnight),        arena_test(the_earliest_rule_that_is_about_it_counts),
+      arena_test(good_rules_become_canonical),
+      arena_test(bad_rules_are_refused),
+      arena_test(days_end_at_midnight),
+      arena_test(the_earliest_rule_that_is_about_it_counts),
       arena_test(uploads_and_prefixes),
+      arena_test(older_versions_and_markers),
+      arena_test(what_is_told),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
