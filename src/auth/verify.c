@@ -323,8 +323,7 @@ enum auth_error auth_verify_form(struct auth_verifier *verifier, const struct au
   if (error == AUTH_OK) error = key_find(verifier, form->token, &claim, now_ms, &result, &key);
   if (error != AUTH_OK) return error;
   error = time_check(&claim, now_ms);
-  if (error == AUTH_OK && !result.is_unverified)
-    error = form_signature_check(verifier, form, &claim, &key);
+  if (error == AUTH_OK && !result.is_unverified) error = form_signature_check(verifier, form, &claim, &key);
   error = sender_take(&claim, &key, arena, error, &result);
   if (error == AUTH_OK) *out = result;
   return error;

@@ -84,7 +84,7 @@ enum dom_code orphans_collect(struct store *s, bool *did, uint64_t *out_count, s
   assert(ids.len % STORE_BODY_ID_SIZE == 0);
   while (code == DOM_OK && s->orphans_pending) {
     size_t take = count - at < ORPHANS_BATCH ? count - at : ORPHANS_BATCH;
-    struct orphans o = {ids.data + at * STORE_BODY_ID_SIZE, take, at + take == count};
+    struct orphans o = {take ? ids.data + at * STORE_BODY_ID_SIZE : NULL, take, at + take == count};
     struct commit job = {.job = orphans_note, .job_arg = &o};
     code = writer_commit(s->writer, &job);
     if (code != DOM_OK) return dom_fail(err, code, where, "%s", job.err.text);
