@@ -367,8 +367,8 @@ enum dom_code region_version(struct test_regions *t, uint16_t number, const char
   enum dom_code code = op_begin(&o, t, number, subject, name, stores ? PERMIT_STORE : PERMIT_DELETE);
   if (!code && puts) code = version_put(&o, t, change == REGION_PUT_FILE, value, !which->is_null);
   if (!code && change == REGION_MARK)
-    code = store_tx_mark(o.tx, o.permit, &o.place, slice_str(o.key), !which->is_null,
-                         clock_wall_ms(t->clock), NULL);
+    code = store_tx_mark(o.tx, o.permit, &o.place, slice_str(o.key), !which->is_null, clock_wall_ms(t->clock),
+                         NULL);
   if (!code && change == REGION_AMEND) code = version_amend(&o, which, value);
   if (!code && change == REGION_REMOVE)
     code = store_tx_delete_version(o.tx, o.permit, &o.place, slice_str(o.key), which, &marker, NULL);
