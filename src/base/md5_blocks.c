@@ -11,10 +11,10 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "blocks are read as wo
 
 typedef uint32_t vector __attribute__((vector_size(4 * MD5_LANES)));
 
-#define F(a, b, c, d) (a) += ((b) & (c)) | (~(b) & (d))
-#define G(a, b, c, d) (a) += (~(d) & (c)), (a) += ((d) & (b))
-#define H(a, b, c, d) (a) += (b) ^ ((c) ^ (d))
-#define I(a, b, c, d) (a) += (c) ^ ((b) | ~(d))
+#define F(a, b, c, d) ((a) += ((b) & (c)) | (~(b) & (d)))
+#define G(a, b, c, d) ((a) += (~(d) & (c)), (a) += ((d) & (b)))
+#define H(a, b, c, d) ((a) += (b) ^ ((c) ^ (d)))
+#define I(a, b, c, d) ((a) += (c) ^ ((b) | ~(d)))
 #define STEP(f, a, b, c, d, x, k, s)                                                                         \
   do {                                                                                                       \
     (a) += (x) + (k);                                                                                        \
