@@ -340,7 +340,7 @@ static enum dom_code version_put(struct op *o, struct test_regions *t, bool in_f
   return store_tx_put(o->tx, o->permit, &o->place, &object, NULL);
 }
 
-static enum dom_code version_amend(struct op *o, const struct store_version *which, const char *meta) {
+static enum dom_code version_amend(struct op *o, const struct store_version *which, struct slice meta) {
   struct store_found *found = NULL;
   struct charter_permit_storage storage;
   const struct permit *read;
@@ -353,23 +353,31 @@ static enum dom_code version_amend(struct op *o, const struct store_version *whi
   enum dom_code code = subject_permit(o->r->subjects, &intent, &storage, &read, &refusal);
   if (!code)
     code = store_version_get(o->v, PERMIT_READ, read, &o->place, slice_str(o->key), which, &found, NULL);
-  if (!code) code = store_tx_amend(o->tx, o->permit, &o->place, found, slice_str(meta), NULL);
+  if (!code) code = store_tx_amend(o->tx, o->permit, &o->place, found, meta, NULL);
   store_found_free(found);
+  return code;
+}
+
+enum dom_code region_amend(struct test_regions *t, uint16_t number, const char *subject, const char *name,
+                           const struct store_version *which, struct slice meta) {
+  struct op o;
+  enum dom_code code = op_begin(&o, t, number, subject, name, PERMIT_STORE);
+  if (!code) code = version_amend(&o, which, meta);
+  if (!code) code = op_commit(&o);
+  op_done(&o);
   return code;
 }
 
 enum dom_code region_version(struct test_regions *t, uint16_t number, const char *subject, const char *name,
                              enum region_change change, const char *value, struct store_version *which) {
   struct op o;
-  bool marker = false, puts = change == REGION_PUT || change == REGION_PUT_FILE,
-       stores = puts || change == REGION_AMEND;
+  bool marker = false, puts = change == REGION_PUT || change == REGION_PUT_FILE;
   uint64_t lsn = 0;
-  enum dom_code code = op_begin(&o, t, number, subject, name, stores ? PERMIT_STORE : PERMIT_DELETE);
+  enum dom_code code = op_begin(&o, t, number, subject, name, puts ? PERMIT_STORE : PERMIT_DELETE);
   if (!code && puts) code = version_put(&o, t, change == REGION_PUT_FILE, value, !which->is_null);
   if (!code && change == REGION_MARK)
     code = store_tx_mark(o.tx, o.permit, &o.place, slice_str(o.key), !which->is_null, clock_wall_ms(t->clock),
                          NULL);
-  if (!code && change == REGION_AMEND) code = version_amend(&o, which, value);
   if (!code && change == REGION_REMOVE)
     code = store_tx_delete_version(o.tx, o.permit, &o.place, slice_str(o.key), which, &marker, NULL);
   if (!code) {
@@ -377,8 +385,7 @@ enum dom_code region_version(struct test_regions *t, uint16_t number, const char
     o.tx = NULL;
     code = store_tx_commit_take(tx, &lsn, NULL);
   }
-  if (!code && change != REGION_REMOVE && change != REGION_AMEND)
-    which->order = (struct store_order){o.who.epoch, lsn};
+  if (!code && change != REGION_REMOVE) which->order = (struct store_order){o.who.epoch, lsn};
   op_done(&o);
   return code;
 }

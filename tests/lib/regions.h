@@ -61,11 +61,14 @@ enum dom_code region_put_large(struct test_regions *t, uint16_t number, const ch
                                uint64_t size, uint8_t seed);
 
 /* One change of one version of a subject's object. */
-enum region_change { REGION_PUT, REGION_PUT_FILE, REGION_MARK, REGION_REMOVE, REGION_AMEND };
+enum region_change { REGION_PUT, REGION_PUT_FILE, REGION_MARK, REGION_REMOVE };
 /* PUT (inline), PUT_FILE (a body in a file) and MARK write a version, the null one when which->is_null, and
- * set which->order; REMOVE removes *which for good, AMEND makes `value` its metadata. */
+ * set which->order; REMOVE removes *which for good. */
 enum dom_code region_version(struct test_regions *t, uint16_t number, const char *subject, const char *name,
                              enum region_change change, const char *value, struct store_version *which);
+/* Gives a version other metadata. */
+enum dom_code region_amend(struct test_regions *t, uint16_t number, const char *subject, const char *name,
+                           const struct store_version *which, struct slice meta);
 /* A line "name epoch.lsn null|id value metadata" of each version and delete marker of the subject, by name,
  * then newest first. */
 enum dom_code region_versions(struct test_regions *t, uint16_t number, const char *subject, struct buf *out);

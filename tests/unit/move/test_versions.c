@@ -87,7 +87,7 @@ static void remove_one(struct world *w, uint16_t at) {
 static void amend(struct world *w, uint16_t at, struct held *h) {
   if (strcmp(h->value, "MARKER") == 0) return;
   snprintf(h->meta, sizeof h->meta, "meta %llu", (unsigned long long)++w->next_value);
-  assert_int_equal(region_version(&w->t, at, "asha", h->name, REGION_AMEND, h->meta, &h->which), DOM_OK);
+  assert_int_equal(region_amend(&w->t, at, "asha", h->name, &h->which, slice_str(h->meta)), DOM_OK);
 }
 
 static void amend_one(struct world *w, uint16_t at) {

@@ -299,6 +299,49 @@ static void a_marker_alone_goes(void **state) {
   finish(t);
 }
 
+static struct store_version locked_version(struct test_regions *t, const char *value) {
+  struct store_version which = {.is_null = false};
+  assert_int_equal(region_version(t, 1, "asha", "a", REGION_PUT, value, &which), DOM_OK);
+  return which;
+}
+
+static void lock_version(struct test_regions *t, const struct store_version *which, struct s3_meta meta) {
+  BUF_AUTO bytes = BUF_INIT;
+  assert_int_equal(s3_meta_encode(&meta, &bytes, NULL), DOM_OK);
+  assert_int_equal(region_amend(t, 1, "asha", "a", which, buf_slice(&bytes)), DOM_OK);
+}
+
+static void locked_versions_stay(void **state) {
+  (void)state;
+  struct test_regions *t = setup_regions(RULES("<Filter></Filter>" NONCURRENT("1", "")));
+  struct subject_bucket k;
+  struct store_view *v = NULL;
+  set_versioning(t, VERSIONING_ENABLED);
+  assert_int_equal(store_view_open(t->region[1].store, &v, NULL), DOM_OK);
+  assert_int_equal(subject_bucket_get(t->region[1].subjects, v, SLICE_LIT("phones"), &k, NULL), DOM_OK);
+  store_view_close(v);
+  struct subject_config_change lock = {.part = SUBJECT_PART_OBJECT_LOCK, .value = SLICE_LIT("lock")};
+  assert_int_equal(subject_configure(t->region[1].subjects, &k, &lock, NULL), DOM_OK);
+  uint64_t until = clock_wall_ms(t->clock) + 3 * S3_DAY_MS;
+  struct store_version held = locked_version(t, "held"), kept = locked_version(t, "kept"),
+                       ruled = locked_version(t, "ruled"), free = locked_version(t, "free");
+  write_version(t, "a", "current", false);
+  lock_version(t, &held, (struct s3_meta){.legal_hold = S3_HOLD_ON});
+  lock_version(t, &kept, (struct s3_meta){.lock_mode = S3_LOCK_COMPLIANCE, .retain_until_ms = until});
+  lock_version(t, &ruled, (struct s3_meta){.lock_mode = S3_LOCK_GOVERNANCE, .retain_until_ms = until});
+  lock_version(t, &free, (struct s3_meta){.legal_hold = S3_HOLD_OFF});
+  clock_sim_advance(t->clock, 2 * S3_DAY_MS);
+  assert_int_equal(expired(t, 1), 1);
+  assert_versions(t, "a:current,ruled,kept,held");
+  clock_sim_advance(t->clock, S3_DAY_MS);
+  assert_int_equal(expired(t, 1), 2);
+  assert_versions(t, "a:current,held");
+  lock_version(t, &held, (struct s3_meta){.legal_hold = S3_HOLD_OFF});
+  assert_int_equal(expired(t, 1), 1);
+  assert_versions(t, "a:current");
+  finish(t);
+}
+
 /* Histories longer than a page, and a marker that ends one. */
 static void histories_cross_pages(void **state) {
   (void)state;
@@ -329,6 +372,7 @@ int main(void) {
       cmocka_unit_test(a_suspended_bucket_replaces_its_null_version),
       cmocka_unit_test(noncurrent_versions_go_by_days_and_count),
       cmocka_unit_test(a_marker_alone_goes),
+      cmocka_unit_test(locked_versions_stay),
       cmocka_unit_test(histories_cross_pages),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
