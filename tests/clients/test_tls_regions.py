@@ -90,6 +90,8 @@ def test_move_and_forwarding(world):
     for name in NAMES:  # forwarded by cn, which knows, and by in, which asks
         for key, body in bodies.items():
             assert s3[name].get_object(Bucket="phones", Key=key)["Body"].read() == body
+            told = s3[name].get_object_attributes(Bucket="phones", Key=key, ObjectAttributes=["ObjectSize"])
+            assert told["ObjectSize"] == len(body)
         s3[name].put_object(Bucket="phones", Key=f"asha/by {name}", Body=b"x" * 3_000_000)
         assert s3["sg"].head_object(Bucket="phones", Key=f"asha/by {name}")["ContentLength"] == 3_000_000
 

@@ -65,8 +65,32 @@ static void check_request(const struct s3_request *q) {
                               q->upload_id};
   for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) fuzz_touch(all[i]);
   for (size_t i = 0; i < q->overrides.content_type.len; i++) assert(q->overrides.content_type.data[i] >= ' ');
-  if (q->op == S3_OP_COPY_OBJECT || q->op == S3_OP_UPLOAD_PART_COPY)
-    assert(s3_bucket_name_valid(q->copy.bucket) && s3_key_check(q->copy.key) == S3_OK);
+  bool copies = q->op == S3_OP_COPY_OBJECT || q->op == S3_OP_UPLOAD_PART_COPY;
+  if (q->customer) fuzz_touch(q->customer->md5_text);
+  assert(copies || !q->copy.customer);
+  assert(!q->meta.has_plan || q->op == S3_OP_CREATE_MULTIPART_UPLOAD);
+  assert(q->op != S3_OP_GET_OBJECT_ATTRIBUTES || q->attributes.parts_max <= S3_PAGE_MAX);
+  if (copies) assert(s3_bucket_name_valid(q->copy.bucket) && s3_key_check(q->copy.key) == S3_OK);
+}
+
+/* Bytes as what is kept of parts: what is read of them is stored the same again. */
+static void check_parts(struct slice bytes, struct fuzz_random *r) {
+  struct s3_part_meta meta;
+  struct s3_parts parts;
+  uint8_t stored[S3_PART_META_MAX], len = 0;
+  uint32_t count = bytes.len < 4 || fuzz_random_below(r, 2) ? (uint32_t)fuzz_random_below(r, 8)
+                                                            : bytes.data[2] + 256u * bytes.data[3];
+  if (s3_part_meta_decode(bytes, &meta, NULL) == DOM_OK) {
+    s3_part_meta_encode(&meta, stored, &len);
+    assert(slice_equal(slice_of(stored, len), bytes));
+  }
+  if (count > S3_PART_NUMBER_MAX || s3_parts_decode(bytes, count, &parts, NULL) != DOM_OK) return;
+  for (uint32_t i = 0; i < count; i++) {
+    struct s3_part_entry entry;
+    uint32_t index = count;
+    s3_parts_get(&parts, i, &entry);
+    assert(s3_parts_find(&parts, entry.number, &index) && index == i);
+  }
 }
 
 static void check_ranges(struct slice value, struct fuzz_random *r) {
@@ -110,6 +134,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (arena == NULL) arena = arena_new(S3_REQUEST_ARENA_BYTES);
   assert(arena != NULL);
   arena_reset(arena);
+  check_parts(slice_of(data, size), &r);
   if (!text_request_parse(slice_of(data, size), &text)) return 0;
   for (size_t i = 0; i < text.request.header_count; i++) check_ranges(text.headers[i].value, &r);
   fuzz_touch(s3_resource(&text.request, &domains, arena));

@@ -51,7 +51,16 @@ for (const ChecksumAlgorithm of ['CRC32', 'CRC32C', 'CRC64NVME', 'SHA1', 'SHA256
     const data = bytes(PART + 77);
     await upload(key(ChecksumAlgorithm), data, {}, { ChecksumAlgorithm }).done();
     same(await body(await send('GetObject', { Key: key(ChecksumAlgorithm) })), data);
-    assert.equal((await send('HeadObject', { Key: key(ChecksumAlgorithm) })).ETag, wholeTag(data));
+    const head = await send('HeadObject', { Key: key(ChecksumAlgorithm), ChecksumMode: 'ENABLED' });
+    assert.deepEqual([head.ETag, head.ChecksumType],
+      [wholeTag(data), ChecksumAlgorithm === 'CRC64NVME' ? 'FULL_OBJECT' : 'COMPOSITE']);
+    const told = await send('GetObjectAttributes', { Key: key(ChecksumAlgorithm), ObjectAttributes: ['Checksum', 'ObjectParts'] });
+    assert.equal(told.Checksum[`Checksum${ChecksumAlgorithm}`], head[`Checksum${ChecksumAlgorithm}`]);
+    assert.deepEqual(told.ObjectParts.Parts.map((each) => [each.PartNumber, each.Size]), [[1, PART], [2, 77]]);
+    for (const { PartNumber, Size } of told.ObjectParts.Parts) {  // the SDK checks the part's checksum by itself
+      const one = await send('GetObject', { Key: key(ChecksumAlgorithm), PartNumber, ChecksumMode: 'ENABLED' });
+      assert.equal((await body(one)).length, Size);
+    }
   });
 }
 
