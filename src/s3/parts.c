@@ -110,14 +110,15 @@ enum dom_code s3_parts_decode(struct slice bytes, uint32_t count, struct s3_part
     struct reader r = reader_of(bytes);
     uint8_t flags = get_u8(&r), kind = get_u8(&r);
     uint16_t stored = get_u16le(&r);
-    if (!r.bad && ((flags & ~FLAGS_KNOWN) != 0 || kind >= AUTH_CHECKSUM_KIND_COUNT))
+    if (r.bad) return dom_fail(err, DOM_CORRUPT, where, "no head");
+    if ((flags & ~FLAGS_KNOWN) != 0 || kind >= AUTH_CHECKSUM_KIND_COUNT)
       return dom_fail(err, DOM_INCOMPATIBLE, where, "parts with flags %u, kind %u", flags, kind);
     parts.has_checksum = (flags & FLAG_CHECKSUM) != 0;
     parts.has_salt = (flags & FLAG_SALT) != 0;
     parts.kind = (enum auth_checksum_kind)kind;
     parts.entry_size = 2 + (parts.has_checksum ? auth_checksum_size(parts.kind) : 0) +
                        (parts.has_salt ? S3_PART_SALT_SIZE : 0);
-    if (r.bad || stored != count || r.left != count * parts.entry_size)
+    if (stored != count || r.left != count * parts.entry_size)
       return dom_fail(err, DOM_CORRUPT, where, "%u parts of %u", stored, (unsigned)count);
     parts.entries = slice_cut(bytes, PARTS_HEAD_SIZE, bytes.len);
     if (!numbers_ascend(&parts)) return dom_fail(err, DOM_CORRUPT, where, "numbers of parts");

@@ -102,6 +102,15 @@ static void a_list_comes_back(void **state) {
   }
 }
 
+static void a_list_cut_in_its_head_is_refused(void **state) {
+  (void)state;
+  static const uint8_t bytes[] = {3, 200, 1, 0};
+  struct s3_parts parts;
+  for (size_t len = 1; len < sizeof bytes; len++)
+    assert_int_equal(s3_parts_decode(slice_of(bytes, len), 1, &parts, NULL), DOM_CORRUPT);
+  assert_int_equal(s3_parts_decode(slice_of(bytes, sizeof bytes), 1, &parts, NULL), DOM_INCOMPATIBLE);
+}
+
 /* Checksums of two kinds say nothing of the whole: they are not kept. */
 static void mixed_checksums_are_dropped(void **state) {
   (void)state;
@@ -138,6 +147,7 @@ int main(void) {
       cmocka_unit_test(the_golden_part_holds),
       cmocka_unit_test(a_plain_list_is_no_bytes),
       cmocka_unit_test(a_list_comes_back),
+      cmocka_unit_test(a_list_cut_in_its_head_is_refused),
       cmocka_unit_test(mixed_checksums_are_dropped),
       cmocka_unit_test(a_composite_is_the_digest_of_the_digests),
   };
