@@ -90,7 +90,7 @@ static enum s3_error take_place(struct call *c, bool may_wait, const struct wire
   enum wire_place place = WIRE_PLACE_NONE;
   *out_placed = false;
   if (c->auth.is_unverified && !relay_may_pass(c)) return S3_ERR_SLOW_DOWN;
-  if (may_wait && wire_body_taken(c->x) == 0)
+  if (may_wait)
     place = wire_place_take(c->x, e);
   else if (wire_place_try(c->r->server, e))
     place = WIRE_PLACE_TAKEN;

@@ -115,6 +115,14 @@ static bool may_wait(const struct wire_server *s, const struct wire_conn *c) {
   return own * WIRE_WAITING_SHARE < s->options.waiting_max;
 }
 
+/* Another run of the handler finds all as this one did. */
+static bool is_untouched(const struct wire_exchange *x) {
+  const struct wire_worker *w = x->worker;
+  assert(w->in_pos >= w->in_floor);
+  return x->body.taken == 0 && x->body.failed == DOM_OK && w->in_pos == w->in_floor &&
+         x->body.continue_pending == x->head.expect_continue && wire_reply_is_open(x);
+}
+
 static bool same_errand(const struct wire_errand *a, const struct wire_errand *b) {
   return a->lane == b->lane && a->group == b->group;
 }
@@ -123,7 +131,6 @@ enum wire_place wire_place_take(struct wire_exchange *x, const struct wire_erran
   struct wire_conn *c = x->conn;
   struct wire_server *s = x->worker->server;
   struct places *p = &s->places;
-  assert(x->body.taken == 0 && x->worker->in_pos == x->worker->in_floor && wire_reply_is_open(x));
   if (c->wait.placed) {
     c->wait.placed = false;
     if (same_errand(&c->wait.errand, e)) return WIRE_PLACE_TAKEN;
@@ -134,7 +141,7 @@ enum wire_place wire_place_take(struct wire_exchange *x, const struct wire_erran
   if (has_room(s, e)) {
     verdict = WIRE_PLACE_TAKEN;
     take(p, e);
-  } else if (may_wait(s, c)) {
+  } else if (is_untouched(x) && may_wait(s, c)) {
     verdict = WIRE_PLACE_WAIT;
     p->waiting++;
     c->wait.errand = *e;

@@ -153,9 +153,11 @@ struct wire_errand {
 enum wire_place {
   WIRE_PLACE_TAKEN, /* give it back with wire_place_give */
   WIRE_PLACE_WAIT,  /* return without a reply: the handler is called again, with the same head */
-  WIRE_PLACE_NONE   /* too many wait, of all or of this client; or it has waited wait_ms */
+  /* Too many wait, of all or of this client; or it has waited wait_ms; or part of its body was read, or of a
+   * reply sent. */
+  WIRE_PLACE_NONE
 };
-/* To be asked before anything of the body is read or of a reply sent. Source: docs/decisions/0029. */
+/* To be asked before anything of the body is read. Source: docs/decisions/0029. */
 enum wire_place wire_place_take(struct wire_exchange *x, const struct wire_errand *e);
 /* A place that is free now, without waiting; false: none. Threads: any. */
 bool wire_place_try(struct wire_server *s, const struct wire_errand *e);

@@ -50,6 +50,11 @@ struct arg {
   struct wire_server *server;
 };
 
+static char letter_of(struct slice path) {
+  return (char)path.data[path.len - 1];
+}
+
+/* /far/e reads its body first. */
 /* /far/x, /few/x and /any/x take a place, /skip/x gives up when it has waited, anything else is local. */
 static void handle(struct wire_exchange *x, void *arg) {
   struct wire_server *server = ((struct arg *)arg)->server;
@@ -64,6 +69,7 @@ static void handle(struct wire_exchange *x, void *arg) {
     (void)wire_reply(x, 200, SLICE_LIT("local"), NULL);
     return;
   }
+  if (letter_of(path) == 'e') assert_int_equal(wire_body_read_all(x, 1, &body, NULL), DOM_OK);
   /* What it is for: the letter at the end, where it is a capital. */
   uint8_t letter = path.data[path.len - 1];
   struct wire_errand errand = {.lane = few   ? WIRE_LANE_FEW
@@ -377,6 +383,28 @@ static void test_drain_and_close(void **state) {
   close(second);
 }
 
+/* Whose body was read, though nothing was in it, cannot be run again: it does not wait. */
+static void test_body_was_read(void **state) {
+  static const char *const requests[] = {
+      "PUT /far/e HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n0\r\n\r\n",
+      "PUT /far/e HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nConnection: close\r\n\r\nx",
+      "PUT /far/e HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nExpect: 100-continue\r\nConnection: "
+      "close\r\n\r\n"};
+  struct rig rig;
+  (void)state;
+  open_rig(&rig, &(struct wire_server_options){.workers = 2, .places_max = 1});
+  assert_true(wire_place_try(rig.server, &ANY));
+  for (int i = 0; i < 3; i++) {
+    struct heard h;
+    talk(&rig, requests[i], &h);
+    expect_part(&h, "none");
+    heard_done(&h);
+  }
+  wait_waiting(&rig, 0);
+  wire_place_give(rig.server, &ANY);
+  rig_close(&rig);
+}
+
 /* Without memory for what came, only that connection suffers. */
 static void test_no_memory(void **state) {
   struct rig rig;
@@ -413,6 +441,7 @@ int main(void) {
       cmocka_unit_test(test_what_cannot_wait),
       cmocka_unit_test(test_addresses_take_turns),
       cmocka_unit_test(test_drain_and_close),
+      cmocka_unit_test(test_body_was_read),
       cmocka_unit_test(test_no_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
