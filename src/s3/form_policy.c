@@ -2,7 +2,6 @@
 
 #include <assert.h>
 #include <jansson.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -23,16 +22,12 @@ struct judge {
 
 /* ---- saying no ------------------------------------------------------------------------------------- */
 
-__attribute__((format(printf, 3, 4))) static enum s3_error refuse(struct judge *j, enum s3_error error,
-                                                                  const char *format, ...) {
+/* `before`, and the name of a field or the like behind it. */
+static enum s3_error refuse(struct judge *j, enum s3_error error, const char *before, const char *name) {
   char text[DETAIL_BYTES_MAX];
-  va_list args;
-  va_start(args, format);
-  int n = vsnprintf(text, sizeof text, format, args);
-  va_end(args);
-  assert(n > 0);
-  const char *kept = arena_str(j->arena, slice_str(text));
-  return fault_set(j->fault, error, kept);
+  int n = snprintf(text, sizeof text, "%s%s", before, name);
+  assert(n > 0 && n < (int)sizeof text);
+  return fault_set(j->fault, error, arena_str(j->arena, slice_str(text)));
 }
 
 /* A name from outside in a message: printable, and not long. */
@@ -46,13 +41,13 @@ static const char *shown(struct slice name, char out[NAME_SHOWN_MAX + 1]) {
 }
 
 static enum s3_error invalid(struct judge *j, const char *what) {
-  return refuse(j, S3_ERR_INVALID_FORM_POLICY, "%s", what);
+  return refuse(j, S3_ERR_INVALID_FORM_POLICY, what, "");
 }
 
 static enum s3_error failed(struct judge *j, const char *op, struct slice name) {
-  char text[NAME_SHOWN_MAX + 1];
-  return refuse(j, S3_ERR_DENIED_BY_FORM_POLICY, "Policy Condition failed: [\"%s\", \"$%s\", ...]", op,
-                shown(name, text));
+  char text[NAME_SHOWN_MAX + 1], condition[NAME_SHOWN_MAX + 32];
+  snprintf(condition, sizeof condition, "[\"%s\", \"$%s\", ...]", op, shown(name, text));
+  return refuse(j, S3_ERR_DENIED_BY_FORM_POLICY, "Policy Condition failed: ", condition);
 }
 
 /* ---- values ------------------------------------------------------------------------------------------- */
@@ -161,7 +156,7 @@ static enum s3_error list_check(struct judge *j, const json_t *list) {
 static enum s3_error object_check(struct judge *j, const json_t *object) {
   const char *name = json_object_iter_key(json_object_iter((json_t *)object));
   struct slice value = name != NULL ? text_of(json_object_get(object, name)) : (struct slice){0};
-  if (json_object_size(object) != 1 || name[0] == 0)
+  if (name == NULL || json_object_size(object) != 1 || name[0] == 0)
     return invalid(j, "Simple-Conditions must have exactly one property specified");
   if (value.data == NULL) return invalid(j, "a condition needs a text");
   return equal_check(j, slice_str(name), value);
@@ -179,11 +174,11 @@ static bool is_free(struct slice name) {
 
 static enum s3_error extra_check(struct judge *j) {
   char text[NAME_SHOWN_MAX + 1];
-  if (!j->bucket_named) return refuse(j, S3_ERR_DENIED_BY_FORM_POLICY, "Extra input fields: %s", "bucket");
+  if (!j->bucket_named) return refuse(j, S3_ERR_DENIED_BY_FORM_POLICY, "Extra input fields: ", "bucket");
   for (size_t i = 0; i < j->fields->count; i++)
     if (!j->named[i] && !is_free(j->fields->item[i].name))
-      return refuse(j, S3_ERR_DENIED_BY_FORM_POLICY, "Extra input fields: %s",
-                    shown(j->fields->item[i].name, text));
+      return refuse(j, S3_ERR_DENIED_BY_FORM_POLICY,
+                    "Extra input fields: ", shown(j->fields->item[i].name, text));
   return S3_OK;
 }
 
@@ -194,7 +189,7 @@ static enum s3_error expiration_check(struct judge *j, const json_t *root, uint6
   uint64_t ends_ms = 0;
   if (!time_parse(text_of(json_object_get(root, "expiration")), &ends_ms))
     return invalid(j, "a policy needs an expiration such as 2030-12-31T12:00:00.000Z");
-  return now_ms < ends_ms ? S3_OK : refuse(j, S3_ERR_DENIED_BY_FORM_POLICY, "%s", "Policy expired.");
+  return now_ms < ends_ms ? S3_OK : refuse(j, S3_ERR_DENIED_BY_FORM_POLICY, "Policy expired.", "");
 }
 
 static enum s3_error conditions_check(struct judge *j, const json_t *root) {

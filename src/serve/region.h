@@ -150,10 +150,10 @@ struct call {
   struct subject_who who;
   enum serve_met met;
   bool in_gate;
+  bool came_home;                        /* sent on, and sent back: the subject lives here since */
   bool has_route;                        /* SERVE_SUBJECT_FIELD of a peer */
   uint8_t route[TOKEN_SIZE];             /* its token: where to look first, no more */
   struct post *post;                     /* the form whose fields were read; NULL: none */
-  bool came_home;                        /* sent on, and sent back: the subject lives here since */
   struct charter_refusal refusal;        /* the charter's last no */
   char told_version[S3_VERSION_ID_SIZE]; /* x-amz-version-id of the answer; empty for none */
   bool told_marker;                      /* x-amz-delete-marker of the answer */
@@ -527,10 +527,12 @@ void call_headers(struct call *c, const struct s3_headers *headers);
 /* Streams part of an object out, after the reply has begun. */
 enum s3_error object_send(struct call *c, struct customer_reader *f, uint64_t first, uint64_t count);
 
-/* ---- expiration.c ---------------------------------------------------------------------------------------- */
+/* ---- expiration.c ----------------------------------------------------------------------------------------
+ */
 
 /* Adds x-amz-expiration where a lifecycle rule will end c->q.key, now as `o` (its size and time) with this
- * metadata. Costs nothing where the bucket has no rules; of a version that was asked for by id says nothing. */
+ * metadata. Costs nothing where the bucket has no rules; of a version that was asked for by id says nothing.
+ */
 void expiration_field(struct call *c, const struct store_object *o, const struct s3_meta *meta);
 
 /* ---- post.c: a browser's form ------------------------------------------------------------------------- */
