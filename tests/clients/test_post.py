@@ -6,6 +6,8 @@ import hashlib
 import hmac
 import io
 import json
+import pathlib
+import re
 import subprocess
 import urllib.parse
 import xml.etree.ElementTree as ET
@@ -113,6 +115,22 @@ def test_curl_sends(server, s3, bucket, folder):
     answer = ET.fromstring(done.stdout)
     assert [e.tag for e in answer] == ["Location", "Bucket", "Key", "ETag"] and answer.findtext("Key") == "curl/photo.bin"
     assert stored(s3, bucket, "curl/photo.bin") == data
+
+
+def test_file_is_not_kept_in_memory(own, folder):
+    def peak_kib():
+        text = pathlib.Path(f"/proc/{own.process.pid}/status").read_text()
+        return int(re.search(r"VmHWM:\s+(\d+) kB", text)[1])
+    s3 = tools.boto(own.start(), daemon.ALICE)
+    s3.create_bucket(Bucket="bucket")
+    with open(folder / "large", "wb") as file:
+        file.truncate(150 << 20)
+    made, before = s3.generate_presigned_post("bucket", "large"), peak_kib()
+    fields = [word for name, value in made["fields"].items() for word in ("-F", f"{name}={value}")]
+    subprocess.run(["curl", "-q", "-sS", "--fail", "--noproxy", "*", *fields, "-F", f"file=@{folder}/large", made["url"]],
+                   capture_output=True, timeout=120, check=True)
+    assert s3.head_object(Bucket="bucket", Key="large")["ContentLength"] == 150 << 20
+    assert peak_kib() - before < 50 << 10  # a third of it
 
 
 # ---- what a form can say ------------------------------------------------------------------------------
