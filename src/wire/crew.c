@@ -17,7 +17,8 @@ static unsigned processors(void) {
 
 void crew_init(struct crew *c, unsigned workers) {
   assert(c != NULL && workers > 0);
-  *c = (struct crew){.watch_max = processors() > 2 ? processors() : 2, .wide_max = workers};
+  unsigned cores = processors();
+  *c = (struct crew){.cores = cores, .watch_max = cores > 2 ? cores : 2, .wide_max = workers};
   if (c->watch_max > workers) c->watch_max = workers;
   int rc = pthread_mutex_init(&c->lock, NULL);
   rc |= pthread_cond_init(&c->stand_in, NULL);
@@ -106,10 +107,10 @@ static struct look look_now(const struct crew *c) {
 
 /* Nobody came back since the last look, or they came back seldom and hardly
  * computed. */
-static bool is_blocked(const struct look *before, const struct look *now) {
+static bool is_blocked(const struct crew *c, const struct look *before, const struct look *now) {
   assert(now->wall_ns >= before->wall_ns);
   if (now->turns == before->turns) return true;
-  uint64_t could = (now->wall_ns - before->wall_ns) * processors();
+  uint64_t could = (now->wall_ns - before->wall_ns) * c->cores;
   return (now->used_ns - before->used_ns) * 100 < could * BUSY_SHARE_PERCENT;
 }
 
@@ -122,7 +123,7 @@ static void look_after(struct crew *c) {
     struct look now = look_now(c);
     if (atomic_load(&c->on_watch) == 0) {
       calm = 0;
-      if (atomic_load(&c->asleep) > 0 && is_blocked(&before, &now)) call_stand_ins(c, c->watch_max);
+      if (atomic_load(&c->asleep) > 0 && is_blocked(c, &before, &now)) call_stand_ins(c, c->watch_max);
     }
     before = now;
   }

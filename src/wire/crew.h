@@ -24,6 +24,7 @@ struct crew {
   _Atomic uint64_t turns;    /* how often a worker joined */
   _Atomic bool looked_after; /* the mate is up */
   _Atomic bool dismissed;
+  unsigned cores;       /* asked once: the answer is read from files */
   unsigned watch_max;   /* places for those who did not block */
   unsigned wide_max;    /* all workers */
   pthread_mutex_t lock; /* for the two conditions */
