@@ -319,8 +319,7 @@ enum s3_error object_get(struct call *c) {
   struct slice classes = store_found_object(found)->classes;
   if (classes.len) error = call_permit(c, PERMIT_READ, c->q.key, classes, 0, &permit);
   struct s3_meta meta;
-  struct customer_reader reader;
-  reader.is_sealed = false;
+  struct customer_reader reader = {.is_sealed = false};
   if (!error) error = object_meta(c, store_found_object(found), &meta);
   if (!error) error = customer_reader_open(c, found, &meta, c->q.customer, &reader);
   if (!error) error = answer(c, &meta, &reader);
