@@ -119,6 +119,18 @@ struct slice s3_resource(const struct auth_request *head, const struct s3_domain
   return copy.data == NULL ? head->raw_path : copy;
 }
 
+enum s3_error s3_head_whole(const struct auth_request *head, struct arena *arena, struct auth_request *out,
+                            struct s3_fault *out_fault) {
+  struct auth_query query = {0};
+  struct auth_request whole = {0};
+  assert(head != NULL && arena != NULL && out != NULL && out_fault != NULL);
+  enum auth_error unread = auth_query_parse(head->raw_query, arena, &query);
+  if (unread != AUTH_OK) return fault_set(out_fault, s3_error_of_auth(unread), NULL);
+  enum s3_error error = hoist_undo(head, &query, arena, &whole, out_fault);
+  if (error == S3_OK) *out = whole;
+  return error;
+}
+
 enum s3_error s3_request_parse(const struct auth_request *head, const struct s3_domains *domains,
                                struct arena *arena, struct s3_request *out, struct s3_fault *out_fault) {
   assert(head != NULL && domains != NULL && arena != NULL && out != NULL && out_fault != NULL);

@@ -192,6 +192,13 @@ struct s3_request {
 struct slice s3_resource(const struct auth_request *head, const struct s3_domains *domains,
                          struct arena *arena);
 
+/* *out is `head` as it counts: with the headers that a presigner moved into the query, which policies are to
+ * see as the operation sees them. For a head whose signature was checked. New lines are in the arena, the
+ * rest is borrowed; `out` may be `head`. Threads: any. Returns: S3_OK or the error in *out_fault:
+ * S3_ERR_INVALID_ARGUMENT, S3_ERR_INTERNAL_ERROR. */
+enum s3_error s3_head_whole(const struct auth_request *head, struct arena *arena, struct auth_request *out,
+                            struct s3_fault *out_fault);
+
 /* Understands a head. On failure *out_fault says why and *out is untouched; what S3 has and this
  * program has not is S3_ERR_NOT_IMPLEMENTED with the subresource or header as its detail.
  * `arena`: see S3_REQUEST_ARENA_BYTES. Threads: any.

@@ -371,6 +371,7 @@ static enum s3_error serve(struct call *c) {
   if (slice_equal(c->head.method, SLICE_LIT("OPTIONS"))) return serve_preflight(c);
   enum s3_error error = call_verify(c);
   if (!error) error = s3_request_parse(&c->head, &c->r->domains, arena, &c->q, &fault);
+  if (!error && c->auth.scheme == AUTH_QUERY) error = s3_head_whole(&c->head, arena, &c->head, &fault);
   if (error) {
     if (fault.detail) snprintf(c->detail, sizeof c->detail, "%s", fault.detail);
     return error;

@@ -116,8 +116,22 @@ void customer_reader_done(struct customer_reader *r) {
 
 /* ---- the request ---- */
 
+static bool is_key(struct slice name) {
+  const struct slice end = SLICE_LIT("-server-side-encryption-customer-key");
+  assert(end.len > 0);
+  return name.len > end.len && slice_equal_nocase(slice_cut(name, name.len - end.len, name.len), end);
+}
+
+bool customer_is_sent(const struct call *c) {
+  const struct wire_head *h = wire_exchange_head(c->x);
+  bool sent = c->q.customer || c->q.copy.customer;
+  for (size_t i = 0; !sent && i < h->field_count; i++) sent = is_key(h->fields[i].name);
+  for (size_t i = 0; !sent && i < c->head.header_count; i++) sent = is_key(c->head.headers[i].name);
+  return sent;
+}
+
 enum s3_error customer_secure(const struct call *c) {
-  if (!c->q.customer && !c->q.copy.customer) return S3_OK;
+  if (!customer_is_sent(c)) return S3_OK;
   bool link = !c->is_forwarded || wire_exchange_tls(c->x) != 0;
   return c->client_tls && link ? S3_OK : S3_ERR_CUSTOMER_INSECURE;
 }

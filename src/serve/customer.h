@@ -59,6 +59,8 @@ enum dom_code customer_read(struct customer_reader *r, uint64_t at, void *out, s
                             struct dom_err *err);
 void customer_reader_done(struct customer_reader *r);
 
+/* Whether the request has a key, be it of an operation that takes none: who forwards it sends it along. */
+bool customer_is_sent(const struct call *c);
 /* Refuses a key that came, or would go on, where others could read it. S3_ERR_CUSTOMER_INSECURE. */
 enum s3_error customer_secure(const struct call *c);
 /* Wipes the keys that the request brought; at its end. */

@@ -112,8 +112,7 @@ static enum dom_code send_once(struct reach *r, uint16_t home, struct wire_outco
   char origin[WIRE_ENDPOINT_MAX];
   enum dom_code code = find_origin(region, home, origin, err);
   if (code) return code;
-  bool has_key = r->c->q.customer || r->c->q.copy.customer;
-  if (has_key && strncmp(origin, "https://", 8) != 0)
+  if (customer_is_sent(r->c) && strncmp(origin, "https://", 8) != 0)
     return dom_fail(err, DOM_INVALID, "serve/reach",
                     "this region reaches the home without TLS: no key goes there");
   const struct wire_head *h = wire_exchange_head(r->c->x);

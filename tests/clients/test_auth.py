@@ -323,13 +323,13 @@ def test_presigned(s3, bucket):
         assert fetch(url.replace(signature, "0" * 64)).code == "SignatureDoesNotMatch"
 
 
-def presign(server, key, now, expires, path):
-    """By hand: boto3 cannot sign in the past."""
+def presign(server, key, now, expires, path, method="GET", more=()):
+    """By hand: boto3 cannot sign in the past, nor move headers (`more`) into the query as npm's presigner does."""
     stamp, day = now.strftime("%Y%m%dT%H%M%SZ"), now.strftime("%Y%m%d")
     scope = f"{day}/r/s3/aws4_request"
     query = [("X-Amz-Algorithm", "AWS4-HMAC-SHA256"), ("X-Amz-Credential", f"{key.access}/{scope}"),
-             ("X-Amz-Date", stamp), ("X-Amz-Expires", expires), ("X-Amz-SignedHeaders", "host")]
-    canonical = "\n".join(["GET", path, sigv4.encode_query(sorted(query)), f"host:{server.host}:{server.port}", "",
+             ("X-Amz-Date", stamp), ("X-Amz-Expires", expires), ("X-Amz-SignedHeaders", "host"), *more]
+    canonical = "\n".join([method, path, sigv4.encode_query(sorted(query)), f"host:{server.host}:{server.port}", "",
                            "host", "UNSIGNED-PAYLOAD"])
     text = "\n".join(["AWS4-HMAC-SHA256", stamp, scope, sigv4.sha256(canonical.encode())])
     import hmac

@@ -132,6 +132,11 @@ def test_no_key_over_plain_http(server, secure, bucket, s3):
                                             answer.xml().findtext("Message"))
             copy = http.request("PUT", f"/{name}/c", headers={"x-amz-copy-source": f"{name}/k", **fields(source=True)})
             assert (copy.status, copy.code) == (400, "InvalidRequest")
+            for method, target, headers in (("GET", f"/{name}/k?uploadId=0", fields()), ("DELETE", f"/{name}/k", fields()),
+                                            ("GET", f"/{name}/k", fields(source=True))):  # where none is taken, too
+                stray = http.request(method, target.partition("?")[0], [("uploadId", "0")] if "?" in target else [],
+                                     headers=headers)
+                assert (stray.status, stray.code) == (400, "InvalidRequest"), (method, target)
 
 
 def upload(s3, bucket, key="k", **more):

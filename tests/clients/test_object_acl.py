@@ -7,10 +7,11 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from kit import raw, tools  # noqa: E402
+from kit import daemon, raw, tools  # noqa: E402
 from kit.world import KEY, watched  # noqa: E402
 from lib import regions  # noqa: E402
 from test_access import BOB, block, nobody, ownership, policy, refused, statement  # noqa: E402,F401
+from test_auth import ago, fetch, presign  # noqa: E402
 
 ALL = "http://acs.amazonaws.com/groups/global/AllUsers"
 ACCOUNTS = "http://acs.amazonaws.com/groups/global/AuthenticatedUsers"
@@ -204,6 +205,23 @@ def test_presigned_with_an_acl(s3, nobody, server, open_bucket):  # noqa: F811
                                   "x-amz-acl": "public-read"}) + b"x")
         assert connection.answer("PUT").status == 200
     assert reads(nobody, open_bucket, "p") == b"x"
+
+
+def test_headers_that_a_presigner_moved(s3, bob, server, open_bucket):
+    """A header in the query counts as one: for policies, and for all that it grants."""
+    policy(s3, open_bucket, statement(open_bucket, "s3:PutObject*", BOB),
+           statement(open_bucket, "s3:PutObject", "*", "Deny", "acl/*",
+                     Condition={"StringEquals": {"s3:x-amz-acl": "public-read"}}),
+           statement(open_bucket, "s3:PutObject", "*", "Deny", "grant/*",
+                     Condition={"Null": {"s3:x-amz-grant-read": "false"}}))
+    for key, name, value in (("acl/k", "x-amz-acl", "public-read"), ("grant/k", "X-Amz-Grant-Read", f'uri="{ALL}"')):
+        url = presign(server, daemon.BOB, ago(0), 600, f"/{open_bucket}/{key}", "PUT", [(name, value)])
+        answer = fetch(url, "PUT", b"x")
+        assert (answer.status, answer.code) == (403, "AccessDenied")
+        refused("NoSuchKey", s3.get_object, Bucket=open_bucket, Key=key)
+        url = presign(server, daemon.BOB, ago(0), 600, f"/{open_bucket}/free/{key}", "PUT", [(name, value)])
+        assert fetch(url, "PUT", b"x").status == 200
+        assert (ALL, "READ") in grants(bob, open_bucket, f"free/{key}")
 
 
 # ---- between regions --------------------------------------------------------------------------------------

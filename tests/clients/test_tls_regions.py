@@ -164,9 +164,12 @@ def test_no_key_goes_to_a_region_in_the_open():
             home.put_object(Bucket="phones", Key="nadia/k", Body=b"x", **by(b"m" * 32))
             assert home.get_object(Bucket="phones", Key="nadia/k", **by(b"m" * 32))["Body"].read() == b"x"
             gateway.put_object(Bucket="phones", Key="nadia/plain", Body=b"y")
-            for call, more in ((gateway.put_object, {"Body": b"z"}), (gateway.get_object, {})):
+            sent = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": base64.b64encode(b"m" * 32).decode()}
+            for call, more in ((gateway.put_object, {"Body": b"z", **by(b"m" * 32)}),
+                               (gateway.get_object, by(b"m" * 32)),
+                               (gateway.list_parts, {"UploadId": "0" * 32, **sent})):  # which needs none
                 with pytest.raises(ClientError) as failure:
-                    call(Bucket="phones", Key="nadia/k", **more, **by(b"m" * 32))
+                    call(Bucket="phones", Key="nadia/k", **more)
                 assert failure.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
                 assert "without TLS" in failure.value.response["Error"]["Message"]
         finally:

@@ -235,6 +235,27 @@ static void headers_in_a_presigned_query_count(void **state) {
   assert_true(request.replace_metadata);
 }
 
+/* What policies look at: the same head, with the same headers. */
+static void the_whole_head_has_what_a_presigner_moved(void **state) {
+  struct draft d;
+  struct auth_request whole = {0};
+  struct s3_fault fault = {0};
+  struct slice value;
+  draft_init(&d, "PUT", "/photos/a",
+             SIGNED_QUERY "x-amz-acl=public-read&X-Amz-Grant-Read=id%3Dbob&x-id=PutObject");
+  draft_add(&d, "x-amz-grant-read", "id=eve");
+  assert_int_equal(s3_head_whole(&d.head, *state, &whole, &fault), S3_OK);
+  assert_true(auth_header_find(&whole, SLICE_LIT("x-amz-acl"), &value));
+  assert_slice(value, "public-read");
+  assert_int_equal(auth_header_find(&whole, SLICE_LIT("x-amz-grant-read"), &value), 1);
+  assert_slice(value, "id=eve");
+  assert_false(auth_header_find(&whole, SLICE_LIT("x-id"), &value));
+  assert_int_equal(s3_head_whole(&d.head, *state, &d.head, &fault), S3_OK);
+  assert_true(auth_header_find(&d.head, SLICE_LIT("x-amz-acl"), &value));
+  draft_init(&d, "PUT", "/photos/a", SIGNED_QUERY "x-amz-acl=a%0d%0ab");
+  assert_int_equal(s3_head_whole(&d.head, *state, &whole, &fault), S3_ERR_INVALID_ARGUMENT);
+}
+
 static void headers_in_a_query_that_is_not_presigned_are_nothing(void **state) {
   struct draft d;
   struct s3_request request;
@@ -292,6 +313,7 @@ int main(void) {
       arena_test(what_s3_has_and_we_have_not_is_named),
       arena_test(wrong_requests_are_refused),
       arena_test(headers_in_a_presigned_query_count),
+      arena_test(the_whole_head_has_what_a_presigner_moved),
       arena_test(headers_in_a_query_that_is_not_presigned_are_nothing),
       arena_test(a_header_counts_more_than_its_name_in_the_query),
       arena_test(no_line_is_smuggled_by_a_query),
