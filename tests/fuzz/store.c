@@ -164,7 +164,10 @@ static struct change change_of(struct slice in, struct fuzz_random *r, struct st
   c.payload = get_slice(&at, at.left);
   c.subject = (struct store_subject){.state = SUBJECT_HOME, .epoch = c.mtime_ms, .country = {'I', 'N'}};
   memset(body, 0x5a, sizeof *body);
-  if (c.kind == CHANGE_PART) c.body_count = 1;
+  if (c.kind == CHANGE_PART) {
+    c.body_count = 1;
+    c.meta = slice_cut(c.meta, 0, c.meta.len < STORE_PART_META_MAX ? c.meta.len : STORE_PART_META_MAX);
+  }
   if (c.kind == CHANGE_PUT) c.body_count = (uint32_t)fuzz_random_below(r, 2);
   if (c.body_count > 0) c.bodies = body;
   return c;
@@ -191,6 +194,7 @@ static void check_record(struct slice in, struct fuzz_random *r) {
   if (c.kind == CHANGE_PUT || c.kind == CHANGE_DELETE || c.kind == CHANGE_UPLOAD || c.kind == CHANGE_PART)
     assert(slice_equal(back.key, c.key) && back.prefix_len == c.prefix_len);
   if (c.kind == CHANGE_PUT) assert(slice_equal(back.meta, c.meta) && back.body_count == c.body_count);
+  if (c.kind == CHANGE_PART) assert(slice_equal(back.meta, c.meta));
   if (c.kind == CHANGE_ENTRY)
     assert(slice_equal(back.value, c.value) && slice_equal(back.payload, c.payload));
   size_t place = fuzz_random_below(r, b.len);

@@ -90,7 +90,7 @@ static void text_upload(const struct change *c, struct buf *b) {
 }
 
 static void text_part(const struct change *c, struct buf *b) {
-  assert(c->body_count == 1);
+  assert(c->body_count == 1 && c->meta.len <= STORE_PART_META_MAX);
   text_place(c, b);
   buf_append(b, c->upload, STORE_UPLOAD_ID_SIZE);
   put_u32le(b, c->part);
