@@ -178,8 +178,16 @@ static enum dom_code come_home(struct reach *r) {
   return DOM_ELSEWHERE;
 }
 
+/* The connection broke with no word of an answer, as one does that the peer or something between closes just
+ * then. What changes nothing may be asked again; its body cannot be had again, though. */
+static bool may_ask_again(const struct reach *r, enum dom_code code, const struct wire_outcome *outcome) {
+  return code == DOM_UNAVAILABLE && !r->once && !r->client_failed && outcome->connected &&
+         outcome->status == 0 && outcome->pulled == 0;
+}
+
 static enum dom_code try_homes(struct reach *r, struct dom_err *err) {
   uint16_t home = r->who->home;
+  bool asked_again = false;
   if (r->who->has_statement) {
     buf_append(&r->statement, r->who->statement, r->who->statement_len);
     r->home = home;
@@ -194,6 +202,11 @@ static enum dom_code try_homes(struct reach *r, struct dom_err *err) {
     }
     enum dom_code code = send_once(r, home, &outcome, err);
     if (code && !outcome.connected && find_later_home(r, &home)) continue;
+    if (!asked_again && may_ask_again(r, code, &outcome)) {
+      asked_again = true;
+      if (err) *err = (struct dom_err){0};
+      continue;
+    }
     if (code || !r->misdirected) return code;
     if (r->home == home) return DOM_UNAVAILABLE;
     bool here = r->home == r->c->r->number;

@@ -573,6 +573,36 @@ def test_any_flipped_bit_of_a_forwarded_head(moved):
     assert (result["answer"].status, result["answer"].body) == (200, b"forwarded")
 
 
+def test_a_connection_that_breaks_unanswered(moved):
+    """Right after a start the gateway has no connection to take again: who reads is asked for once more on
+    another, a write is not sent a second time."""
+    world, key = moved.world, f"{SUBJECT}/broken"
+    moved.s3["sg"].put_object(Bucket=BUCKET, Key=key, Body=b"before")
+    region, tap, broken = world.region["us"], world.tap["sg"], []
+
+    def breaks(message):
+        if message["x-domicile-from"] == "3" and message.target.endswith("/broken") and not broken:
+            broken.append(message)
+            raise OSError("the connection broke")
+        return False
+
+    def ask(method, body=b""):
+        region.kill()
+        region.start()
+        broken.clear()
+        with raw.S3(world.gateway["us"], KEY) as client:
+            return client.request(method, f"/{BUCKET}/{key}", body=body)
+    tap.hold = breaks
+    try:
+        read, sent = ask("GET"), len(broken)
+        assert (read.status, read.body, sent) == (200, b"before", 1)
+        written = ask("PUT", b"after")
+        assert (written.status, len(broken)) == (503, 1)
+    finally:
+        tap.hold = None
+    assert moved.s3["sg"].get_object(Bucket=BUCKET, Key=key)["Body"].read() == b"before"
+
+
 # ---- leaks --------------------------------------------------------------------------------------------
 
 NEEDLES = [SUBJECT, "ben-1717-needle", "needle-object-name", "needle-metadata", "needle-body-bytes", "needle-country",
