@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 
 #include "base/clock.h"
+#include "base/crypto.h"
 
 static const char *const NAMES[REGIONS_MAX] = {"cn", "sg", "us", "in"};
 static const char *const CHARTERS[] = {"1-2014-beijing.yaml", "2-singapore-and-us.yaml", "3-india.yaml"};
@@ -25,8 +26,9 @@ struct scratch_path regions_path(const struct regions *d, const char *name) {
 
 /* ---- processes --------------------------------------------------------------------------- */
 
-/* Starts argv with stdout (and stderr, if `both`) in a pipe. Returns the pid; *out reads. */
-static pid_t spawn(const char *const *argv, bool both, int *out) {
+/* Starts argv with stdout in a pipe, and stderr in it too or, if `log` is given, behind that file. Returns
+ * the pid; *out reads. */
+static pid_t spawn(const char *const *argv, const char *log, int *out) {
   int ends[2];
   assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
   pid_t pid = fork();
@@ -36,9 +38,7 @@ static pid_t spawn(const char *const *argv, bool both, int *out) {
     int quiet = open("/dev/null", O_RDWR);
     dup2(quiet, 0);
     dup2(ends[1], 1);
-    const char *log = getenv("DOMICILE_TEST_LOG"); /* to look at what a daemon said */
-    int err = log ? open(log, O_WRONLY | O_APPEND | O_CREAT, 0600) : quiet;
-    dup2(both ? ends[1] : err, 2);
+    dup2(log ? open(log, O_WRONLY | O_APPEND | O_CREAT, 0600) : ends[1], 2);
     execv(argv[0], (char *const *)argv);
     _exit(127);
   }
@@ -67,7 +67,7 @@ static void read_pipe(int fd, bool line, struct buf *out) {
 
 int regions_run(struct buf *out, const char *const *argv) {
   int fd;
-  pid_t pid = spawn(argv, true, &fd);
+  pid_t pid = spawn(argv, NULL, &fd);
   read_pipe(fd, false, out);
   close(fd);
   return wait_for(pid);
@@ -88,11 +88,19 @@ void regions_start(struct regions *d, size_t i, const char *flag, const char *va
   struct scratch_path config = regions_path(d, name);
   const char *argv[] = {program(), "serve", "--config", config.text, flag, value, NULL};
   assert_int_equal(r->pid, 0);
-  r->pid = spawn(argv, false, &r->out);
+  snprintf(name, sizeof name, "%s.log", r->name);
+  struct scratch_path log = regions_path(d, name);
+  r->pid = spawn(argv, log.text, &r->out);
   BUF_AUTO line = BUF_INIT;
   read_pipe(r->out, true, &line);
-  if (!slice_starts_with(buf_slice(&line), SLICE_LIT("listening on http://")))
-    fail_msg("%s does not start (exit code %d)", r->name, regions_wait(d, i));
+  if (slice_starts_with(buf_slice(&line), SLICE_LIT("listening on http://"))) return;
+  int status = regions_wait(d, i);
+  char said[2048] = "";
+  int fd = open(log.text, O_RDONLY | O_CLOEXEC);
+  off_t end = fd >= 0 ? lseek(fd, 0, SEEK_END) : 0, from = end < 2047 ? 0 : end - 2047;
+  if (fd >= 0 && pread(fd, said, sizeof said - 1, from) < 0) said[0] = 0;
+  close(fd);
+  fail_msg("%s does not start (exit code %d): %s", r->name, status, said);
 }
 
 int regions_wait(struct regions *d, size_t i) {
@@ -125,16 +133,25 @@ int regions_command(struct regions *d, size_t i, struct buf *out, const char *co
 
 /* ---- a deployment ---------------------------------------------------------------------------- */
 
-/* A port that was free a moment ago. All are held until all are known, so that they differ. */
+/* Below those that the system gives to connections: one of them could take a port between the look and the
+ * daemon's start. */
+enum { PORT_MIN = 20000, PORT_MAX = 32000 };
+
+/* Ports that are free now. All are held until all are known, so that they differ. */
 static void find_ports(struct regions *d) {
   int held[REGIONS_MAX];
   for (size_t i = 0; i < d->count; i++) {
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof a;
     held[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(bind(held[i], (struct sockaddr *)&a, sizeof a), 0);
-    assert_int_equal(getsockname(held[i], (struct sockaddr *)&a, &len), 0);
-    d->at[i].port = ntohs(a.sin_port);
+    for (int tries = 0, bound = -1; bound != 0; tries++) {
+      uint16_t draw;
+      random_bytes(&draw, sizeof draw);
+      uint16_t port = (uint16_t)(PORT_MIN + draw % (PORT_MAX - PORT_MIN));
+      d->at[i].port = port;
+      struct sockaddr_in a = {
+          .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+      bound = bind(held[i], (struct sockaddr *)&a, sizeof a);
+      assert_true(tries < 1000);
+    }
   }
   for (size_t i = 0; i < d->count; i++) close(held[i]);
 }
