@@ -139,7 +139,8 @@ uint64_t md5_stream_feed(struct md5_stream *s, struct slice bytes) {
   assert(s);
   assert(bytes.data || bytes.len == 0);
   bool handed = false;
-  if (s->lanes && bytes.len > 0) {
+  if (bytes.len == 0) return s->fed; /* what was handed over may be with a thread just now */
+  if (s->lanes) {
     pthread_mutex_lock(&s->lanes->lock);
     handed = hand_over(s, bytes);
     pthread_mutex_unlock(&s->lanes->lock);

@@ -388,8 +388,8 @@ static void test_body_was_read(void **state) {
   static const char *const requests[] = {
       "PUT /far/e HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n0\r\n\r\n",
       "PUT /far/e HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nConnection: close\r\n\r\nx",
-      "PUT /far/e HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nExpect: 100-continue\r\nConnection: "
-      "close\r\n\r\n"};
+      ("PUT /far/e HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nExpect: 100-continue\r\nConnection: "
+       "close\r\n\r\n")};
   struct rig rig;
   (void)state;
   open_rig(&rig, &(struct wire_server_options){.workers = 2, .places_max = 1});
