@@ -304,6 +304,23 @@ enum s3_error object_find(struct call *c, struct store_view *v, struct store_fou
   return error;
 }
 
+enum s3_error object_tell(struct call *c, object_tell_fn tell) {
+  STORE_VIEW_AUTO *v = NULL;
+  struct store_found *found = NULL;
+  struct call_permit permit;
+  bool done = false;
+  version_untell(c);
+  enum s3_error error = call_look(c, &v, &done);
+  if (error || done) return error;
+  error = object_find(c, v, &found);
+  if (error) return error;
+  const struct store_object *o = store_found_object(found);
+  if (o->classes.len) error = call_permit(c, PERMIT_READ, c->q.key, o->classes, 0, &permit);
+  if (!error) error = tell(c, o);
+  store_found_free(found);
+  return error;
+}
+
 enum s3_error object_get(struct call *c) {
   STORE_VIEW_AUTO *v = NULL;
   bool done = false;

@@ -87,7 +87,8 @@ static enum s3_error answer(struct call *c, const struct store_object *o) {
   struct s3_meta meta;
   BUF_AUTO xml = BUF_INIT;
   bool retention = c->q.op == S3_OP_GET_OBJECT_RETENTION;
-  enum s3_error error = object_meta(c, o, &meta);
+  enum s3_error error = lock_check_bucket(c);
+  if (!error) error = object_meta(c, o, &meta);
   if (error) return error;
   if (retention ? meta.lock_mode == S3_LOCK_NONE : meta.legal_hold == S3_HOLD_NEVER)
     return S3_ERR_NO_SUCH_LOCK;
@@ -99,17 +100,7 @@ static enum s3_error answer(struct call *c, const struct store_object *o) {
 }
 
 enum s3_error object_lock_get(struct call *c) {
-  STORE_VIEW_AUTO *v = NULL;
-  struct store_found *found = NULL;
-  bool done = false;
-  version_untell(c);
-  enum s3_error error = call_look(c, &v, &done);
-  if (error || done) return error;
-  error = lock_check_bucket(c);
-  if (!error) error = object_find(c, v, &found);
-  if (!error) error = answer(c, store_found_object(found));
-  store_found_free(found);
-  return error;
+  return object_tell(c, answer);
 }
 
 /* ---- PUT

@@ -368,6 +368,10 @@ enum s3_error object_acl(struct call *c);
 enum s3_error object_acl_put(struct call *c);
 /* The version that the request names, under the permit to read it; not for a delete marker, which is told. */
 enum s3_error object_find(struct call *c, struct store_view *v, struct store_found **out);
+/* Answers with what is kept of that version, once its classes may be read, too; at another home if it is
+ * there. */
+typedef enum s3_error (*object_tell_fn)(struct call *c, const struct store_object *o);
+enum s3_error object_tell(struct call *c, object_tell_fn tell);
 /* amend.c. Changes what may be changed of a version that is there: the one that c->q names, found and judged
  * on the view that guards the commit. `change` is given its metadata, and again whenever a guard changed. c
  * is in the gate; not answered, but told (version_tell). */

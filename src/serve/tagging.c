@@ -15,20 +15,7 @@ static enum s3_error answer(struct call *c, const struct store_object *o) {
 }
 
 enum s3_error object_tagging_get(struct call *c) {
-  STORE_VIEW_AUTO *v = NULL;
-  struct store_found *found = NULL;
-  struct call_permit permit;
-  bool done = false;
-  version_untell(c);
-  enum s3_error error = call_look(c, &v, &done);
-  if (error || done) return error;
-  error = object_find(c, v, &found);
-  if (error) return error;
-  const struct store_object *o = store_found_object(found);
-  if (o->classes.len) error = call_permit(c, PERMIT_READ, c->q.key, o->classes, 0, &permit);
-  if (!error) error = answer(c, o);
-  store_found_free(found);
-  return error;
+  return object_tell(c, answer);
 }
 
 /* c->q.meta has what the request asks for; a policy is judged by it, too. */
