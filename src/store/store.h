@@ -144,7 +144,9 @@ enum store_table {                            /* numbers are on disk; never reus
                    STORE_TABLE_REGISTRY = 8,  /* registrar's own table of buckets */
                    STORE_TABLE_CONFIG = 9,    /* bucket id → its configuration */
                    STORE_TABLE_REGISTRY_CONFIG = 10, /* the same, registrar's own */
-                   STORE_TABLE_CONFIG_OWED = 11 /* bucket name → version not yet everywhere (registrar) */
+                   STORE_TABLE_CONFIG_OWED = 11, /* bucket name → version not yet everywhere (registrar) */
+                   STORE_TABLE_JOB_LIST = 12,    /* job id ‖ chunk → tokens that the job moves */
+                   STORE_TABLE_JOB_FAILURE = 13, /* job id ‖ token → why it was not moved */
 };
 /* Appends the value to *out. DOM_NOT_FOUND. */
 enum dom_code store_row_get(struct store_view *v, enum store_table table, struct slice key, struct buf *out,
