@@ -122,8 +122,10 @@ enum dom_code index_db_flush(struct index_db *x, struct dom_err *err) {
 enum dom_code index_open(const struct index_options *o, struct index **out, struct dom_err *err) {
   struct index *x = dom_calloc(1, sizeof *x);
   if (!x) return dom_fail(err, DOM_NO_MEMORY, "store/index: open", "index");
-  enum dom_code code = index_db_open(o, &x->db, err);
+  enum dom_code code = row_cache_new(&x->rows, err);
+  if (code == DOM_OK) code = index_db_open(o, &x->db, err);
   if (code != DOM_OK) {
+    row_cache_free(x->rows);
     dom_free(x);
     return code;
   }
@@ -137,6 +139,7 @@ void index_close(struct index *x) {
   if (!x) return;
   index_replace_done(x);
   index_db_close(x->db);
+  row_cache_free(x->rows);
   pthread_mutex_destroy(&x->lock);
   dom_free(x);
 }
@@ -192,8 +195,8 @@ enum dom_code index_destroy(struct disk *disk, const char *folder, struct dom_er
 
 /* ---- writing ---- */
 
-enum dom_code index_batch_init(struct index_batch *b, struct dom_err *err) {
-  b->raw = rocksdb_writebatch_create();
+enum dom_code index_batch_init(struct index_batch *b, struct index *x, struct dom_err *err) {
+  *b = (struct index_batch){.raw = rocksdb_writebatch_create(), .index = x};
   if (!b->raw) return dom_fail(err, DOM_NO_MEMORY, "store/index: batch", "batch");
   return DOM_OK;
 }
@@ -203,27 +206,35 @@ void index_batch_done(struct index_batch *b) {
   *b = (struct index_batch){0};
 }
 
+/* The number that the batch's write will have. */
+static uint64_t batch_number(const struct index_batch *b) {
+  return atomic_load(&b->index->writes) + 1;
+}
+
 void index_put(struct index_batch *b, struct slice key, struct slice value) {
   assert(key.len > 0);
   rocksdb_writebatch_put(b->raw, (const char *)key.data, key.len, (const char *)value.data, value.len);
+  if (b->index) row_cache_mark(b->index->rows, key, batch_number(b));
   if (b->mirror) index_mirror_put(b->mirror, key, value);
 }
 
 void index_delete(struct index_batch *b, struct slice key) {
   assert(key.len > 0);
   rocksdb_writebatch_delete(b->raw, (const char *)key.data, key.len);
+  if (b->index) row_cache_mark(b->index->rows, key, batch_number(b));
   if (b->mirror) index_mirror_delete(b->mirror, key);
 }
 
 void index_delete_range(struct index_batch *b, struct slice from, struct slice to) {
   assert(slice_compare(from, to) < 0);
   rocksdb_writebatch_delete_range(b->raw, (const char *)from.data, from.len, (const char *)to.data, to.len);
+  if (b->index) row_cache_mark_all(b->index->rows, batch_number(b));
   if (b->mirror) index_mirror_delete_range(b->mirror, from, to);
 }
 
 enum dom_code index_write(struct index *x, struct index_batch *b, struct dom_err *err) {
   char *text = NULL;
-  assert(b->raw != NULL);
+  assert(b->raw != NULL && b->index == x);
   rocksdb_write(x->db->db, x->db->write_options, b->raw, &text);
   rocksdb_writebatch_clear(b->raw);
   rocksdb_fs_run_background(x->db->fs);
@@ -340,7 +351,7 @@ void index_view_done(struct index_view *v) {
   *v = (struct index_view){0};
 }
 
-enum dom_code index_get(struct index_view *v, struct slice key, struct buf *out, struct dom_err *err) {
+static enum dom_code row_read(struct index_view *v, struct slice key, struct buf *out, struct dom_err *err) {
   char *text = NULL;
   size_t len = 0;
   rocksdb_pinnableslice_t *found =
@@ -352,6 +363,35 @@ enum dom_code index_get(struct index_view *v, struct slice key, struct buf *out,
   if (len) buf_append(out, value, len);
   rocksdb_pinnableslice_destroy(found);
   return buf_check(out, err);
+}
+
+/* DOM_OK, DOM_NOT_FOUND, or DOM_RETRY: not known. Only what a snapshot shows can be kept: it has a number. */
+static enum dom_code row_recall(struct index_view *v, enum row_cache_kind kind, struct slice asked,
+                                struct buf *key, struct buf *value) {
+  if (!v->shared) return DOM_RETRY;
+  switch (row_cache_get(v->index->rows, kind, asked, v->shared->writes, key, value)) {
+  case ROW_CACHE_FOUND:
+    return DOM_OK;
+  case ROW_CACHE_ABSENT:
+    return DOM_NOT_FOUND;
+  case ROW_CACHE_UNKNOWN:
+    break;
+  }
+  return DOM_RETRY;
+}
+
+static void row_keep(struct index_view *v, enum row_cache_kind kind, struct slice asked, enum dom_code code,
+                     struct slice key, struct slice value) {
+  if (!v->shared || (code != DOM_OK && code != DOM_NOT_FOUND)) return;
+  row_cache_put(v->index->rows, kind, asked, v->shared->writes, code == DOM_OK, key, value);
+}
+
+enum dom_code index_get(struct index_view *v, struct slice key, struct buf *out, struct dom_err *err) {
+  enum dom_code code = row_recall(v, ROW_CACHE_EXACT, key, NULL, out);
+  if (code != DOM_RETRY) return code;
+  code = row_read(v, key, out, err);
+  row_keep(v, ROW_CACHE_EXACT, key, code, key, buf_slice(out));
+  return code;
 }
 
 enum dom_code index_has(struct index_view *v, struct slice key, struct dom_err *err) {
@@ -392,6 +432,15 @@ enum dom_code index_first(struct index_view *v, struct slice prefix, struct buf 
     code = key->failed ? buf_check(key, err) : buf_check(value, err);
   }
   iterator_return(v, it.raw);
+  return code;
+}
+
+enum dom_code index_newest(struct index_view *v, struct slice cell, struct buf *key, struct buf *value,
+                           struct dom_err *err) {
+  enum dom_code code = row_recall(v, ROW_CACHE_NEWEST, cell, key, value);
+  if (code != DOM_RETRY) return code;
+  code = index_first(v, cell, key, value, err);
+  row_keep(v, ROW_CACHE_NEWEST, cell, code, buf_slice(key), buf_slice(value));
   return code;
 }
 

@@ -36,9 +36,10 @@ enum dom_code index_flush(struct index *x, struct dom_err *err);
 struct index_mirror;
 struct index_batch {
   rocksdb_writebatch_t *raw;
+  struct index *index;         /* whose rows change; NULL: of one that nobody reads yet */
   struct index_mirror *mirror; /* of an index that is being replaced; NULL else */
 };
-enum dom_code index_batch_init(struct index_batch *b, struct dom_err *err);
+enum dom_code index_batch_init(struct index_batch *b, struct index *x, struct dom_err *err);
 void index_batch_done(struct index_batch *b);
 void index_put(struct index_batch *b, struct slice key, struct slice value);
 void index_delete(struct index_batch *b, struct slice key);
@@ -64,6 +65,9 @@ enum dom_code index_has(struct index_view *v, struct slice key, struct dom_err *
 /* The first row whose key starts with prefix: replaces *key and *value. DOM_NOT_FOUND. */
 enum dom_code index_first(struct index_view *v, struct slice prefix, struct buf *key, struct buf *value,
                           struct dom_err *err);
+/* The same where the keys of all rows of that prefix are it and ROW_CACHE_TAIL bytes: often in memory. */
+enum dom_code index_newest(struct index_view *v, struct slice cell, struct buf *key, struct buf *value,
+                           struct dom_err *err);
 
 /* Replaces *key by the greatest key before `before`. DOM_NOT_FOUND when there is none. */
 enum dom_code index_last_before(struct index_view *v, struct slice before, struct buf *key,

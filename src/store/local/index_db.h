@@ -7,6 +7,7 @@
 
 #include "store/local/index.h"
 #include "store/local/rocksdb_fs.h"
+#include "store/local/row_cache.h"
 
 /* One database. */
 struct index_db {
@@ -46,6 +47,7 @@ struct index {
   struct index_db *next;       /* being filled, or NULL */
   struct index_db *retired;    /* replaced, but perhaps still read, or NULL */
   struct index_mirror mirror;
+  struct row_cache *rows; /* lately read */
 };
 void index_replace_init(struct index *x);
 /* Closes what a replacement left open. */

@@ -102,7 +102,7 @@ enum dom_code index_replace_step(struct index *x, index_keep_fn keep, void *arg,
   assert(x->next != NULL && !x->mirror.all);
   enum dom_code code = index_view_init(&v, x, false, err);
   if (code == DOM_OK) code = index_iter_init(&it, &v, err);
-  if (code == DOM_OK) code = index_batch_init(&b, err);
+  if (code == DOM_OK) code = index_batch_init(&b, NULL, err);
   if (code != DOM_OK) return code;
   index_seek(&it, buf_slice(&x->mirror.frontier));
   for (; it.valid && rows < INDEX_STEP_ROWS && bytes < INDEX_STEP_BYTES; index_next(&it), rows++) {
@@ -135,7 +135,11 @@ enum dom_code index_replace_swap(struct index *x, struct index_batch *b, struct 
   x->retired = x->db;
   x->db = x->next;
   x->next = NULL;
+  /* As if all had changed: views of the old index shall not bring back what the new one leaves out. */
+  row_cache_mark_all(x->rows, atomic_load(&x->writes) + 1);
+  atomic_fetch_add(&x->writes, 1);
   pthread_mutex_unlock(&x->lock);
+  row_cache_wipe(x->rows);
   b->mirror = NULL;
   mirror_done(&x->mirror);
   return DOM_OK;

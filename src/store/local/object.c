@@ -78,7 +78,7 @@ enum dom_code record_fetch(struct store *s, enum change_kind kind, struct slice 
 static enum dom_code object_row_read(struct store_view *v, const struct store_version *which,
                                      struct object_at *out, struct dom_err *err) {
   struct slice cell = buf_slice(&v->key);
-  if (!which) return index_first(&v->index, cell, &out->key, &v->value, err);
+  if (!which) return index_newest(&v->index, cell, &out->key, &v->value, err);
   if (which->is_null) return null_row_find(&v->index, cell, &out->key, &v->value, &out->row, err);
   assert(which->order.lsn > 0);
   buf_reset(&out->key);

@@ -102,7 +102,7 @@ static enum dom_code birth_load(struct store *s, struct dom_err *err) {
   if (code != DOM_NOT_FOUND) return code == DOM_OK ? dom_fail(err, DOM_CORRUPT, where, "birth row") : code;
   random_bytes(fresh, sizeof fresh);
   s->index_birth = load_u64le(fresh);
-  code = index_batch_init(&b, err);
+  code = index_batch_init(&b, s->index, err);
   if (code != DOM_OK) return code;
   index_put(&b, slice_of(key, 2), slice_of(fresh, 8));
   index_put(&b, slice_of(orphans, 2), (struct slice){0}); /* a fresh index knows no earlier bodies */
@@ -164,7 +164,7 @@ static enum dom_code log_start(struct store *s, uint64_t applied, struct dom_err
   struct replay r = {.store = s};
   struct log_options o = {.disk = s->o.disk, .folder = "log", .segment_bytes = s->o.segment_bytes};
   enum dom_code code = index_view_init(&r.view, s->index, false, err);
-  if (code == DOM_OK) code = index_batch_init(&r.batch, err);
+  if (code == DOM_OK) code = index_batch_init(&r.batch, s->index, err);
   if (code == DOM_OK) code = log_open(&o, applied, replay_step, &r, &s->log, err);
   index_batch_done(&r.batch);
   index_view_done(&r.view);

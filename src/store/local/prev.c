@@ -115,7 +115,7 @@ static enum dom_code null_row_seek(struct index_view *v, struct slice cell, stru
 enum dom_code null_row_find(struct index_view *v, struct slice cell, struct buf *key, struct buf *value,
                             struct row_object *out, struct dom_err *err) {
   assert(cell.len > 0 && cell.data[0] == ROW_OBJECT);
-  enum dom_code code = index_first(v, cell, key, value, err);
+  enum dom_code code = index_newest(v, cell, key, value, err);
   if (code != DOM_OK) return code;
   if (!row_object_parse(buf_slice(value), out)) return dom_fail(err, DOM_CORRUPT, object_where, "bad row");
   return out->versioned ? null_row_seek(v, cell, key, value, out, err) : DOM_OK;

@@ -273,7 +273,7 @@ enum dom_code writer_open(const struct writer_options *o, struct writer **out, s
   pthread_condattr_destroy(&attr);
   w->slots = dom_calloc(WRITER_SLOTS, sizeof *w->slots);
   enum dom_code code = w->slots ? DOM_OK : dom_fail(err, DOM_NO_MEMORY, where, "slots");
-  if (code == DOM_OK) code = index_batch_init(&w->batch, err);
+  if (code == DOM_OK) code = index_batch_init(&w->batch, o->index, err);
   if (code == DOM_OK && !o->inline_threads && pthread_create(&w->thread, NULL, writer_main, w) != 0) {
     code = dom_fail(err, DOM_NO_MEMORY, where, "thread");
   }
