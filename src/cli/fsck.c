@@ -1,15 +1,13 @@
 /* domicile fsck: reads and verifies everything of a region that is not running. */
-#include <assert.h>
 #include <stdio.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
-#include "serve/serve.h"
+#include "cli/offline.h"
 
 struct flags {
-  const char *config, *data, *region, *keys;
-  bool dev, rebuild, json;
+  struct cli_offline region;
+  bool rebuild, json;
 };
 struct findings {
   bool json, terminal;
@@ -71,34 +69,12 @@ static void print_report(const struct store_fsck_report *r, bool json) {
            r->vault_ok ? "good" : "BAD", r->index_ok ? "good" : "BAD");
 }
 
-/* A --dev folder that is not there is a mistake of the command line: nothing may be made for it. */
-static enum dom_code settle(const struct flags *f, struct serve_config *c, struct dom_err *err) {
-  struct stat st;
-  enum dom_code code = serve_config_init(c, err);
-  if (!code && f->config) code = serve_config_load(c, f->config, err);
-  if (code) return code;
-  if (f->data) c->data = f->data;
-  if (f->region) c->region_name = f->region;
-  if (f->keys) c->kek_folder = f->keys;
-  c->dev = f->dev;
-  if (!c->data || stat(c->data, &st) != 0)
-    return dom_fail(err, DOM_INVALID, "cli/fsck", "%s: no such folder", c->data ? c->data : "--data");
-  if (f->dev) code = serve_dev_prepare(c, err);
-  return code ? code : serve_config_check(c, err);
-}
-
 static int run(const struct flags *f, struct serve_config *c) {
-  assert(!f->config != !f->dev);
   struct dom_err err = {0};
   struct findings findings = {.json = f->json, .terminal = isatty(STDERR_FILENO)};
   struct serve_fsck_watch watch = {print_finding, print_progress, &findings};
   struct store_fsck_report report = {0};
-  enum dom_code code = settle(f, c, &err);
-  if (code) {
-    cli_complain("%s", err.text);
-    return code == DOM_INVALID ? CLI_USAGE : CLI_FAILED;
-  }
-  code = serve_fsck(c, f->rebuild, &watch, &report, &err);
+  enum dom_code code = serve_fsck(c, f->rebuild, &watch, &report, &err);
   if (findings.terminal && !f->json) fputs("\r\033[K", stderr);
   if (code) {
     cli_complain("%s", err.text[0] ? err.text : dom_code_name(code));
@@ -111,12 +87,8 @@ static int run(const struct flags *f, struct serve_config *c) {
 int cli_fsck(int argc, char **argv) {
   struct flags f = {0};
   const struct cli_option options[] = {
-      {"config", CLI_TEXT, &f.config, "FILE", "the region's settings"},
-      {"data", CLI_TEXT, &f.data, "DIR", "its data folder"},
+      CLI_OFFLINE_OPTIONS(f.region),
       {"rebuild-index", CLI_FLAG, &f.rebuild, NULL, "delete the index and make it again from the log"},
-      {"dev", CLI_FLAG, &f.dev, NULL, "a folder of serve --dev"},
-      {"region", CLI_TEXT, &f.region, "NAME", "with --dev: its name"},
-      {"keys", CLI_TEXT, &f.keys, "DIR", "with --dev: where its secrets lie (default: DATA.keys)"},
       {"json", CLI_FLAG, &f.json, NULL, "answer as JSON, one finding a line"}};
   const struct cli_usage usage = {
       .line = "fsck (--config FILE | --dev --data DIR --region NAME)",
@@ -126,13 +98,10 @@ int cli_fsck(int argc, char **argv) {
       .options = options,
       .option_count = sizeof options / sizeof options[0]};
   int status = cli_parse(&usage, argc, argv, NULL, NULL);
-  if (status == CLI_CONTINUE && !f.config == !f.dev) {
-    cli_complain("fsck needs --config FILE, or --dev --data DIR");
-    status = CLI_USAGE;
-  }
   if (status != CLI_CONTINUE) return status;
   struct serve_config c = {0};
-  status = run(&f, &c);
+  status = cli_offline_settle(&f.region, "fsck", &c);
+  if (status == CLI_CONTINUE) status = run(&f, &c);
   serve_config_done(&c);
   return status;
 }

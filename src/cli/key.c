@@ -3,8 +3,8 @@
 
 #include "base/crypto.h"
 #include "cli/cli.h"
+#include "cli/offline.h"
 #include "ledger/ledger.h"
-#include "serve/serve.h"
 
 static int print_vkey(const char *origin, const uint8_t seed[ED25519_KEY_SIZE]) {
   uint8_t public_key[ED25519_KEY_SIZE], check[ED25519_KEY_SIZE];
@@ -105,6 +105,44 @@ static int rotate(int argc, char **argv) {
   return CLI_OK;
 }
 
+static int rewrap(int argc, char **argv) {
+  struct cli_offline region = {0};
+  struct serve_wrap to = {0};
+  bool plain = false, json = false;
+  uint64_t done = 0;
+  struct dom_err err = {0};
+  const struct cli_option options[] = {
+      CLI_OFFLINE_OPTIONS(region),
+      {"to", CLI_TEXT, &to.uri, "URI", "the token's key that is to wrap them"},
+      {"to-module", CLI_TEXT, &to.module, "FILE", "its PKCS#11 module"},
+      {"to-pin-file", CLI_TEXT, &to.pin_file, "FILE", "its PIN (or DOMICILE_KEK_PIN)"},
+      {"to-plain", CLI_FLAG, &plain, NULL, "no wrapping: KEKs lie plain in their folder"},
+      {"json", CLI_FLAG, &json, NULL, "answer as JSON"}};
+  const struct cli_usage usage = {
+      .line = "key rewrap (--config FILE | --dev --data DIR --region NAME) (--to URI | --to-plain)",
+      .summary = "Wraps the KEKs of a region that is not running by another key of a token, or by none. The\n"
+                 "KEKs stay the same. Afterwards say so in the config (kek). Interrupted: run it again.\n",
+      .options = options,
+      .option_count = sizeof options / sizeof options[0]};
+  int status = cli_parse(&usage, argc, argv, NULL, NULL);
+  if (status != CLI_CONTINUE) return status;
+  if (!to.uri != plain) {
+    cli_complain("key rewrap needs --to URI, or --to-plain");
+    return CLI_USAGE;
+  }
+  struct serve_config c = {0};
+  status = cli_offline_settle(&region, "key rewrap", &c);
+  if (status == CLI_CONTINUE) {
+    enum dom_code code = serve_kek_rewrap(&c, &to, &done, &err);
+    if (code) cli_complain("%s", err.text);
+    status = !code ? CLI_OK : code == DOM_INVALID ? CLI_USAGE : CLI_FAILED;
+  }
+  if (status == CLI_OK && json) printf("{\"rewrapped\": %llu}\n", (unsigned long long)done);
+  if (status == CLI_OK && !json) printf("%llu KEKs have the new wrapping\n", (unsigned long long)done);
+  serve_config_done(&c);
+  return status;
+}
+
 static int purge(int argc, char **argv) {
   struct cli_common common = {0};
   const struct cli_option options[] = {CLI_COMMON_OPTIONS(common)};
@@ -126,6 +164,7 @@ int cli_key(int argc, char **argv) {
   static const struct cli_command commands[] = {{"generate", "make a region's seed or a route key", generate},
                                                 {"vkey", "print a seed's verifier key", vkey},
                                                 {"rotate", "rotate the KEK of a region", rotate},
+                                                {"rewrap", "wrap KEKs by a key of a PKCS#11 token", rewrap},
                                                 {0}};
   return cli_dispatch("domicile key", commands, argc, argv);
 }

@@ -8,7 +8,8 @@
 #include "wire/wire.h"
 
 struct flags {
-  const char *config, *data, *region, *keys, *workers, *log, *access_log, *fault_point, *day;
+  const char *config, *data, *region, *keys, *workers, *log, *access_log, *fault_point, *day, *kek,
+      *kek_module, *kek_pin_file;
   struct cli_many listen, key, domain, tls_cert, tls_key;
   bool check, dev, insecure;
 };
@@ -33,6 +34,9 @@ static enum dom_code apply(const struct flags *f, struct serve_config *c, struct
   if (f->data) c->data = f->data;
   if (f->region) c->region_name = f->region;
   if (f->keys) c->kek_folder = f->keys;
+  if (f->kek) c->kek = f->kek;
+  if (f->kek_module) c->kek_module = f->kek_module;
+  if (f->kek_pin_file) c->kek_pin_file = f->kek_pin_file;
   if (f->access_log) c->access_log = f->access_log;
   if (f->insecure) c->insecure = true;
   c->dev = f->dev;
@@ -129,6 +133,9 @@ int cli_serve(int argc, char **argv) {
       {"region", CLI_TEXT, &f.region, "NAME", "with --dev: its name (a country's code names its country)"},
       {"key", CLI_MANY, &f.key, "ACCESS:SECRET[:ACCOUNT]", "with --dev: an access key; may be repeated"},
       {"keys", CLI_TEXT, &f.keys, "DIR", "with --dev: where its own secrets lie (default: DATA.keys)"},
+      {"kek", CLI_TEXT, &f.kek, "URI", "a token's key that wraps the KEKs: pkcs11:token=…;object=…"},
+      {"kek-module", CLI_TEXT, &f.kek_module, "FILE", "the token's PKCS#11 module"},
+      {"kek-pin-file", CLI_TEXT, &f.kek_pin_file, "FILE", "its PIN (or DOMICILE_KEK_PIN)"},
       {"lifecycle-day-ms", CLI_TEXT, &f.day, "N", "for tests: lifecycle rules take a day to be so long"},
       {"fault-point", CLI_TEXT, &f.fault_point, "STEP[:N]", NULL}};
   const struct cli_usage usage = {

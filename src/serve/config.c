@@ -38,6 +38,9 @@ struct top {
 static const struct yaml_field TOP[] = {
     TEXT("data", top, c.data, PATH_BYTES_MAX),
     TEXT("kek_folder", top, c.kek_folder, PATH_BYTES_MAX),
+    TEXT("kek", top, c.kek, PATH_BYTES_MAX),
+    TEXT("kek_module", top, c.kek_module, PATH_BYTES_MAX),
+    TEXT("kek_pin_file", top, c.kek_pin_file, PATH_BYTES_MAX),
     TEXT("deployment", top, c.deployment, NAME_BYTES_MAX),
     TEXT("domain", top, c.domain, NAME_BYTES_MAX),
     TEXT("route_key_file", top, c.route_key_file, PATH_BYTES_MAX),
@@ -180,6 +183,8 @@ static enum dom_code place(struct arena *memory, const char *file, const char **
 static enum dom_code place_all(struct serve_config *c, const char *file, struct dom_err *err) {
   const char **paths[] = {&c->data,
                           &c->kek_folder,
+                          &c->kek_module,
+                          &c->kek_pin_file,
                           &c->seed_file,
                           &c->route_key_file,
                           &c->charter_file,

@@ -42,6 +42,7 @@ enum dom_code config_check_apart(const struct serve_config *c, struct dom_err *e
   const struct {
     const char *path, *what;
   } secrets[] = {{c->kek_folder, "kek_folder"},
+                 {c->kek_pin_file, "kek_pin_file"},
                  {c->seed_file, "region.seed_file"},
                  {c->route_key_file, "route_key_file"},
                  {c->accounts_file, "accounts_file"},
@@ -80,6 +81,8 @@ static enum dom_code check_present(const struct serve_config *c, struct dom_err 
     if (!needed[i].there) return dom_fail(err, DOM_INVALID, where, "\"%s\" is missing", needed[i].what);
   if (!c->charter_file != !c->charter_signature_file)
     return dom_fail(err, DOM_INVALID, where, "charter.file and charter.signature_file go together");
+  if (!c->kek && (c->kek_module || c->kek_pin_file))
+    return dom_fail(err, DOM_INVALID, where, "kek_module and kek_pin_file go with kek, which is missing");
   return DOM_OK;
 }
 

@@ -39,8 +39,8 @@ static enum dom_code open_store(struct daemon *d, struct dom_err *err) {
   const struct serve_config *c = d->config;
   struct region *r = &d->region;
   enum dom_code code = disk_posix_open(c->data, &r->disk, err);
-  if (!code) code = disk_posix_open(c->kek_folder, &d->kek_disk, err);
-  if (!code) code = vault_kek_folder_open(d->kek_disk, "", c->kek_folder, !is_region(r->disk), &r->kek, err);
+  if (!code) code = kek_source_open(c, !is_region(r->disk), &d->keks, err);
+  r->kek = d->keks.kek;
   struct store_options o = {
       .disk = r->disk, .clock = r->clock, .kek = r->kek, .region = r->number, .create = true};
   serve_deployment_id(c, o.deployment);
@@ -281,7 +281,6 @@ void daemon_close(struct daemon *d) {
   wire_envelope_free(r->envelope);
   ledger_close(r->ledger);
   store_close(r->store);
-  vault_kek_close(r->kek);
-  disk_posix_close(d->kek_disk);
+  kek_source_close(&d->keks);
   disk_posix_close(r->disk);
 }

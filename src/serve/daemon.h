@@ -16,13 +16,26 @@ enum {
   DAEMON_FILES_MIN = 1024                /* with fewer not even the index has those it may open */
 };
 
+/* ---- kek.c: where KEKs come from ---------------------------------------------------------------- */
+
+struct kek_source {
+  struct disk *disk;       /* the key folder */
+  struct vault_wrap *wrap; /* NULL: key files are plain */
+  struct vault_kek *kek;
+};
+/* As the config says. Returns: as vault_kek_wrapped_open and vault_wrap_pkcs11_open. */
+enum dom_code kek_source_open(const struct serve_config *c, bool create, struct kek_source *out,
+                              struct dom_err *err);
+/* Closes what is open of it; all zeros is nothing. */
+void kek_source_close(struct kek_source *s);
+
 /* ---- daemon.c: open in order, close in reverse ------------------------------------------------ */
 
 /* Region and what only opening and closing know of it. */
 struct daemon {
   struct region region;
   const struct serve_config *config;
-  struct disk *kek_disk;
+  struct kek_source keks;
   unsigned connections_max;
   uint64_t fault_left; /* hits of the fault point until the process dies */
 };

@@ -6,20 +6,18 @@
 enum dom_code serve_fsck(const struct serve_config *c, bool rebuild_index,
                          const struct serve_fsck_watch *watch, struct store_fsck_report *out,
                          struct dom_err *err) {
-  struct disk *disk = NULL, *kek_disk = NULL;
-  struct vault_kek *kek = NULL;
+  struct disk *disk = NULL;
+  struct kek_source keks = {0};
   assert(c->data && c->kek_folder && c->region_number);
   enum dom_code code = disk_posix_open(c->data, &disk, err);
-  if (!code) code = disk_posix_open(c->kek_folder, &kek_disk, err);
-  if (!code) code = vault_kek_folder_open(kek_disk, "", c->kek_folder, false, &kek, err);
+  if (!code) code = kek_source_open(c, false, &keks, err);
   if (!code) {
     struct store_options o = {
-        .disk = disk, .clock = clock_posix(), .kek = kek, .region = (uint16_t)c->region_number};
+        .disk = disk, .clock = clock_posix(), .kek = keks.kek, .region = (uint16_t)c->region_number};
     serve_deployment_id(c, o.deployment);
     code = store_fsck(&o, rebuild_index, watch->found, watch->progress, watch->arg, out, err);
   }
-  vault_kek_close(kek);
-  disk_posix_close(kek_disk);
+  kek_source_close(&keks);
   disk_posix_close(disk);
   return code;
 }

@@ -51,6 +51,8 @@ struct serve_config {
   struct yaml_doc *doc; /* NULL without a file */
   const char *data;
   const char *kek_folder;
+  const char *kek; /* URI of the key that wraps the KEKs (vault_pkcs11_options); NULL: they lie plain */
+  const char *kek_module, *kek_pin_file;
   const char *region_name;
   uint64_t region_number;
   const char *seed_file, *route_key_file;
@@ -138,6 +140,15 @@ struct serve_fsck_watch {
 enum dom_code serve_fsck(const struct serve_config *c, bool rebuild_index,
                          const struct serve_fsck_watch *watch, struct store_fsck_report *out,
                          struct dom_err *err);
+/* A wrapping key by name, as in serve_config. */
+struct serve_wrap {
+  const char *uri, *module, *pin_file; /* uri NULL: none, key files are plain */
+};
+/* Wraps the KEKs of a region that is not running by `to`, from what the config names. An interrupted run is
+ * repeated. *out_done: key files that changed. Returns: DOM_BUSY it runs; as vault_kek_rewrap and
+ * vault_wrap_pkcs11_open. */
+enum dom_code serve_kek_rewrap(const struct serve_config *c, const struct serve_wrap *to, uint64_t *out_done,
+                               struct dom_err *err);
 /* Fills what a --dev region is made of: names, keys folder (c->kek_folder, or DATA.keys), the secrets in
  * it (made when absent), the built-in charter. c->region_name, data, listen and dev_keys are given. */
 enum dom_code serve_dev_prepare(struct serve_config *c, struct dom_err *err);

@@ -35,6 +35,7 @@ struct vault_key {
 /* A source of KEKs. Calls come from one thread at a time. `read` fills 32 bytes that the
  * caller wipes. Implementations verify that a key's id is vault_kek_id_of(key). */
 struct vault_kek;
+struct vault_wrap;
 struct vault_kek_ops {
   enum dom_code (*current)(struct vault_kek *k, uint64_t *out_id, struct dom_err *err);
   enum dom_code (*read)(struct vault_kek *k, uint64_t id, uint8_t out_key[KEY_SIZE], struct dom_err *err);
@@ -74,8 +75,51 @@ enum dom_code vault_kek_file_open(const char *path, struct vault_kek **out, stru
  *   DOM_CORRUPT (a file's key is not the one its name says), DOM_INVALID, DOM_IO, DOM_NO_MEMORY. */
 enum dom_code vault_kek_folder_open(struct disk *disk, const char *folder, const char *private_path,
                                     bool create, struct vault_kek **out, struct dom_err *err);
+/* The same folder whose key files are wrapped by a key that lies elsewhere. Each is unwrapped when it is
+ * read: once at start, once when a rotation made it.
+ *   wrap   borrowed until close; NULL: key files are plain, as above
+ * Returns: as vault_kek_folder_open, and DOM_INVALID where a file is plain though `wrap` is given, or wrapped
+ *   though it is not; what the holder of the key answers (vault_wrap_pkcs11_open). */
+enum dom_code vault_kek_wrapped_open(struct disk *disk, const char *folder, const char *private_path,
+                                     bool create, struct vault_wrap *wrap, struct vault_kek **out,
+                                     struct dom_err *err);
+/* Gives every key file of a folder another wrapping: under `to`, from `from`; NULL: plain. The KEKs stay the
+ * same. Each file is replaced whole and read back before its old content is overwritten; files that are
+ * wrapped by `to` already are passed over, so an interrupted run is repeated. No region may be using the
+ * folder: the caller holds its lock.
+ *   out_done   how many files were given another wrapping
+ * Durable: at return.
+ * Returns: DOM_CORRUPT (a file opens under neither), DOM_NOT_FOUND (no KEK there), DOM_INVALID, DOM_IO, what
+ *   the holders answer. */
+enum dom_code vault_kek_rewrap(struct disk *disk, const char *folder, const char *private_path,
+                               struct vault_wrap *from, struct vault_wrap *to, uint64_t *out_done,
+                               struct dom_err *err);
 /* NULL is allowed. */
 void vault_kek_close(struct vault_kek *k);
+
+/* ---- Keys that wrap KEKs ---------------------------------------------------------------- */
+
+/* Whoever holds a wrapping key. */
+struct vault_wrap;
+
+struct vault_pkcs11_options {
+  const char *uri;    /* RFC 7512: pkcs11:token=…;object=…; attribute module-path, pin-source (a file) */
+  const char *module; /* path of the module; NULL: the URI's module-path, else those of p11-kit's settings */
+  const char *pin_file; /* closed to group and others; NULL: the URI's pin-source, else `pin` */
+  const char *pin;      /* from the environment; NULL: none. Copied into locked memory */
+};
+
+/* An AES-256 key of a PKCS#11 token (v2.40), which wraps by CKM_AES_GCM and never leaves it. Opens a session,
+ * logs in and finds the key; a session that is lost later is opened once more. A PIN that was refused is not
+ * tried again, by nobody: tokens lock. Close with vault_wrap_close, after what borrowed it.
+ * Returns: DOM_INVALID (URI, options, a PIN in the URI), DOM_NOT_FOUND (module, token or key is not there),
+ *   DOM_DENIED (PIN wrong or locked, or nothing but one try left; PIN file open to others), DOM_INCOMPATIBLE
+ *   (a key of another type or size, or one that may leave the token), DOM_UNAVAILABLE (the token or session
+ *   went away), DOM_IO (anything else that the module says), DOM_NO_MEMORY. */
+enum dom_code vault_wrap_pkcs11_open(const struct vault_pkcs11_options *options, struct vault_wrap **out,
+                                     struct dom_err *err);
+/* NULL is allowed. */
+void vault_wrap_close(struct vault_wrap *w);
 
 /* ---- The vault ------------------------------------------------------------------------- */
 
