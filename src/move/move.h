@@ -31,6 +31,10 @@ struct mover_options {
   uint16_t region;
   uint32_t parallel;   /* subjects moved at once by a job; 0: default */
   bool inline_threads; /* simulation: no thread; mover_upkeep does the work */
+  /* Client requests in progress here now, or until a moment ago, but for those that a fence holds: while there
+   * are any, jobs stand back. NULL: nobody to stand back for. */
+  unsigned (*clients)(void *arg);
+  void *clients_arg;
   /* Fault points for crash tests: called with the name of each durable step before ("-STEP") and
    * after ("+STEP") it; NULL in production. */
   void (*fault_point)(void *arg, const char *step);
@@ -73,9 +77,12 @@ enum dom_code mover_move_subject(struct mover *m, const uint8_t token[TOKEN_SIZE
 
 /* ---- jobs --------------------------------------------------------------------------------- */
 
-enum { MOVE_SHARES_MAX = 16 };
+enum {
+  MOVE_SHARES_MAX = 16,
+  MOVE_LIST_MAX = 2 * 1000 * 1000 /* tokens of a list: 64 MB in memory while it comes in */
+};
 struct move_spec {
-  char country[2];
+  char country[2]; /* everybody of this country; zeros with a list */
   struct {
     uint16_t region;
     uint8_t percent; /* of the subjects, by hash of the token; all shares add up to 100 */
@@ -84,6 +91,11 @@ struct move_spec {
   uint64_t rate_bytes_s; /* 0: unlimited */
   uint64_t deadline_ms;  /* 0: none */
   uint32_t parallel;     /* 0: default */
+  uint64_t list_id;      /* mover_list_open: these instead of a country; 0 in what comes back */
+  /* Set by the mover. */
+  bool has_list;
+  uint64_t list_count;              /* without doubles */
+  uint8_t list_sha256[SHA256_SIZE]; /* of the tokens in order: what makes two lists the same */
 };
 enum move_job_state { JOB_RUNNING = 1, JOB_DONE = 2, JOB_CANCELLED = 3, JOB_PAUSED = 4 };
 struct move_job_status {
@@ -91,21 +103,38 @@ struct move_job_status {
   struct move_spec spec;
   enum move_job_state state;
   uint64_t started_ms, ended_ms;
-  uint64_t subjects, subjects_done, subjects_failed;
-  uint64_t objects_done, bytes, bytes_done;
+  uint64_t subjects, subjects_done, subjects_failed; /* failed: not moved so far, mover_job_failures */
+  uint64_t objects, objects_done, bytes, bytes_done;
   uint64_t held_ms_p99;                /* how long a fence held writers, 99th percentile over subjects */
-  uint64_t rate_now;                   /* bytes a second over the last seconds */
   char last_failure[DOM_ERR_TEXT_MAX]; /* reason only; tokens, no ids */
+  /* Only of jobs under way, 0 else. */
+  uint64_t rate_now;     /* bytes a second over the last seconds */
+  uint64_t left_ms;      /* until its end, at the speed of the last minutes; 0: cannot be told yet */
+  uint64_t late_ms;      /* … and how much that is behind the deadline */
+  uint64_t yielded_ms;   /* how long its workers stood back for clients, all together */
+  uint32_t in_flight;    /* subjects that are being moved; a paused job may have some for a while */
+  uint32_t parallel_now; /* subjects it may move at once; more than asked for when it is late */
 };
-/* What the spec would move: subjects and bytes, nothing changes. Walks the index rows of all it selects.
+
+/* A list of tokens that comes in piece by piece, in memory; mover_job_start with its id makes it durable, a
+ * restart or ten idle minutes before that forget it. *out_id is positive and not guessable.
+ * Returns: DOM_BUSY several are coming in already. */
+enum dom_code mover_list_open(struct mover *m, uint64_t *out_id, struct dom_err *err);
+/* In any order, doubles allowed. *out_total: tokens so far, doubles counted.
+ * Returns: DOM_NOT_FOUND no such list; DOM_TOO_LARGE past MOVE_LIST_MAX; DOM_NO_MEMORY. */
+enum dom_code mover_list_add(struct mover *m, uint64_t id, const uint8_t (*token)[TOKEN_SIZE], size_t count,
+                             uint64_t *out_total, struct dom_err *err);
+
+/* What the spec would move: subjects, objects and bytes, nothing changes. Walks the index rows of all it
+ * selects. A list is used up.
  * Returns: DOM_INVALID a spec that makes no sense, DOM_REFUSED a share that the charter forbids (clause in
- * err); what the store's reads return. */
+ * err), DOM_NOT_FOUND no such list; what the store's reads return. */
 enum dom_code mover_job_plan(struct mover *m, const struct move_spec *spec, struct move_job_status *out,
                              struct dom_err *err);
-/* Starts a durable job, or attaches: the same selection answers the running job. A job ends when nobody it
- * selects is left, or after some rounds over those that fail; with targets that have yet to confirm it waits
- * a minute. Then keys are rotated and names purged. Counters in *out are for people.
- * Durable: at DOM_OK, the job; a restart goes on with it.
+/* Starts a durable job, or attaches: the same selection answers the job that runs or is paused. A job ends
+ * when nobody it selects is left but those that failed for good; with targets that have yet to confirm it
+ * waits a minute. Then keys are rotated and names purged. Counters in *out are for people.
+ * Durable: at DOM_OK, the job and its list; a restart goes on with it.
  * Returns: as mover_job_plan; DOM_BUSY too many jobs are running; what a commit returns. */
 enum dom_code mover_job_start(struct mover *m, const struct move_spec *spec, struct move_job_status *out,
                               struct dom_err *err);
@@ -115,9 +144,46 @@ enum dom_code mover_job_status(struct mover *m, uint64_t id, struct move_job_sta
 /* Every job ever started, oldest first, as its row says: counters may lag. fn returns false to stop. */
 typedef bool (*move_job_fn)(void *arg, const struct move_job_status *job);
 enum dom_code mover_job_each(struct mover *m, move_job_fn fn, void *arg, struct dom_err *err);
+/* Jobs under way, as mover_job_status tells them; fn must not call the mover. */
+void mover_job_running(struct mover *m, move_job_fn fn, void *arg);
+
 /* Takes no further subject and gives up the copies under way; who has left has left. Durable: at DOM_OK a
- * restart does not go on with it. DOM_NOT_FOUND no such job is running. */
+ * restart does not go on with it. DOM_NOT_FOUND no such job is running or paused. */
 enum dom_code mover_job_cancel(struct mover *m, uint64_t id, struct dom_err *err);
+/* Takes no further subject. Those in flight may end for MOVE_PAUSE_GRACE_MS, then their copies are given up at
+ * the next message. A paused job is left so by restarts, until it is resumed. Pausing twice is once.
+ * Durable: at DOM_OK. Returns: DOM_NOT_FOUND no such job is running; what a commit returns. */
+enum dom_code mover_job_pause(struct mover *m, uint64_t id, struct dom_err *err);
+enum { MOVE_PAUSE_GRACE_MS = 10000 }; /* most subjects end in it; a larger one is copied anew later */
+/* Goes on with a paused job; one that runs is left as it is.
+ * Durable: at DOM_OK. Returns: DOM_NOT_FOUND no such job, or it has ended; DOM_BUSY too many jobs are running;
+ * what a commit returns. */
+enum dom_code mover_job_resume(struct mover *m, uint64_t id, struct dom_err *err);
+/* Changes rate, parallelism and deadline of a job that runs or is paused, at once. Fields without their flag
+ * stay. Durable: at DOM_OK. Returns: DOM_NOT_FOUND; DOM_INVALID too many at once; what a commit returns. */
+struct move_change {
+  bool has_rate, has_parallel, has_deadline;
+  uint64_t rate_bytes_s, deadline_ms;
+  uint32_t parallel;
+};
+enum dom_code mover_job_set(struct mover *m, uint64_t id, const struct move_change *change,
+                            struct dom_err *err);
+
+/* A subject that a job could not move. It is tried again later, ever more rarely, some ten times; what the
+ * charter refuses not before another charter is in force. */
+struct move_failure {
+  uint8_t token[TOKEN_SIZE];
+  enum dom_code code;
+  uint32_t tries;
+  uint64_t last_ms;
+  uint64_t charter_version;    /* in force at the last try */
+  char text[DOM_ERR_TEXT_MAX]; /* no personal data */
+};
+typedef bool (*move_failure_fn)(void *arg, const struct move_failure *f);
+/* A job's failures in the order of tokens, behind `after` (NULL: from the first), also after its end; fn
+ * returns false to stop. DOM_NOT_FOUND no such job. */
+enum dom_code mover_job_failures(struct mover *m, uint64_t id, const uint8_t *after, move_failure_fn fn,
+                                 void *arg, struct dom_err *err);
 
 /* ---- erasure --------------------------------------------------------------------------------- */
 

@@ -50,6 +50,8 @@ struct mover {
   struct token_set heard;   /* target: when a message of this token's handoff last came */
   struct transfers *transfers;
   struct job_runner *jobs;
+  struct job_list *lists; /* LISTS_OPEN_MAX that are coming in */
+  pthread_mutex_t lists_lock;
   pthread_mutex_t rotate_lock; /* one rotation or purge at a time */
   atomic_bool stopping;
 };
@@ -97,19 +99,27 @@ enum dom_code manifest_compute(struct mover *m, enum permit_action action, const
                                const uint8_t token[TOKEN_SIZE], uint64_t epoch, uint8_t out[SHA256_SIZE],
                                uint64_t *out_objects, uint64_t *out_bytes, struct dom_err *err);
 
-/* pace.c: the job's rate limit, shared by its workers. */
+/* pace.c: the job's rate limit, and how it stands back for clients; shared by its workers. */
 struct pace {
   pthread_mutex_t lock;
-  uint64_t rate_bytes_s; /* 0: none */
-  uint64_t next_ns;      /* when the next byte may go */
+  _Atomic uint64_t rate_bytes_s; /* 0: none */
+  uint64_t next_ns;              /* when the next byte may go */
   const atomic_bool *cancel;
-  _Atomic uint64_t bytes, objects;
+  _Atomic uint64_t bytes, objects, yielded_ns;
 };
 void pace_init(struct pace *p, uint64_t rate_bytes_s, const atomic_bool *cancel);
 void pace_done(struct pace *p);
+/* Another rate from now on; bytes that wait by the old one go on at the new one. */
+void pace_set_rate(struct pace *p, uint64_t rate_bytes_s);
 /* Waits until `bytes` more may go; false when the job or the mover is to stop instead. Urgent bytes are
  * counted and never wait: writers are held until they are over. p NULL: no limit. */
 bool pace_wait(struct pace *p, struct mover *m, uint64_t bytes, bool urgent);
+/* While clients are about, sleeps in proportion to the time since this thread's last pause. */
+void pace_yield(struct pace *p, struct mover *m);
+/* A thread begins with a subject: what it did before counts no more. */
+void pace_begin(struct mover *m);
+/* Whether clients are about. */
+bool pace_has_clients(struct mover *m);
 
 /* copy.c: what the source sends. Stopping is asked for between two messages, but not once the fence is up:
  * then going on is sooner over. */

@@ -219,6 +219,7 @@ enum dom_code mover_open(const struct mover_options *o, struct mover **out, stru
   token_set_init(&m->running);
   token_set_init(&m->heard);
   pthread_mutex_init(&m->rotate_lock, NULL);
+  pthread_mutex_init(&m->lists_lock, NULL);
   m->transfers = transfers_new();
   enum dom_code code = m->transfers ? job_runner_open(m, err) : DOM_NO_MEMORY;
   if (code) {
@@ -237,6 +238,7 @@ void mover_close(struct mover *m) {
   token_set_done(&m->running);
   token_set_done(&m->heard);
   pthread_mutex_destroy(&m->rotate_lock);
+  pthread_mutex_destroy(&m->lists_lock);
   dom_free(m);
 }
 
