@@ -217,19 +217,7 @@ enum s3_error params_parse(const struct auth_query *query, struct s3_request *re
     error = version_param(query, request, fault);
     if (error == S3_OK) error = read_part_param(query, request, fault);
     return error != S3_OK ? error : overrides_params(query, &request->overrides, fault);
-  case S3_OP_DELETE_OBJECT:
-  case S3_OP_GET_OBJECT_ACL:
-  case S3_OP_PUT_OBJECT_ACL:
-  case S3_OP_GET_OBJECT_ATTRIBUTES:
-  case S3_OP_GET_OBJECT_TAGGING:
-  case S3_OP_PUT_OBJECT_TAGGING:
-  case S3_OP_DELETE_OBJECT_TAGGING:
-  case S3_OP_GET_OBJECT_RETENTION:
-  case S3_OP_PUT_OBJECT_RETENTION:
-  case S3_OP_GET_OBJECT_LEGAL_HOLD:
-  case S3_OP_PUT_OBJECT_LEGAL_HOLD:
-    return version_param(query, request, fault);
   default:
-    return S3_OK;
+    return s3_op_takes_version(request->op) ? version_param(query, request, fault) : S3_OK;
   }
 }

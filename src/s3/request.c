@@ -10,6 +10,7 @@
 static const struct {
   const char *name;
   bool is_write;
+  bool takes_version; /* of one version, where the query names one */
 } ops[S3_OP_COUNT] = {
     [S3_OP_NOT_IMPLEMENTED] = {"NotImplemented", false},
     [S3_OP_LIST_BUCKETS] = {"ListBuckets", false},
@@ -25,20 +26,20 @@ static const struct {
     [S3_OP_LIST_MULTIPART_UPLOADS] = {"ListMultipartUploads", false},
     [S3_OP_DELETE_OBJECTS] = {"DeleteObjects", true},
     [S3_OP_PUT_OBJECT] = {"PutObject", true},
-    [S3_OP_GET_OBJECT] = {"GetObject", false},
-    [S3_OP_HEAD_OBJECT] = {"HeadObject", false},
-    [S3_OP_DELETE_OBJECT] = {"DeleteObject", true},
+    [S3_OP_GET_OBJECT] = {"GetObject", false, true},
+    [S3_OP_HEAD_OBJECT] = {"HeadObject", false, true},
+    [S3_OP_DELETE_OBJECT] = {"DeleteObject", true, true},
     [S3_OP_COPY_OBJECT] = {"CopyObject", true},
-    [S3_OP_GET_OBJECT_ACL] = {"GetObjectAcl", false},
-    [S3_OP_PUT_OBJECT_ACL] = {"PutObjectAcl", true},
-    [S3_OP_GET_OBJECT_ATTRIBUTES] = {"GetObjectAttributes", false},
-    [S3_OP_GET_OBJECT_TAGGING] = {"GetObjectTagging", false},
-    [S3_OP_PUT_OBJECT_TAGGING] = {"PutObjectTagging", true},
-    [S3_OP_DELETE_OBJECT_TAGGING] = {"DeleteObjectTagging", true},
-    [S3_OP_GET_OBJECT_RETENTION] = {"GetObjectRetention", false},
-    [S3_OP_PUT_OBJECT_RETENTION] = {"PutObjectRetention", true},
-    [S3_OP_GET_OBJECT_LEGAL_HOLD] = {"GetObjectLegalHold", false},
-    [S3_OP_PUT_OBJECT_LEGAL_HOLD] = {"PutObjectLegalHold", true},
+    [S3_OP_GET_OBJECT_ACL] = {"GetObjectAcl", false, true},
+    [S3_OP_PUT_OBJECT_ACL] = {"PutObjectAcl", true, true},
+    [S3_OP_GET_OBJECT_ATTRIBUTES] = {"GetObjectAttributes", false, true},
+    [S3_OP_GET_OBJECT_TAGGING] = {"GetObjectTagging", false, true},
+    [S3_OP_PUT_OBJECT_TAGGING] = {"PutObjectTagging", true, true},
+    [S3_OP_DELETE_OBJECT_TAGGING] = {"DeleteObjectTagging", true, true},
+    [S3_OP_GET_OBJECT_RETENTION] = {"GetObjectRetention", false, true},
+    [S3_OP_PUT_OBJECT_RETENTION] = {"PutObjectRetention", true, true},
+    [S3_OP_GET_OBJECT_LEGAL_HOLD] = {"GetObjectLegalHold", false, true},
+    [S3_OP_PUT_OBJECT_LEGAL_HOLD] = {"PutObjectLegalHold", true, true},
     [S3_OP_CREATE_MULTIPART_UPLOAD] = {"CreateMultipartUpload", true},
     [S3_OP_UPLOAD_PART] = {"UploadPart", true},
     [S3_OP_UPLOAD_PART_COPY] = {"UploadPartCopy", true},
@@ -90,6 +91,11 @@ const char *s3_op_name(enum s3_op op) {
 bool s3_op_is_write(enum s3_op op) {
   assert((unsigned)op < S3_OP_COUNT);
   return ops[op].is_write;
+}
+
+bool s3_op_takes_version(enum s3_op op) {
+  assert((unsigned)op < S3_OP_COUNT);
+  return ops[op].takes_version;
 }
 
 static struct slice host_of(const struct auth_request *head) {

@@ -98,6 +98,9 @@ enum s3_op {
 const char *s3_op_name(enum s3_op op);
 /* Whether the operation changes what is stored. */
 bool s3_op_is_write(enum s3_op op);
+/* Whether the operation is of one object that is there, and of one version of it where the query names one.
+ */
+bool s3_op_takes_version(enum s3_op op);
 
 /* Parameters of the five listings; each uses those that S3 gives it, the rest is zero. All are
  * decoded, and bytes: not necessarily UTF-8. */

@@ -158,32 +158,10 @@ static const char *subresource_left(const struct auth_query *query, const char *
   return NULL;
 }
 
-/* Whether the operation is of one version where the query names one. */
-static bool takes_version(enum s3_op op) {
-  switch (op) {
-  case S3_OP_GET_OBJECT:
-  case S3_OP_HEAD_OBJECT:
-  case S3_OP_DELETE_OBJECT:
-  case S3_OP_GET_OBJECT_ACL:
-  case S3_OP_PUT_OBJECT_ACL:
-  case S3_OP_GET_OBJECT_ATTRIBUTES:
-  case S3_OP_GET_OBJECT_TAGGING:
-  case S3_OP_PUT_OBJECT_TAGGING:
-  case S3_OP_DELETE_OBJECT_TAGGING:
-  case S3_OP_GET_OBJECT_RETENTION:
-  case S3_OP_PUT_OBJECT_RETENTION:
-  case S3_OP_GET_OBJECT_LEGAL_HOLD:
-  case S3_OP_PUT_OBJECT_LEGAL_HOLD:
-    return true;
-  default:
-    return false;
-  }
-}
-
 /* A version where none can be meant. */
 static const char *argument_left(const struct auth_query *query, enum s3_op op) {
   assert(op != S3_OP_NOT_IMPLEMENTED);
-  return query_has(query, "versionId") && !takes_version(op) ? "versionId" : NULL;
+  return query_has(query, "versionId") && !s3_op_takes_version(op) ? "versionId" : NULL;
 }
 
 enum s3_error route_find(struct slice method, const struct s3_target *target, const struct auth_query *query,

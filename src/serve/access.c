@@ -230,23 +230,7 @@ static void tell_log(struct call *c, const struct policy_verdict *v, enum policy
 
 /* Operations on one object that find it before they do anything: they ask access_object. */
 static bool reads_object(enum s3_op op) {
-  switch (op) {
-  case S3_OP_GET_OBJECT:
-  case S3_OP_HEAD_OBJECT:
-  case S3_OP_GET_OBJECT_ATTRIBUTES:
-  case S3_OP_GET_OBJECT_ACL:
-  case S3_OP_PUT_OBJECT_ACL:
-  case S3_OP_GET_OBJECT_TAGGING:
-  case S3_OP_PUT_OBJECT_TAGGING:
-  case S3_OP_DELETE_OBJECT_TAGGING:
-  case S3_OP_GET_OBJECT_RETENTION:
-  case S3_OP_PUT_OBJECT_RETENTION:
-  case S3_OP_GET_OBJECT_LEGAL_HOLD:
-  case S3_OP_PUT_OBJECT_LEGAL_HOLD:
-    return true;
-  default:
-    return false;
-  }
+  return s3_op_takes_version(op) && op != S3_OP_DELETE_OBJECT;
 }
 
 /* Of those, the ones whose policy depends on what their body says, which only the home reads. */

@@ -61,8 +61,9 @@ static struct s3_attributes_part *list_parts(struct arena *arena, const struct s
 static enum s3_error answer(struct call *c, const struct store_object *o) {
   struct s3_meta meta;
   struct s3_parts parts;
-  enum s3_error error = object_meta(c, o, &meta);
   struct customer customer;
+  enum s3_error error = may_read(c, o);
+  if (!error) error = object_meta(c, o, &meta);
   if (!error) error = customer_match(meta.customer, c->q.customer, &customer);
   wipe(&customer, sizeof customer);
   if (!error) error = object_parts(c, o, &meta, &parts);
@@ -83,19 +84,5 @@ static enum s3_error answer(struct call *c, const struct store_object *o) {
 }
 
 enum s3_error object_attributes(struct call *c) {
-  STORE_VIEW_AUTO *v = NULL;
-  struct store_found *found = NULL;
-  struct call_permit permit;
-  bool done = false;
-  version_untell(c);
-  enum s3_error error = call_look(c, &v, &done);
-  if (error || done) return error;
-  error = object_find(c, v, &found);
-  if (error) return error;
-  const struct store_object *o = store_found_object(found);
-  error = may_read(c, o);
-  if (!error && o->classes.len) error = call_permit(c, PERMIT_READ, c->q.key, o->classes, 0, &permit);
-  if (!error) error = answer(c, o);
-  store_found_free(found);
-  return error;
+  return object_tell(c, answer);
 }

@@ -215,6 +215,17 @@ def test_refused_by_clause_and_by_whom(world):
     assert answer.status == 451 and "rules.IN.restricted.read" in answer.xml().findtext("Message")
 
 
+@pytest.mark.parametrize("query", ["tagging", "acl", "attributes"])
+def test_what_is_told_of_it_follows_its_inherited_class(world, query):
+    """Not only its bytes: what is kept of an object is refused through a gateway that may not show the object."""
+    key, names = f"{BEN}/told-{query}", {"x_amz_object_attributes": "ETag"} if query == "attributes" else {}
+    world.put(key, b"innocent")
+    assert world.ask("us", "GET", key, [(query, None)], **names).status == 200
+    assert world.copy("cn", f"{ASHA}/contacts/card", key).status == 200
+    assert refused(world.ask("us", "GET", key, [(query, None)], **names), "rules.IN.restricted.read", by="sg")
+    assert world.ask("sg", "GET", key, [(query, None)], **names).status == 200
+
+
 @pytest.mark.parametrize("source", [ASHA, BEN])
 @pytest.mark.parametrize("by_parts", [False, True])
 def test_class_follows(world, source, by_parts):
