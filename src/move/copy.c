@@ -6,13 +6,15 @@
 enum dom_code copy_begin(struct copy *c, struct mover *m, const struct handoff *h,
                          const struct permit *permit, struct pace *pace, struct dom_err *err) {
   assert(h->side == HANDOFF_SOURCE && h->state == HANDOFF_COPYING && permit);
-  *c = (struct copy){.m = m, .h = h, .permit = permit, .pace = pace};
+  *c = (struct copy){.m = m, .h = h, .permit = permit, .pace = pace, .memo = memo_new()};
+  if (!c->memo) return dom_fail(err, DOM_NO_MEMORY, "move/copy: begin", "no memory");
   handoff_head_put(&c->batch, h);
   return buf_check(&c->batch, err);
 }
 
 void copy_done(struct copy *c) {
   buf_wipe_done(&c->batch);
+  memo_free(c->memo);
 }
 
 static enum dom_code send(struct copy *c, const char *path, struct slice body, struct dom_err *err) {
@@ -36,9 +38,23 @@ static enum dom_code flush(struct copy *c, struct dom_err *err) {
   return buf_check(&c->batch, err);
 }
 
-/* One body as chunks: head | transfer id | offset | last | bytes. `at` is its place within found. */
-static enum dom_code send_body(struct copy *c, struct store_found *found, uint64_t at,
-                               const struct store_body_ref *ref, struct dom_err *err) {
+/* Reads the next `want` bytes behind what is in *out. */
+static enum dom_code read_on(struct store_found *found, uint64_t at, size_t want, struct buf *out,
+                             struct dom_err *err) {
+  size_t got = 0;
+  if (!buf_reserve(out, want + 1)) return buf_check(out, err);
+  enum dom_code code = store_found_read(found, at, out->data + out->len, want, &got, err);
+  if (code) return code;
+  if (got != want)
+    return dom_fail(err, DOM_CORRUPT, "move/copy: body", "a body is shorter than its record says");
+  out->len += got;
+  return DOM_OK;
+}
+
+/* One body as chunks: head | transfer id | offset | last | bytes. `at` is its place within found; `hash` NULL:
+ * its hash is known. */
+static enum dom_code send_chunks(struct copy *c, struct store_found *found, uint64_t at,
+                                 const struct store_body_ref *ref, struct hash *hash, struct dom_err *err) {
   BUF_AUTO chunk = BUF_INIT;
   uint64_t sent = 0;
   do {
@@ -48,67 +64,92 @@ static enum dom_code send_body(struct copy *c, struct store_found *found, uint64
     put_u64be(&chunk, sent);
     size_t want = ref->size - sent < MOVE_BODY_CHUNK ? (size_t)(ref->size - sent) : MOVE_BODY_CHUNK;
     put_u8(&chunk, sent + want == ref->size);
-    if (!buf_reserve(&chunk, want)) return buf_check(&chunk, err);
-    size_t got = 0;
-    enum dom_code code = store_found_read(found, at + sent, chunk.data + chunk.len, want, &got, err);
+    enum dom_code code = buf_check(&chunk, err);
+    if (!code) code = read_on(found, at + sent, want, &chunk, err);
     if (code) return code;
-    if (got != want)
-      return dom_fail(err, DOM_CORRUPT, "move/copy: body", "a body is shorter than its record says");
-    chunk.len += got;
+    if (hash) hash_update(hash, chunk.data + chunk.len - want, want);
     if ((code = send(c, "move/body", buf_slice(&chunk), err))) return code;
     sent += want;
   } while (sent < ref->size);
   return DOM_OK;
 }
 
-static enum dom_code send_bodies(struct copy *c, struct store_found *found, const struct store_body_ref *refs,
-                                 uint32_t count, struct dom_err *err) {
+/* A body that is not hashed yet is while it goes out. */
+static enum dom_code send_body(struct copy *c, struct store_found *found, uint64_t at,
+                               struct store_body_ref *ref, struct dom_err *err) {
+  if (store_sha256_known(ref->sha256)) return send_chunks(c, found, at, ref, NULL, err);
+  struct hash *hash = hash_new(HASH_SHA256);
+  if (!hash) return dom_fail(err, DOM_NO_MEMORY, "move/copy: body", "no memory");
+  enum dom_code code = send_chunks(c, found, at, ref, hash, err);
+  if (!code) hash_final(hash, ref->sha256);
+  hash_free(hash);
+  return code;
+}
+
+static enum dom_code send_bodies(struct copy *c, struct store_found *found, struct store_object *o,
+                                 struct store_body_ref *refs, struct dom_err *err) {
   uint64_t at = 0;
-  for (uint32_t i = 0; i < count; i++) {
+  for (uint32_t i = 0; i < o->body_count; i++) {
     enum dom_code code = send_body(c, found, at, &refs[i], err);
     if (code) return code;
     at += refs[i].size;
   }
-  return DOM_OK;
+  return hashes_of_bodies(o, err);
 }
 
-static enum dom_code read_inline(struct store_found *found, uint64_t size, struct buf *out,
+static enum dom_code read_inline(struct store_found *found, struct store_object *o, struct buf *out,
                                  struct dom_err *err) {
-  assert(size <= STORE_INLINE_MAX);
-  size_t got = 0;
-  if (!buf_reserve(out, (size_t)size + 1)) return buf_check(out, err);
-  enum dom_code code = store_found_read(found, 0, out->data, (size_t)size, &got, err);
-  if (code) return code;
-  if (got != size)
-    return dom_fail(err, DOM_CORRUPT, "move/copy: inline", "a body is shorter than its record says");
-  out->len = got;
-  return DOM_OK;
+  assert(o->size <= STORE_INLINE_MAX);
+  enum dom_code code = read_on(found, 0, (size_t)o->size, out, err);
+  if (!code && !store_sha256_known(o->sha256)) sha256(out->data, out->len, o->sha256);
+  return code;
 }
 
-/* Adds one item to the batch, its bodies sent before it. */
-static enum dom_code add(struct copy *c, struct store_view *v, const struct store_item *item,
-                         struct dom_err *err) {
+/* Sends the bodies of an item, or gathers the one that goes with it; all hashes of *item are known then, those
+ * of its bodies in *out_refs. */
+static enum dom_code send_content(struct copy *c, struct store_view *v, struct store_item *item,
+                                  struct store_body_ref **out_refs, struct buf *inline_body,
+                                  struct dom_err *err) {
   struct store_found *found = NULL;
-  BUF_AUTO inline_body = BUF_INIT;
-  enum dom_code code = DOM_OK;
-  bool has_body = !item->absent && item->kind != STORE_ITEM_UPLOAD && !item->object.is_marker;
-  if (has_body)
-    code = store_item_open(v, PERMIT_MOVE, c->permit, c->h->token, c->h->epoch_from, item, &found, err);
-  if (!code && has_body) {
+  enum dom_code code =
+      store_item_open(v, PERMIT_MOVE, c->permit, c->h->token, c->h->epoch_from, item, &found, err);
+  if (!code) code = hashes_own(item, out_refs, err);
+  if (!code) {
     if (item->kind == STORE_ITEM_PART)
-      code = send_bodies(c, found, &item->part.body, 1, err);
+      code = send_body(c, found, 0, &item->part.body, err);
     else if (item->object.body_count)
-      code = send_bodies(c, found, item->object.bodies, item->object.body_count, err);
+      code = send_bodies(c, found, &item->object, *out_refs, err);
     else
-      code = read_inline(found, item->object.size, &inline_body, err);
+      code = read_inline(found, &item->object, inline_body, err);
   }
   store_found_free(found);
+  return code;
+}
+
+/* Adds one item to the batch, its bodies sent before it. What was sent as it is now is not sent again. */
+static enum dom_code add(struct copy *c, struct store_view *v, const struct store_item *item,
+                         struct dom_err *err) {
+  struct memo_line line;
+  struct store_item full = *item;
+  struct store_body_ref *refs = NULL;
+  __attribute__((cleanup(buf_wipe_done))) struct buf inline_body = BUF_INIT;
+  enum dom_code code = DOM_OK;
+  if (!item->absent && memo_get(c->memo, item->stamp, &line)) return DOM_OK;
+  if (!item->absent && item->kind != STORE_ITEM_UPLOAD && !item->object.is_marker)
+    code = send_content(c, v, &full, &refs, &inline_body, err);
   if (!code && c->batch.len + inline_body.len > MOVE_MESSAGE_FILL) code = flush(c, err);
-  if (code) return code;
-  item_put(&c->batch, item, buf_slice(&inline_body));
-  c->batch_items++;
-  wipe(inline_body.data, inline_body.len);
-  return buf_check(&c->batch, err);
+  if (!code) {
+    item_put(&c->batch, &full, buf_slice(&inline_body));
+    c->batch_items++;
+    c->items++;
+    code = buf_check(&c->batch, err);
+  }
+  if (!code && !item->absent) {
+    manifest_line(&full, &line);
+    memo_put(c->memo, &line);
+  }
+  dom_free(refs);
+  return code;
 }
 
 enum dom_code copy_snapshot(struct copy *c, struct dom_err *err) {
@@ -130,7 +171,7 @@ struct round {
   struct copy *c;
   struct store_view *v;
   uint64_t last;
-  uint32_t sent;
+  uint32_t rows;
   enum dom_code code;
   struct dom_err *err;
 };
@@ -140,7 +181,7 @@ static bool send_present(void *arg, uint64_t lsn, const struct store_item *prese
   assert(lsn >= r->last); /* a commit may have several */
   r->code = add(r->c, r->v, present, r->err);
   r->last = lsn;
-  r->sent++;
+  r->rows++;
   return r->code == DOM_OK;
 }
 
@@ -148,16 +189,17 @@ enum dom_code copy_journal(struct copy *c, uint64_t *after, uint32_t *out_sent, 
   STORE_VIEW_AUTO *v = NULL;
   enum dom_code code = store_view_open(c->m->o.store, &v, err);
   struct round r = {.c = c, .v = v, .last = *after, .err = err};
+  uint64_t items = c->items;
   for (uint32_t before = 1; !code && before > 0;) {
-    before = r.sent;
+    before = r.rows;
     code = store_journal_scan(v, c->permit, c->h->token, r.last, MOVE_JOURNAL_BATCH, send_present, &r, err);
     if (!code) code = r.code;
-    before = r.sent - before;
+    before = r.rows - before;
   }
   if (!code) code = flush(c, err);
   if (code) return code;
   assert(r.last >= *after);
   *after = r.last;
-  *out_sent = r.sent;
+  *out_sent = (uint32_t)(c->items - items);
   return DOM_OK;
 }

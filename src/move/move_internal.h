@@ -11,6 +11,7 @@
 #include "move/move.h"
 
 enum {
+  MOVE_PROTOCOL = 2, /* of messages, items and manifest: docs/formats/handoff.md */
   MOVE_MESSAGE_FILL = 4 << 20, /* items are gathered up to this before they are sent: half of NET_MESSAGE_MAX,
                                   so that one more item of any inline size still fits */
   MOVE_BODY_CHUNK = 1 << 20,   /* of a body's transfer in one message */
@@ -31,7 +32,9 @@ enum {
   MOVE_PARALLEL_MAX = 64,
   MOVE_LEDGER_WAIT_MS = 100, /* for an entry index: part of it falls within the fence, so it must be short;
                                 without it the next entry names no peer */
-  MOVE_SETS = 256            /* buckets of the two in-memory sets below */
+  MOVE_SETS = 256,           /* buckets of the two in-memory sets below */
+  MOVE_MEMO_MAX = 1 << 19    /* items of one handoff whose digests are kept: 96 MiB at most with its free
+                                places. What is past it is read again behind the fence */
 };
 
 /* A small set of tokens, for "somebody works on this subject". */
@@ -94,10 +97,49 @@ void item_put(struct buf *b, const struct store_item *item, struct slice inline_
 /* Slices borrow from the message; bodies are filled into `refs` (STORE_PART_MAX of them). */
 bool item_get(struct reader *r, struct store_item *out, struct store_body_ref *refs, uint32_t refs_max);
 
-/* manifest.c: both sides compute it by the same walk. */
-enum dom_code manifest_compute(struct mover *m, enum permit_action action, const struct permit *permit,
-                               const uint8_t token[TOKEN_SIZE], uint64_t epoch, uint8_t out[SHA256_SIZE],
-                               uint64_t *out_objects, uint64_t *out_bytes, struct dom_err *err);
+/* hashes.c: SHA-256 of bodies, which a row need not have. */
+/* Of `size` bytes from `at` on, read in pieces. DOM_CORRUPT, DOM_IO, DOM_NO_MEMORY. */
+enum dom_code hashes_read(struct store_found *found, uint64_t at, uint64_t size, uint8_t out[SHA256_SIZE],
+                          struct dom_err *err);
+/* Whether the item has all hashes that its kind has. */
+bool hashes_known(const struct store_item *item);
+/* Copies the references of an object's bodies so that they can be filled; *out_refs is the caller's to free
+ * (untouched where there are none). */
+enum dom_code hashes_own(struct store_item *item, struct store_body_ref **out_refs, struct dom_err *err);
+/* The object's hash of those of its bodies, all known by now; does nothing when it is known. */
+enum dom_code hashes_of_bodies(struct store_object *o, struct dom_err *err);
+/* Reads what it takes to fill the hashes that the item (an object or a part that is there) lacks; refs as from
+ * hashes_own. */
+enum dom_code hashes_fill(struct store_found *found, struct store_item *item, struct store_body_ref *refs,
+                          struct dom_err *err);
+
+/* memo.c: digests of items that were read once, by stamp. Any thread. */
+struct memo_line {
+  uint8_t stamp[SHA256_SIZE], digest[SHA256_SIZE];
+  uint64_t bytes;            /* of an object */
+  enum store_item_kind kind; /* 0: no line */
+};
+struct memo;
+struct memo *memo_new(void); /* NULL without memory */
+void memo_free(struct memo *m);
+/* Notes the line; without memory or room it is not noted. */
+void memo_put(struct memo *m, const struct memo_line *line);
+bool memo_get(struct memo *m, const uint8_t stamp[SHA256_SIZE], struct memo_line *out);
+
+/* manifest.c: both sides compute it by the same walk over their own rows. */
+/* The line of an item whose hashes are known. */
+void manifest_line(const struct store_item *item, struct memo_line *out);
+struct manifest_of {
+  struct mover *m;
+  enum permit_action action;
+  const struct permit *permit; /* for the region that computes it */
+  const uint8_t *token;
+  uint64_t epoch;
+  struct memo *memo; /* what is in it is not read again; may be NULL */
+};
+/* Bodies whose rows have no hash and that are not in the memo are read and hashed. */
+enum dom_code manifest_compute(const struct manifest_of *of, uint8_t out[SHA256_SIZE], uint64_t *out_objects,
+                               uint64_t *out_bytes, struct dom_err *err);
 
 /* pace.c: the job's rate limit, and how it stands back for clients; shared by its workers. */
 struct pace {
@@ -128,15 +170,17 @@ struct copy {
   const struct handoff *h;
   const struct permit *permit; /* PERMIT_MOVE for the bytes in this region */
   struct pace *pace;           /* may be NULL */
+  struct memo *memo;           /* of what was sent */
   struct buf batch;            /* items gathered so far */
   uint32_t batch_items;
-  uint64_t bytes; /* sent since copy_begin */
+  uint64_t bytes, items; /* sent since copy_begin */
 };
 enum dom_code copy_begin(struct copy *c, struct mover *m, const struct handoff *h,
                          const struct permit *permit, struct pace *pace, struct dom_err *err);
 void copy_done(struct copy *c);
 enum dom_code copy_snapshot(struct copy *c, struct dom_err *err);
-/* Sends journal entries after *after; sets it to the last one sent, *out_sent to how many. */
+/* Sends what journal entries after *after name, unless it went as it is now; sets it to the last entry,
+ * *out_sent to how many items that were. */
 enum dom_code copy_journal(struct copy *c, uint64_t *after, uint32_t *out_sent, struct dom_err *err);
 
 /* source.c */

@@ -55,6 +55,7 @@ static enum dom_code tell_begin(struct source *s, struct dom_err *err) {
   put_u64be(&body, s->h.epoch_from);
   buf_append(&body, s->h.country, 2);
   put_u64be(&body, s->h.charter_version);
+  put_u32be(&body, MOVE_PROTOCOL);
   enum dom_code code = buf_check(&body, err);
   return code ? code : tell(s, "move/begin", buf_slice(&body), &reply, err);
 }
@@ -185,8 +186,8 @@ static enum dom_code fenced(struct source *s, struct copy *c, uint64_t *journal,
   uint32_t sent = 0;
   if (!code) code = copy_journal(c, journal, &sent, err);
   if (!code)
-    code = manifest_compute(m, PERMIT_MOVE, s->permit, s->h.token, s->h.epoch_from, s->h.manifest,
-                            &s->h.objects, &s->h.bytes, err);
+    code = manifest_compute(&(struct manifest_of){m, PERMIT_MOVE, s->permit, s->h.token, s->h.epoch_from, c->memo},
+                            s->h.manifest, &s->h.objects, &s->h.bytes, err);
   struct commit commit = {.s = s};
   BUF_AUTO peer = BUF_INIT;
   if (!code) code = tell_prepare(s, &peer, err);
@@ -220,6 +221,7 @@ static enum dom_code converge(struct source *s, struct copy *c, struct dom_err *
   uint64_t journal = 0;
   uint32_t sent = 0;
   enum dom_code code = copy_snapshot(c, err);
+  mover_fault(m, "+snapshot");
   if (!code) code = catch_up(s, c, &journal, err);
   if (code) return code;
   /* A body still open lets the fence wait, some rounds long; then the guards refuse its commit. */

@@ -69,6 +69,11 @@ static enum dom_code begin(struct mover *m, uint16_t from, const uint8_t token[T
   h.epoch_from = get_u64be(&r);
   get_copy(&r, h.country, 2);
   get_u64be(&r); /* the source's charter version: ours decides; they are compared in PREPARED */
+  uint32_t protocol = r.bad || r.left == 0 ? 1 : get_u32be(&r); /* the first version did not say so */
+  if (!r.bad && protocol != MOVE_PROTOCOL)
+    return dom_fail(err, DOM_INCOMPATIBLE, "move/target: begin",
+                    "the source speaks version %u of the handoff, this region version %u: run the same build in both",
+                    protocol, (unsigned)MOVE_PROTOCOL);
   if (!reader_end(&r) || h.epoch_from >= epoch)
     return dom_fail(err, DOM_INVALID, "move/target: begin", "does not decode");
   struct charter_permit_storage storage;
@@ -185,6 +190,30 @@ static void drop_repeated(struct staging *s, const struct store_body_ref *refs, 
   }
 }
 
+static enum dom_code read_body(struct store_found *found, uint64_t at, uint64_t size,
+                               const uint8_t want[SHA256_SIZE], struct dom_err *err) {
+  uint8_t sum[SHA256_SIZE];
+  enum dom_code code = hashes_read(found, at, size, sum, err);
+  if (!code && memcmp(sum, want, SHA256_SIZE) != 0)
+    code = dom_fail(err, DOM_CORRUPT, "move/target: read back", "what was stored is not what was sent");
+  return code;
+}
+
+static enum dom_code read_bodies(struct store_found *found, const struct store_item *item,
+                                 struct dom_err *err) {
+  const struct store_object *o = &item->object;
+  if (item->kind == STORE_ITEM_PART)
+    return read_body(found, 0, item->part.body.size, item->part.body.sha256, err);
+  if (o->body_count == 0) return read_body(found, 0, o->size, o->sha256, err);
+  uint64_t at = 0;
+  for (uint32_t i = 0; i < o->body_count; i++) {
+    enum dom_code code = read_body(found, at, o->bodies[i].size, o->bodies[i].sha256, err);
+    if (code) return code;
+    at += o->bodies[i].size;
+  }
+  return DOM_OK;
+}
+
 /* Reads what was stored back through the ordinary path and compares its hash. */
 static enum dom_code read_back(struct staging *s, const struct store_item *item, struct dom_err *err) {
   if (item->absent || item->kind == STORE_ITEM_UPLOAD || item->object.is_marker) return DOM_OK;
@@ -198,34 +227,7 @@ static enum dom_code read_back(struct staging *s, const struct store_item *item,
   else if (!code)
     code = store_item_open(v, PERMIT_MOVE, s->permit, s->h->token, s->h->epoch, item, &found, err);
   if (code) return code;
-  uint32_t count = item->kind == STORE_ITEM_OBJECT ? item->object.body_count : 1;
-  const struct store_body_ref one = {.size = item->object.size};
-  struct store_body_ref whole = one;
-  memcpy(whole.sha256, item->object.sha256, SHA256_SIZE);
-  const struct store_body_ref *refs = item->kind == STORE_ITEM_PART ? &item->part.body
-                                      : count                       ? item->object.bodies
-                                                                    : &whole;
-  struct hash *hash = hash_new(HASH_SHA256);
-  uint8_t *chunk = dom_alloc(MOVE_BODY_CHUNK), sum[SHA256_SIZE];
-  if (!hash || !chunk) code = dom_fail(err, DOM_NO_MEMORY, "move/target: read back", "no memory");
-  uint64_t at = 0;
-  for (uint32_t i = 0; !code && i < (count ? count : 1); i++) {
-    for (uint64_t left = refs[i].size; !code && left > 0;) {
-      size_t want = left < MOVE_BODY_CHUNK ? (size_t)left : MOVE_BODY_CHUNK, got = 0;
-      code = store_found_read(found, at, chunk, want, &got, err);
-      if (!code && got != want)
-        code = dom_fail(err, DOM_CORRUPT, "move/target: read back", "a body is too short");
-      if (!code) hash_update(hash, chunk, got);
-      at += got;
-      left -= got;
-    }
-    if (!code) hash_final(hash, sum);
-    if (!code && memcmp(sum, refs[i].sha256, SHA256_SIZE) != 0)
-      code = dom_fail(err, DOM_CORRUPT, "move/target: read back", "what was stored is not what was sent");
-  }
-  if (chunk) wipe(chunk, MOVE_BODY_CHUNK);
-  dom_free(chunk);
-  hash_free(hash);
+  code = read_bodies(found, item, err);
   store_found_free(found);
   return code;
 }
@@ -276,6 +278,8 @@ static enum dom_code items(struct mover *m, const struct handoff *h, const struc
     struct store_item item;
     if (!item_get(&r, &item, s.refs, STORE_PART_MAX))
       return dom_fail(err, DOM_INVALID, "move/target: items", "does not decode");
+    if (!hashes_known(&item))
+      return dom_fail(err, DOM_INVALID, "move/target: items", "an item lacks the hash of its body");
     enum dom_code code = stage(&s, &item, err);
     if (code) return code;
   }
@@ -305,7 +309,8 @@ static enum dom_code prepare(struct mover *m, struct handoff *h, const struct pe
   if (h->state == HANDOFF_STAGING) {
     uint8_t manifest[SHA256_SIZE];
     enum dom_code code =
-        manifest_compute(m, PERMIT_MOVE, permit, h->token, h->epoch, manifest, &h->objects, &h->bytes, err);
+        manifest_compute(&(struct manifest_of){m, PERMIT_MOVE, permit, h->token, h->epoch, NULL}, manifest,
+                         &h->objects, &h->bytes, err);
     if (code) return code;
     if (memcmp(manifest, want.data, SHA256_SIZE) != 0)
       return dom_fail(err, DOM_CORRUPT, "move/target: prepare", "the manifests of the two regions differ");

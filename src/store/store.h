@@ -181,8 +181,16 @@ struct store_place {
 struct store_body_ref {
   uint8_t id[STORE_BODY_ID_SIZE];
   uint64_t size; /* plaintext bytes */
-  uint8_t sha256[SHA256_SIZE];
+  uint8_t sha256[SHA256_SIZE]; /* zeros: not noted, see store_sha256_known */
 };
+
+/* Whether the SHA-256 of a body was noted when it was written. Who did not need it left zeros; a move computes
+ * it while it reads the body, and notes it at the new home. */
+static inline bool store_sha256_known(const uint8_t sha256[SHA256_SIZE]) {
+  uint8_t any = 0;
+  for (int i = 0; i < SHA256_SIZE; i++) any |= sha256[i];
+  return any != 0;
+}
 
 /* What is known of one version. Slices in a struct got from the store live until the struct's
  * owner is closed or freed; slices given in are borrowed for the call. */
@@ -196,7 +204,7 @@ struct store_object {
   uint64_t mtime_ms;
   uint8_t etag_md5[MD5_SIZE];
   uint32_t etag_parts;         /* 0: plain MD5; else the N of "-N" */
-  uint8_t sha256[SHA256_SIZE]; /* of the body; for several bodies SHA-256 over their hashes */
+  uint8_t sha256[SHA256_SIZE]; /* of the body; for several bodies SHA-256 over their hashes; zeros: not noted */
   struct slice meta;           /* opaque, ≤ STORE_META_MAX: s3's encoded headers, user metadata, parts */
   struct slice classes;        /* inherited class names, comma-separated; empty for none */
   struct slice inline_body;    /* when body_count is 0; only on the way in */
@@ -425,6 +433,9 @@ struct store_item {
   struct store_order order;   /* of object, upload or part alike */
   struct store_upload upload; /* UPLOAD; for PART only its id */
   struct store_part part;
+  /* Names what is there: another one once anything of it is written anew, else the same for ever, compaction
+   * or not. Given out; of an absent one it means nothing. */
+  uint8_t stamp[SHA256_SIZE];
 };
 static inline struct store_version store_item_version(const struct store_item *item) {
   return (struct store_version){.is_null = !item->object.is_version, .order = item->order};
@@ -438,6 +449,10 @@ enum dom_code store_walk_open(struct store_view *v, enum permit_action action, c
                               struct store_walk **out, struct dom_err *err);
 /* DOM_NOT_FOUND at the end. *out lives until the next call or close. DOM_CORRUPT, DOM_IO. */
 enum dom_code store_walk_next(struct store_walk *w, const struct store_item **out, struct dom_err *err);
+/* The two halves of it: on to the next item, of which only the stamp is told and no record is read; and that
+ * item as a whole. Codes as for store_walk_next; the second is called once at most for each of the first. */
+enum dom_code store_walk_step(struct store_walk *w, uint8_t out_stamp[SHA256_SIZE], struct dom_err *err);
+enum dom_code store_walk_item(struct store_walk *w, const struct store_item **out, struct dom_err *err);
 /* Appends the position of the last item given, good for a walk in a later view. It names the key: personal.
  */
 void store_walk_cursor(const struct store_walk *w, struct buf *out);
@@ -446,6 +461,10 @@ void store_walk_close(struct store_walk *w); /* NULL is allowed */
 enum dom_code store_subject_usage(struct store_view *v, const uint8_t token[TOKEN_SIZE], uint64_t epoch,
                                   uint64_t *out_objects, uint64_t *out_bytes, struct dom_err *err);
 
+/* The stamp of what stands where `item` (an object or a part) does, under this epoch. No permit: it shows
+ * nothing. DOM_NOT_FOUND; DOM_CORRUPT, DOM_IO. */
+enum dom_code store_item_stamp(struct store_view *v, const uint8_t token[TOKEN_SIZE], uint64_t epoch,
+                               const struct store_item *item, uint8_t out[SHA256_SIZE], struct dom_err *err);
 /* The body of an item of a walk (object or part) as plaintext. */
 enum dom_code store_item_open(struct store_view *v, enum permit_action action, const struct permit *permit,
                               const uint8_t token[TOKEN_SIZE], uint64_t epoch, const struct store_item *item,

@@ -29,6 +29,7 @@ struct test_regions {
   uint8_t charter_seed[ED25519_KEY_SIZE], charter_key[ED25519_KEY_SIZE], route_key[KEY_SIZE], deployment[16];
   struct test_region region[REGIONS_MAX + 1]; /* by number, from 1: cn, sg, us, in */
   unsigned count;
+  bool unhashed; /* what is put from now on has no SHA-256 in its row */
   void (*fault_point)(void *arg, const char *step);
   void *fault_arg;
 };
@@ -54,6 +55,11 @@ enum dom_code region_delete(struct test_regions *t, uint16_t number, const char 
 /* Begins an upload with an id of sixteen bytes `id`. */
 enum dom_code region_upload(struct test_regions *t, uint16_t number, const char *subject, const char *name,
                             uint8_t id);
+/* A part of that upload, and the object of all its parts (16 at most; its row has no SHA-256). */
+enum dom_code region_part(struct test_regions *t, uint16_t number, const char *subject, const char *name,
+                          uint8_t id, uint32_t part_number, const char *value);
+enum dom_code region_complete(struct test_regions *t, uint16_t number, const char *subject, const char *name,
+                              uint8_t id);
 enum dom_code region_who(struct test_regions *t, uint16_t number, const char *subject,
                          struct subject_who *out);
 /* A body in a file of its own: `size` bytes made from `seed`. */

@@ -11,6 +11,13 @@ void item_state_done(struct item_state *s) {
   record_plain_done(&s->plain);
 }
 
+void item_stamp(struct slice row_key, uint64_t first_lsn, uint8_t out[SHA256_SIZE]) {
+  uint8_t lsn[8];
+  assert(row_key.len > 0 && first_lsn > 0);
+  store_u64le(lsn, first_lsn);
+  sha256_slices((const struct slice[]){row_key, slice_of(lsn, sizeof lsn)}, 2, out);
+}
+
 static enum dom_code object_load(struct store_view *v, const struct store_place *place, struct slice key,
                                  const struct store_version *which, struct item_state *s,
                                  struct dom_err *err) {
@@ -20,6 +27,7 @@ static enum dom_code object_load(struct store_view *v, const struct store_place 
   enum dom_code code = object_row_get(v, place, key, which, &at, err);
   s->row_key = at.key;
   if (code != DOM_OK) return code;
+  item_stamp(buf_slice(&s->row_key), at.row.first_lsn, s->item.stamp);
   code = record_fetch(v->store, CHANGE_PUT, buf_slice(&s->row_key), at.row.head, &at.row.at, &s->payload,
                       &s->plain, &c, err);
   if (code != DOM_OK) return code;
@@ -40,6 +48,7 @@ static enum dom_code upload_load(struct store_view *v, const struct store_place 
   buf_reset(&s->row_key);
   buf_append_slice(&s->row_key, buf_slice(&v->key));
   if (s->row_key.failed) return buf_check(&s->row_key, err);
+  item_stamp(buf_slice(&s->row_key), row.first_lsn, s->item.stamp);
   code = record_fetch(v->store, CHANGE_UPLOAD, buf_slice(&s->row_key), 0, &row.at, &s->payload, &s->plain, &c,
                       err);
   if (code != DOM_OK) return code;
@@ -57,6 +66,7 @@ static enum dom_code part_load(struct store_view *v, const struct store_place *p
   s->item.part = (struct store_part){.number = n->part, .mtime_ms = row.mtime_ms, .body = row.body};
   memcpy(s->item.part.md5, row.md5, MD5_SIZE);
   memcpy(s->item.part.meta, row.meta, s->item.part.meta_len = row.meta_len);
+  item_stamp(buf_slice(&v->key), row.first_lsn, s->item.stamp);
   s->item.order = row.order;
   return DOM_OK;
 }
@@ -98,6 +108,24 @@ static struct store_place item_place(const struct store_item *item, const uint8_
   memcpy(place.bucket, item->bucket, STORE_BUCKET_ID_SIZE);
   memcpy(place.token, token, TOKEN_SIZE);
   return place;
+}
+
+enum dom_code store_item_stamp(struct store_view *v, const uint8_t token[TOKEN_SIZE], uint64_t epoch,
+                               const struct store_item *item, uint8_t out[SHA256_SIZE], struct dom_err *err) {
+  struct object_at at = {0};
+  struct row_part row;
+  struct store_place place = item_place(item, token, epoch);
+  assert(item->kind == STORE_ITEM_OBJECT || item->kind == STORE_ITEM_PART);
+  if (item->kind == STORE_ITEM_PART) {
+    enum dom_code code = part_row_get(v, &place, item->key, item->upload.id, item->part.number, &row, err);
+    if (code == DOM_OK) item_stamp(buf_slice(&v->key), row.first_lsn, out);
+    return code;
+  }
+  struct store_version which = store_item_version(item);
+  enum dom_code code = object_row_get(v, &place, item->key, &which, &at, err);
+  if (code == DOM_OK) item_stamp(buf_slice(&at.key), at.row.first_lsn, out);
+  buf_done(&at.key);
+  return code;
 }
 
 enum dom_code store_item_open(struct store_view *v, enum permit_action action, const struct permit *permit,

@@ -24,6 +24,9 @@ void item_state_done(struct item_state *s);
 enum dom_code item_load(struct store_view *v, const struct store_place *place, const struct item_name *n,
                         struct item_state *s, struct dom_err *err);
 
+/* The stamp of a row: its key and the LSN that first wrote its record. */
+void item_stamp(struct slice row_key, uint64_t first_lsn, uint8_t out[SHA256_SIZE]);
+
 /* A walk without a permit check and without loading items, for engine-internal use. */
 enum dom_code walk_new(struct store_view *v, const uint8_t token[TOKEN_SIZE], uint64_t epoch,
                        struct slice cursor, struct store_walk **out, struct dom_err *err);

@@ -29,6 +29,7 @@ struct store_walk {
   struct buf prefix;
   bool in_place;
   struct source *last; /* whose row was given last; it moves on at the next step */
+  struct item_name name; /* of that row */
   struct source sources[SOURCES];
   struct item_state state;
   struct buf cursor; /* position of the last item */
@@ -265,22 +266,55 @@ void walk_place(const struct store_walk *w, struct store_place *out) {
   memcpy(out->token, w->token, TOKEN_SIZE);
 }
 
-enum dom_code store_walk_next(struct store_walk *w, const struct store_item **out, struct dom_err *err) {
-  assert(out != NULL);
-  struct item_name name;
-  struct store_place place;
+static enum dom_code row_stamp(enum store_item_kind kind, const struct index_iter *row,
+                               uint8_t out[SHA256_SIZE], struct dom_err *err) {
+  struct row_object object;
+  struct row_upload upload;
+  struct row_part part;
+  bool good = false;
+  uint64_t lsn = 0;
+  switch (kind) {
+  case STORE_ITEM_OBJECT:
+    if ((good = row_object_parse(row->value, &object))) lsn = object.first_lsn;
+    break;
+  case STORE_ITEM_UPLOAD:
+    if ((good = row_upload_parse(row->value, &upload))) lsn = upload.first_lsn;
+    break;
+  case STORE_ITEM_PART:
+    if ((good = row_part_parse(row->value, &part))) lsn = part.first_lsn;
+    break;
+  }
+  if (!good) return dom_fail(err, DOM_CORRUPT, where, "bad row");
+  item_stamp(row->key, lsn, out);
+  return DOM_OK;
+}
+
+enum dom_code store_walk_step(struct store_walk *w, uint8_t out_stamp[SHA256_SIZE], struct dom_err *err) {
   const struct index_iter *row = NULL;
-  enum dom_code code = walk_step(w, &name, &row, err);
+  enum dom_code code = walk_step(w, &w->name, &row, err);
   if (code != DOM_OK) return code;
-  if (!row) return DOM_NOT_FOUND;
+  return row ? row_stamp(w->name.kind, row, out_stamp, err) : DOM_NOT_FOUND;
+}
+
+enum dom_code store_walk_item(struct store_walk *w, const struct store_item **out, struct dom_err *err) {
+  struct store_place place;
+  assert(out != NULL && w->last != NULL);
   walk_place(w, &place);
-  code = item_load(w->view, &place, &name, &w->state, err);
+  enum dom_code code = item_load(w->view, &place, &w->name, &w->state, err);
   if (code != DOM_OK) return code;
   if (w->state.item.absent) return dom_fail(err, DOM_CORRUPT, where, "a row without its item");
-  cursor_note(w, &name);
+  cursor_note(w, &w->name);
   if (w->cursor.failed) return buf_check(&w->cursor, err);
   *out = &w->state.item;
   return DOM_OK;
+}
+
+enum dom_code store_walk_next(struct store_walk *w, const struct store_item **out, struct dom_err *err) {
+  const struct index_iter *row = NULL;
+  assert(out != NULL);
+  enum dom_code code = walk_step(w, &w->name, &row, err);
+  if (code != DOM_OK) return code;
+  return row ? store_walk_item(w, out, err) : DOM_NOT_FOUND;
 }
 
 void store_walk_cursor(const struct store_walk *w, struct buf *out) {

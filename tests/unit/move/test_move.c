@@ -464,7 +464,7 @@ static void write_before_snapshot(void *arg, const char *step) {
   assert_int_equal(region_put_large(&w->t, CN, "asha", "large", 2u << 20, 7), DOM_OK);
 }
 
-static void test_body_sent_twice(void **state) {
+static void test_journaled_before_snapshot(void **state) {
   (void)state;
   struct world *w = world_new(11);
   hook_source(w, write_before_snapshot, w);
@@ -515,7 +515,7 @@ static void write_hastily(struct world *w) {
 static void outrun(void *arg, const char *step) {
   struct world *w = arg;
   struct timespec began, now;
-  if (strcmp(step, "+copying") == 0) write_hastily(w);
+  if (strcmp(step, "+snapshot") == 0) write_hastily(w);
   if (strcmp(step, "+round") != 0) return;
   clock_gettime(CLOCK_MONOTONIC, &began);
   assert_int_equal(subject_gate_enter(w->t.region[CN].subjects, w->token, 1000), SUBJECT_GATE_OPEN);
@@ -546,7 +546,7 @@ static void test_outrun(void **state) {
 static void write_large(void *arg, const char *step) {
   struct world *w = arg;
   if (strcmp(step, "+round") == 0) w->rounds++;
-  if (w->rounds > 2 || (strcmp(step, "+round") != 0 && strcmp(step, "+copying") != 0)) return;
+  if (w->rounds > 2 || (strcmp(step, "+round") != 0 && strcmp(step, "+snapshot") != 0)) return;
   assert_int_equal(region_put_large(&w->t, CN, "asha", "film", MOVE_FENCE_BYTES + 1, 7), DOM_OK);
 }
 
@@ -811,7 +811,7 @@ int main(void) {
       cmocka_unit_test(test_bad_messages),
       cmocka_unit_test(test_rough_net),
       cmocka_unit_test(test_job),
-      cmocka_unit_test(test_body_sent_twice),
+      cmocka_unit_test(test_journaled_before_snapshot),
       cmocka_unit_test(test_move_after_crash),
       cmocka_unit_test(test_rate_spares_fence),
       cmocka_unit_test(test_cancel_survives),

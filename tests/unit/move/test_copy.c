@@ -1,0 +1,182 @@
+/* What a copy needs and costs: hashes that rows lack, and what is read or sent once only. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "lib/regions.h"
+#include "move/move_internal.h"
+
+static const struct slice TENANT = {(const uint8_t *)"phones-inc", 10};
+enum { CN = 1, SG = 2, US = 3, FILM_BYTES = (2 << 20) + 17 };
+
+struct world {
+  struct test_regions t;
+  uint8_t token[TOKEN_SIZE];
+};
+
+static struct world *world_new(uint64_t seed) {
+  struct world *w = dom_calloc(1, sizeof *w);
+  struct subject_who who;
+  assert_non_null(w);
+  regions_open(&w->t, 3, seed, 1);
+  regions_bucket(&w->t);
+  assert_int_equal(subject_register(w->t.region[CN].subjects, TENANT, SLICE_LIT("asha"), "IN", &who, NULL),
+                   DOM_OK);
+  memcpy(w->token, who.token, TOKEN_SIZE);
+  return w;
+}
+
+static void world_free(struct world *w) {
+  regions_close(&w->t);
+  dom_free(w);
+}
+
+/* ---- hashes that rows lack ---------------------------------------------------------------- */
+
+struct counted {
+  uint32_t known, unknown;
+};
+
+/* How many items of the subject have all their hashes at a region. */
+static struct counted count_hashes(struct world *w, uint16_t at) {
+  struct charter_permit_storage storage;
+  const struct permit *permit;
+  struct store_walk *walk = NULL;
+  const struct store_item *item;
+  struct store_subject row;
+  struct counted n = {0};
+  STORE_VIEW_AUTO *v = NULL;
+  struct mover *m = w->t.region[at].mover;
+  assert_int_equal(mover_permit(m, w->token, "IN", at, at == SG ? US : SG, &storage, &permit, NULL), DOM_OK);
+  assert_int_equal(store_view_open(w->t.region[at].store, &v, NULL), DOM_OK);
+  assert_int_equal(store_subject_get(v, w->token, &row, NULL), DOM_OK);
+  assert_int_equal(
+      store_walk_open(v, PERMIT_MOVE, permit, w->token, row.epoch, SLICE_LIT(""), &walk, NULL), DOM_OK);
+  while (store_walk_next(walk, &item, NULL) == DOM_OK) *(hashes_known(item) ? &n.known : &n.unknown) += 1;
+  store_walk_close(walk);
+  return n;
+}
+
+static void put_everything(struct world *w) {
+  struct test_regions *t = &w->t;
+  struct store_version null_version = {.is_null = true}, version = {0};
+  assert_int_equal(region_put(t, CN, "asha", "note", "a note"), DOM_OK);
+  assert_int_equal(region_put(t, CN, "asha", "empty", ""), DOM_OK);
+  assert_int_equal(region_put_large(t, CN, "asha", "film", FILM_BYTES, 3), DOM_OK);
+  assert_int_equal(region_version(t, CN, "asha", "old", REGION_PUT_FILE, "in a file", &version), DOM_OK);
+  assert_int_equal(region_version(t, CN, "asha", "old", REGION_PUT, "inline", &null_version), DOM_OK);
+  assert_int_equal(region_version(t, CN, "asha", "old", REGION_MARK, NULL, &version), DOM_OK);
+  assert_int_equal(region_upload(t, CN, "asha", "whole", 4), DOM_OK);
+  assert_int_equal(region_part(t, CN, "asha", "whole", 4, 1, "one"), DOM_OK);
+  assert_int_equal(region_part(t, CN, "asha", "whole", 4, 2, "two"), DOM_OK);
+  assert_int_equal(region_complete(t, CN, "asha", "whole", 4), DOM_OK);
+  assert_int_equal(region_upload(t, CN, "asha", "open", 5), DOM_OK);
+  assert_int_equal(region_part(t, CN, "asha", "open", 5, 1, "a part"), DOM_OK);
+}
+
+static void assert_value(struct world *w, uint16_t at, const char *name, const char *want) {
+  BUF_AUTO out = BUF_INIT;
+  assert_int_equal(region_get(&w->t, at, "asha", name, &out), DOM_OK);
+  assert_true(slice_equal(buf_slice(&out), slice_str(want)));
+}
+
+static void assert_everything(struct world *w, uint16_t at) {
+  BUF_AUTO film = BUF_INIT;
+  assert_value(w, at, "note", "a note");
+  assert_value(w, at, "empty", "");
+  assert_value(w, at, "whole", "onetwo");
+  assert_int_equal(region_get(&w->t, at, "asha", "film", &film), DOM_OK);
+  assert_int_equal(film.len, FILM_BYTES);
+  assert_int_equal(film.data[FILM_BYTES - 1], 3);
+}
+
+/* Rows without hashes move, and have them at the new home; those that have them keep them on the way on. */
+static void test_unhashed(void **state) {
+  (void)state;
+  struct world *w = world_new(1);
+  w->t.unhashed = true;
+  put_everything(w);
+  struct counted before = count_hashes(w, CN);
+  assert_int_equal(before.unknown, 7);
+  assert_int_equal(before.known, 2); /* the delete marker and the upload have nothing to hash */
+  assert_int_equal(mover_move_subject(w->t.region[CN].mover, w->token, SG, NULL), DOM_OK);
+  assert_everything(w, SG);
+  struct counted after = count_hashes(w, SG);
+  assert_int_equal(after.unknown, 0);
+  assert_int_equal(after.known, 9);
+  assert_int_equal(region_complete(&w->t, SG, "asha", "open", 5), DOM_OK); /* of a part that came along */
+  assert_value(w, SG, "open", "a part");
+  assert_int_equal(mover_move_subject(w->t.region[SG].mover, w->token, US, NULL), DOM_OK);
+  assert_everything(w, US);
+  assert_int_equal(count_hashes(w, US).unknown, 0);
+  world_free(w);
+}
+
+static void manifest_of(struct world *w, struct memo *memo, uint8_t out[SHA256_SIZE]) {
+  struct charter_permit_storage storage;
+  const struct permit *permit;
+  uint64_t objects = 0, bytes = 0;
+  struct mover *m = w->t.region[CN].mover;
+  assert_int_equal(mover_permit(m, w->token, "IN", CN, SG, &storage, &permit, NULL), DOM_OK);
+  struct manifest_of of = {m, PERMIT_MOVE, permit, w->token, 1, memo};
+  assert_int_equal(manifest_compute(&of, out, &objects, &bytes, NULL), DOM_OK);
+  assert_int_equal(objects, 7);
+}
+
+/* A memo is believed for the rows that it knows, and for no others: not for one that was written anew. */
+static void test_manifest(void **state) {
+  (void)state;
+  uint8_t before[SHA256_SIZE], noted[SHA256_SIZE], after[SHA256_SIZE], plain[SHA256_SIZE];
+  struct world *w = world_new(2);
+  w->t.unhashed = true;
+  put_everything(w);
+  manifest_of(w, NULL, before);
+  struct memo *memo = memo_new();
+  assert_non_null(memo);
+  for (int i = 0; i < 2; i++) { /* fills it, then uses it */
+    manifest_of(w, memo, noted);
+    assert_memory_equal(before, noted, SHA256_SIZE);
+  }
+  assert_int_equal(region_put(&w->t, CN, "asha", "note", "a nota"), DOM_OK);
+  manifest_of(w, memo, after);
+  assert_memory_not_equal(before, after, SHA256_SIZE);
+  manifest_of(w, NULL, plain);
+  assert_memory_equal(plain, after, SHA256_SIZE);
+  memo_free(memo);
+  world_free(w);
+}
+
+static void test_memo(void **state) {
+  (void)state;
+  struct memo *memo = memo_new();
+  struct memo_line line, got;
+  assert_non_null(memo);
+  for (uint32_t i = 0; i < 5000; i++) {
+    line = (struct memo_line){.kind = STORE_ITEM_OBJECT, .bytes = i};
+    store_u32be(line.stamp, i % 7); /* most begin alike */
+    store_u32be(line.stamp + 4, i);
+    memo_put(memo, &line);
+    memo_put(memo, &line);
+  }
+  for (uint32_t i = 0; i < 5000; i++) {
+    uint8_t stamp[SHA256_SIZE] = {0};
+    store_u32be(stamp, i % 7);
+    store_u32be(stamp + 4, i);
+    assert_true(memo_get(memo, stamp, &got));
+    assert_int_equal(got.bytes, i);
+    stamp[31] = 1;
+    assert_false(memo_get(memo, stamp, &got));
+  }
+  memo_free(memo);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_unhashed),
+      cmocka_unit_test(test_manifest),
+      cmocka_unit_test(test_memo),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
