@@ -54,6 +54,26 @@ PLANTS = {
             ("row.state != SUBJECT_FENCED || row.handoff_epoch", "row.handoff_epoch", 1),
         ],
     ),
+    # neither gate nor fence: writers go on while the manifests are compared and the home changes
+    "fence-left-out": (
+        "move/source.c",
+        [
+            ("  row.state = SUBJECT_FENCED;\n  return store_tx_subject_put(tx, &row, err);", "  return DOM_OK;", 1),
+            ("row.state != SUBJECT_FENCED || row.handoff_epoch", "row.handoff_epoch", 1),
+            ("!subject_gate_close(m->o.subjects, s->h.token, MOVE_GATE_DRAIN_MS) && i", "i", 1),
+        ],
+    ),
+    # commits are made though what they read has changed since
+    "guards-ignored": (
+        "store/local/writer.c",
+        [("    else if (!guards_hold(w, c))\n", "    else if (c->alone && !guards_hold(w, c))\n", 1)],
+    ),
+    # a start after a kill leaves out what one record in thirty-two says
+    "replay-forgets": (
+        "store/local/open.c",
+        [("  enum dom_code code = replay_record(r, rec, err);",
+          "  enum dom_code code = rec->lsn % 32 ? replay_record(r, rec, err) : DOM_OK;", 1)],
+    ),
     "old-prepared-accepted": (
         "move/source.c",
         [
