@@ -7,6 +7,7 @@
 
 struct flags {
   struct cli_offline region;
+  const char *traces, *needles;
   bool rebuild, json;
 };
 struct findings {
@@ -89,6 +90,9 @@ int cli_fsck(int argc, char **argv) {
   const struct cli_option options[] = {
       CLI_OFFLINE_OPTIONS(f.region),
       {"rebuild-index", CLI_FLAG, &f.rebuild, NULL, "delete the index and make it again from the log"},
+      {"traces", CLI_TEXT, &f.traces, "TOKEN",
+       "what is left of a subject, and in which bytes its token stands"},
+      {"needles", CLI_TEXT, &f.needles, "FILE", "byte strings to look for in all files, one a line"},
       {"json", CLI_FLAG, &f.json, NULL, "answer as JSON, one finding a line"}};
   const struct cli_usage usage = {
       .line = "fsck (--config FILE | --dev --data DIR --region NAME)",
@@ -101,7 +105,10 @@ int cli_fsck(int argc, char **argv) {
   if (status != CLI_CONTINUE) return status;
   struct serve_config c = {0};
   status = cli_offline_settle(&f.region, "fsck", &c);
-  if (status == CLI_CONTINUE) status = run(&f, &c);
+  if (status == CLI_CONTINUE && (f.traces || f.needles))
+    status = cli_traces(&c, f.traces, f.needles, f.json);
+  else if (status == CLI_CONTINUE)
+    status = run(&f, &c);
   serve_config_done(&c);
   return status;
 }

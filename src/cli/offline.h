@@ -24,4 +24,8 @@ struct cli_offline {
  * begins as zeros. Returns: CLI_CONTINUE; an exit code after a complaint. */
 int cli_offline_settle(const struct cli_offline *f, const char *command, struct serve_config *c);
 
+/* fsck --traces TOKEN --needles FILE, either may be NULL: prints what is found. Returns: CLI_OK when nothing
+ * is left but what is meant to stay, CLI_FOUND, or another exit code after a complaint. */
+int cli_traces(const struct serve_config *c, const char *token, const char *needles, bool json);
+
 #endif

@@ -196,3 +196,10 @@ enum dom_code mover_purge_names(struct mover *m, struct dom_err *err) {
   pthread_mutex_unlock(&m->rotate_lock);
   return code;
 }
+
+bool move_row_finished(struct slice key, struct slice value) {
+  struct handoff h;
+  if (handoff_decode(key, value, &h, NULL) != DOM_OK) return false;
+  return h.state == HANDOFF_PURGED || h.state == HANDOFF_ABORTED || h.state == HANDOFF_ACTIVE ||
+         h.state == HANDOFF_DISCARDED;
+}

@@ -197,6 +197,10 @@ enum dom_code mover_rotate_kek(struct mover *m, store_progress_fn progress, void
  * began. Resumable: call again. Returns: as mover_rotate_kek and store_names_purge. */
 enum dom_code mover_purge_names(struct mover *m, struct dom_err *err);
 
+/* Whether a row of STORE_TABLE_HANDOFF says that nothing more is to come: at the source NAMES_PURGED or aborted,
+ * at the target active or discarded. False also for a row that cannot be read. Pure. */
+bool move_row_finished(struct slice key, struct slice value);
+
 /* What a timer calls: give up what no thread copies any more, deliver commits, ask about staged epochs, go on
  * erasing, run inline jobs. One round over all open handoffs, in which a peer that does not answer is asked
  * once. *out_did tells whether anything came on.

@@ -140,6 +140,17 @@ struct serve_fsck_watch {
 enum dom_code serve_fsck(const struct serve_config *c, bool rebuild_index,
                          const struct serve_fsck_watch *watch, struct store_fsck_report *out,
                          struct dom_err *err);
+/* What is looked for in a region that is not running. */
+struct serve_traces_options {
+  const uint8_t *token;        /* NULL: needles only */
+  const struct slice *needles; /* of 8 to 4096 bytes each */
+  size_t needle_count;
+  store_progress_fn progress;
+  void *arg;
+};
+/* Returns: as store_traces, and DOM_NOT_FOUND without a KEK. */
+enum dom_code serve_traces(const struct serve_config *c, const struct serve_traces_options *t,
+                           struct store_traces_report *out, struct dom_err *err);
 /* A wrapping key by name, as in serve_config. */
 struct serve_wrap {
   const char *uri, *module, *pin_file; /* uri NULL: none, key files are plain */

@@ -548,4 +548,64 @@ enum dom_code store_fsck(const struct store_options *options, bool rebuild_index
                          store_progress_fn progress, void *arg, struct store_fsck_report *out,
                          struct dom_err *err);
 
+/* ---- traces: what is left of a subject ------------------------------------------------- */
+
+enum store_trace {
+  /* Found is found: something of the subject can still be read, or its names may be. */
+  TRACE_KEY,    /* a data key of some epoch in the vault */
+  TRACE_SLOT,   /* a vault slot that is bad in both files: what it held cannot be told */
+  TRACE_OBJECT, /* rows of the index, by what they are … */
+  TRACE_UPLOAD, /* uploads and parts */
+  TRACE_DELETE,
+  TRACE_PRESENCE, /* that it has, or had, objects at a place */
+  TRACE_JOURNAL,
+  TRACE_BODY_ROW,
+  TRACE_HOME,    /* it lives here */
+  TRACE_HANDOFF, /* a move that is not finished: up to NAMES_PURGED at the source */
+  TRACE_STATE,   /* another state of the region that names it */
+  TRACE_RECORD,  /* a log record under a key that is there */
+  TRACE_BODY,    /* a file of a body */
+  TRACE_BYTES,   /* the token in a file, in binary or hex, but for TRACE_LOG_BYTES */
+  TRACE_NEEDLE,  /* a needle in a file */
+  /* From here on: meant to stay. */
+  TRACE_TOMBSTONE,    /* that it left, and whither */
+  TRACE_MOVED,        /* a move that is finished */
+  TRACE_REGISTRATION, /* at the registrar */
+  TRACE_JOB,          /* a job that moved it */
+  TRACE_FACT,         /* the signed statement of where it lives, and which scoped tokens are over */
+  TRACE_ENTRY,        /* ledger entries and their payloads */
+  TRACE_SHRED,        /* that a key was dropped */
+  TRACE_SEALED,       /* log records under a key that is gone, until their segment is used again */
+  TRACE_STATE_RECORD, /* log records behind the states above, older ones until compaction */
+  TRACE_LOG_BYTES,    /* the token in heads of log records, when no key of it is left */
+  TRACE_COUNT
+};
+/* What people call it; true when it is meant to stay. */
+const char *store_trace_name(enum store_trace kind);
+bool store_trace_stays(enum store_trace kind);
+
+struct store_trace_line {
+  uint64_t count;
+  char first[128]; /* where the first one is; no names */
+};
+struct store_traces_report {
+  struct store_trace_line line[TRACE_COUNT];
+  uint64_t records, rows, files, bytes; /* looked at */
+};
+struct store_traces_options {
+  struct store_options store;
+  const uint8_t *token;        /* TOKEN_SIZE bytes; NULL: needles only */
+  const struct slice *needles; /* of 8 to 4096 bytes each */
+  size_t needle_count;
+  bool (*move_finished)(struct slice key, struct slice value); /* of a row of STORE_TABLE_HANDOFF */
+  store_progress_fn progress;                                  /* may be NULL */
+  void *arg;
+};
+/* Looks for everything that a region which is not running has of a subject: keys, rows, log records, body
+ * files; then, in all bytes of all files, for the token and the needles. Opening does what a start does; else
+ * nothing changes. Streams: memory does not grow with the folder.
+ * Returns: as store_open; DOM_IO, DOM_CORRUPT a record that cannot be told (run fsck), DOM_NO_MEMORY. */
+enum dom_code store_traces(const struct store_traces_options *options, struct store_traces_report *out,
+                           struct dom_err *err);
+
 #endif
