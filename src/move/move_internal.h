@@ -14,6 +14,8 @@ enum {
   MOVE_PROTOCOL = 2, /* of messages, items and manifest: docs/formats/handoff.md */
   MOVE_MESSAGE_FILL = 4 << 20, /* items are gathered up to this before they are sent: half of NET_MESSAGE_MAX,
                                   so that one more item of any inline size still fits */
+  MOVE_STAGE_ITEMS = 512, /* of one commit at the target: what a client's commit waits for behind it stays
+                             some milliseconds */
   MOVE_BODY_CHUNK = 1 << 20,   /* of a body's transfer in one message */
   MOVE_ROUNDS_MAX = 8,         /* journal rounds before the subject's writers are slowed */
   MOVE_SLOW_ROUNDS_MAX =
@@ -215,6 +217,10 @@ enum dom_code transfer_take(struct mover *m, const struct handoff *h, const uint
                             struct store_body_ref *out);
 /* Forgets all of a handoff's and discards their bodies. */
 void transfer_drop(struct mover *m, const struct handoff *h);
+/* What was read back of a handoff's items, made when it is not there; NULL without memory. Held until released;
+ * transfer_drop forgets it. A restart forgets it too, and the manifest reads all rows. */
+struct memo *transfer_memo_hold(struct mover *m, const struct handoff *h);
+void transfer_memo_release(struct mover *m, struct memo *memo); /* NULL is allowed */
 /* How many are in the table. */
 uint32_t transfer_count(struct mover *m);
 

@@ -125,6 +125,7 @@ struct staging {
   struct mover *m;
   const struct handoff *h;
   const struct permit *permit;
+  struct memo *memo;           /* may be NULL */
   struct store_body_ref *refs; /* of the item at hand: STORE_PART_MAX */
 };
 
@@ -214,22 +215,42 @@ static enum dom_code read_bodies(struct store_found *found, const struct store_i
   return DOM_OK;
 }
 
+/* What the store says of an object that was read back is what the manifest will ask for. */
+static enum dom_code note(struct staging *s, struct store_view *v, const struct store_item *item,
+                          const struct store_object *o, struct dom_err *err) {
+  struct memo_line line;
+  struct store_item stored = {.kind = STORE_ITEM_OBJECT, .prefix = item->prefix, .key = item->key};
+  memcpy(stored.bucket, item->bucket, STORE_BUCKET_ID_SIZE);
+  stored.order = o->order;
+  stored.object = *o;
+  enum dom_code code = store_item_stamp(v, s->h->token, s->h->epoch, &stored, stored.stamp, err);
+  if (code || !s->memo || !hashes_known(&stored)) return code;
+  manifest_line(&stored, &line);
+  memo_put(s->memo, &line);
+  return DOM_OK;
+}
+
 /* Reads what was stored back through the ordinary path and compares its hash. */
-static enum dom_code read_back(struct staging *s, const struct store_item *item, struct dom_err *err) {
-  if (item->absent || item->kind == STORE_ITEM_UPLOAD || item->object.is_marker) return DOM_OK;
+static enum dom_code read_back(struct staging *s, struct store_view *v, const struct store_item *item,
+                               struct dom_err *err) {
+  if (item->absent || item->kind == STORE_ITEM_UPLOAD) return DOM_OK;
   struct store_version which = store_item_version(item);
-  STORE_VIEW_AUTO *v = NULL;
   struct store_found *found = NULL;
   struct store_place place = place_of(s->h, item);
-  enum dom_code code = store_view_open(s->m->o.store, &v, err);
-  if (!code && item->kind == STORE_ITEM_OBJECT)
-    code = store_version_get(v, PERMIT_MOVE, s->permit, &place, item->key, &which, &found, err);
-  else if (!code)
-    code = store_item_open(v, PERMIT_MOVE, s->permit, s->h->token, s->h->epoch, item, &found, err);
-  if (code) return code;
-  code = read_bodies(found, item, err);
+  bool object = item->kind == STORE_ITEM_OBJECT;
+  enum dom_code code =
+      object ? store_version_get(v, PERMIT_MOVE, s->permit, &place, item->key, &which, &found, err)
+             : store_item_open(v, PERMIT_MOVE, s->permit, s->h->token, s->h->epoch, item, &found, err);
+  if (!code && !item->object.is_marker) code = read_bodies(found, item, err);
+  if (!code && object) code = note(s, v, item, store_found_object(found), err);
   store_found_free(found);
   return code;
+}
+
+static enum dom_code read_back_one(struct staging *s, const struct store_item *item, struct dom_err *err) {
+  STORE_VIEW_AUTO *v = NULL;
+  enum dom_code code = store_view_open(s->m->o.store, &v, err);
+  return code ? code : read_back(s, v, item, err);
 }
 
 static enum dom_code stage_one(struct staging *s, const struct store_item *item, struct dom_err *err) {
@@ -248,7 +269,8 @@ static enum dom_code stage_one(struct staging *s, const struct store_item *item,
   return dom_fail(err, DOM_RETRY, "move/target: items", "too many concurrent changes");
 }
 
-static enum dom_code stage(struct staging *s, struct store_item *item, struct dom_err *err) {
+/* An item whose body came before it, or that must find what came before it committed. */
+static enum dom_code stage_alone(struct staging *s, struct store_item *item, struct dom_err *err) {
   struct store_body_ref *bodies = s->refs;
   uint32_t count = 0;
   if (!item->absent && item->kind == STORE_ITEM_OBJECT) count = item->object.body_count;
@@ -264,7 +286,129 @@ static enum dom_code stage(struct staging *s, struct store_item *item, struct do
   if (code) return code;
   code = stage_one(s, item, err);
   if (code) discard_bodies(s, bodies, count); /* no commit names them */
-  return code ? code : read_back(s, item, err);
+  return code ? code : read_back_one(s, item, err);
+}
+
+/* ---- items staged together ---------------------------------------------------------------- */
+
+/* Objects that carry their content, one after the other in a message: one commit, then read back. */
+struct together {
+  struct reader from, to;                /* where they begin and end */
+  uint64_t names[2 * MOVE_STAGE_ITEMS]; /* what the commit changes, hashed: nothing twice */
+  uint32_t name_count, count, count_max;
+};
+
+static bool goes_alone(const struct store_item *item) {
+  return item->kind != STORE_ITEM_OBJECT || (!item->absent && item->object.body_count > 0);
+}
+
+static uint64_t name_hash(const struct store_item *item, const uint8_t *order, size_t order_len) {
+  uint8_t sum[SHA256_SIZE];
+  sha256_slices((const struct slice[]){slice_of(item->bucket, STORE_BUCKET_ID_SIZE), item->key,
+                                       slice_of(order, order_len)},
+                3, sum);
+  return load_u64be(sum);
+}
+
+/* Whether the item's row, or one of its order, is not among those yet; it is then. */
+static bool name_add(struct together *t, const struct store_item *item) {
+  uint8_t order[17] = {1};
+  uint64_t mine[2];
+  uint32_t n = 0;
+  store_u64be(order + 1, item->order.epoch);
+  store_u64be(order + 9, item->order.lsn);
+  mine[n++] = name_hash(item, order, sizeof order);
+  if (!item->object.is_version) mine[n++] = name_hash(item, NULL, 0);
+  for (uint32_t i = 0; i < t->name_count; i++)
+    if (t->names[i] == mine[0] || t->names[i] == mine[n - 1]) return false;
+  for (uint32_t i = 0; i < n; i++) t->names[t->name_count++] = mine[i];
+  return true;
+}
+
+/* The next item, if it is sound. */
+static enum dom_code item_next(struct staging *s, struct reader *r, struct store_item *out,
+                               struct dom_err *err) {
+  if (!item_get(r, out, s->refs, STORE_PART_MAX))
+    return dom_fail(err, DOM_INVALID, "move/target: items", "does not decode");
+  if (!hashes_known(out))
+    return dom_fail(err, DOM_INVALID, "move/target: items", "an item lacks the hash of its body");
+  return DOM_OK;
+}
+
+/* Stages from t->from on as many items as go together; t->to is where it ended. */
+static enum dom_code fill_tx(struct staging *s, struct together *t, struct store_tx *tx, struct dom_err *err) {
+  t->to = t->from;
+  t->count = t->name_count = 0;
+  while (t->to.left > 0 && t->count < t->count_max) {
+    struct reader r = t->to;
+    struct store_item item;
+    enum dom_code code = item_next(s, &r, &item, err);
+    if (code) return code;
+    if (goes_alone(&item) || !name_add(t, &item)) return DOM_OK;
+    code = store_tx_stage(tx, s->permit, s->h->token, s->h->epoch, &item, err);
+    if (code) return code;
+    t->to = r;
+    t->count++;
+  }
+  return DOM_OK;
+}
+
+static enum dom_code commit_together(struct staging *s, struct together *t, struct dom_err *err) {
+  STORE_VIEW_AUTO *v = NULL;
+  STORE_TX_AUTO *tx = NULL;
+  enum dom_code code = store_view_open(s->m->o.store, &v, err);
+  if (!code) code = store_tx_begin(s->m->o.store, v, &tx, err);
+  if (!code) code = fill_tx(s, t, tx, err);
+  if (code) return code;
+  struct store_tx *taken = tx;
+  tx = NULL;
+  return store_tx_commit_take(taken, NULL, err);
+}
+
+static enum dom_code read_back_together(struct staging *s, const struct together *t, struct dom_err *err) {
+  STORE_VIEW_AUTO *v = NULL;
+  struct reader r = t->from;
+  enum dom_code code = store_view_open(s->m->o.store, &v, err);
+  for (uint32_t i = 0; !code && i < t->count; i++) {
+    struct store_item item;
+    code = item_next(s, &r, &item, err);
+    if (!code) code = read_back(s, v, &item, err);
+  }
+  return code;
+}
+
+/* What goes together from *r on, which moves past it; nothing when the first item goes alone. */
+static enum dom_code stage_together(struct staging *s, struct together *t, struct reader *r,
+                                    struct dom_err *err) {
+  enum dom_code code = DOM_RETRY;
+  t->from = *r;
+  t->count_max = MOVE_STAGE_ITEMS;
+  for (int i = 0; code == DOM_RETRY && i < MOVE_RETRIES_MAX; i++) {
+    code = commit_together(s, t, err);
+    if (code != DOM_TOO_LARGE || t->count < 2) continue;
+    t->count_max = t->count / 2; /* the log's segments are small here */
+    code = DOM_RETRY;
+  }
+  if (!code) code = read_back_together(s, t, err);
+  if (!code) *r = t->to;
+  return code;
+}
+
+static enum dom_code stage_all(struct staging *s, struct slice body, struct dom_err *err) {
+  AUTO_FREE void *memory = dom_calloc(1, sizeof(struct together));
+  if (!memory) return dom_fail(err, DOM_NO_MEMORY, "move/target: items", "no memory");
+  struct together *t = memory;
+  struct reader r = reader_of(body);
+  while (r.left > 0) {
+    enum dom_code code = stage_together(s, t, &r, err);
+    if (!code && t->count == 0) {
+      struct store_item item;
+      code = item_next(s, &r, &item, err);
+      if (!code) code = stage_alone(s, &item, err);
+    }
+    if (code) return code;
+  }
+  return DOM_OK;
 }
 
 static enum dom_code items(struct mover *m, const struct handoff *h, const struct permit *permit,
@@ -273,17 +417,10 @@ static enum dom_code items(struct mover *m, const struct handoff *h, const struc
   AUTO_FREE void *refs = dom_calloc(STORE_PART_MAX, sizeof(struct store_body_ref));
   if (!refs) return dom_fail(err, DOM_NO_MEMORY, "move/target: items", "no memory");
   s.refs = refs;
-  struct reader r = reader_of(body);
-  while (r.left > 0) {
-    struct store_item item;
-    if (!item_get(&r, &item, s.refs, STORE_PART_MAX))
-      return dom_fail(err, DOM_INVALID, "move/target: items", "does not decode");
-    if (!hashes_known(&item))
-      return dom_fail(err, DOM_INVALID, "move/target: items", "an item lacks the hash of its body");
-    enum dom_code code = stage(&s, &item, err);
-    if (code) return code;
-  }
-  return DOM_OK;
+  s.memo = transfer_memo_hold(m, h);
+  enum dom_code code = stage_all(&s, body, err);
+  transfer_memo_release(m, s.memo);
+  return code;
 }
 
 /* ---- prepare, commit, abort -------------------------------------------------------------- */
@@ -308,9 +445,11 @@ static enum dom_code prepare(struct mover *m, struct handoff *h, const struct pe
     return dom_fail(err, DOM_STALE_EPOCH, "move/target: prepare", "another charter version is in force here");
   if (h->state == HANDOFF_STAGING) {
     uint8_t manifest[SHA256_SIZE];
+    struct memo *memo = transfer_memo_hold(m, h);
     enum dom_code code =
-        manifest_compute(&(struct manifest_of){m, PERMIT_MOVE, permit, h->token, h->epoch, NULL}, manifest,
+        manifest_compute(&(struct manifest_of){m, PERMIT_MOVE, permit, h->token, h->epoch, memo}, manifest,
                          &h->objects, &h->bytes, err);
+    transfer_memo_release(m, memo);
     if (code) return code;
     if (memcmp(manifest, want.data, SHA256_SIZE) != 0)
       return dom_fail(err, DOM_CORRUPT, "move/target: prepare", "the manifests of the two regions differ");

@@ -22,8 +22,19 @@ struct transfer {
   struct transfer *next;
 };
 
+/* What is known of the items of one handoff. */
+struct known {
+  uint8_t token[TOKEN_SIZE];
+  uint64_t epoch;
+  struct memo *memo;
+  uint32_t holders;
+  bool gone; /* dropped while held */
+  struct known *next;
+};
+
 struct transfers {
   pthread_mutex_t lock;
+  struct known *known;
   struct transfer *first;
   uint32_t count;
 };
@@ -40,12 +51,23 @@ static void transfer_free(struct transfer *x) {
   dom_free(x);
 }
 
+static void known_free(struct known *k) {
+  memo_free(k->memo);
+  dom_free(k);
+}
+
 void transfers_free(struct transfers *t) {
   if (!t) return;
   while (t->first) {
     struct transfer *x = t->first;
     t->first = x->next;
     transfer_free(x);
+  }
+  while (t->known) {
+    struct known *k = t->known;
+    assert(k->holders == 0);
+    t->known = k->next;
+    known_free(k);
   }
   pthread_mutex_destroy(&t->lock);
   dom_free(t);
@@ -168,10 +190,67 @@ enum dom_code transfer_take(struct mover *m, const struct handoff *h, const uint
   return DOM_OK;
 }
 
+static struct known *known_make(const struct handoff *h) {
+  struct known *k = dom_calloc(1, sizeof *k);
+  if (k) k->memo = memo_new();
+  if (!k || !k->memo) {
+    dom_free(k);
+    return NULL;
+  }
+  memcpy(k->token, h->token, TOKEN_SIZE);
+  k->epoch = h->epoch;
+  return k;
+}
+
+static bool known_is(const struct known *k, const struct handoff *h) {
+  return !k->gone && k->epoch == h->epoch && memcmp(k->token, h->token, TOKEN_SIZE) == 0;
+}
+
+struct memo *transfer_memo_hold(struct mover *m, const struct handoff *h) {
+  struct transfers *t = m->transfers;
+  pthread_mutex_lock(&t->lock);
+  struct known *k = t->known;
+  while (k && !known_is(k, h)) k = k->next;
+  if (!k && (k = known_make(h))) {
+    k->next = t->known;
+    t->known = k;
+  }
+  if (k) k->holders++;
+  pthread_mutex_unlock(&t->lock);
+  return k ? k->memo : NULL;
+}
+
+/* Takes out and frees those that are gone and that nobody holds; under the lock. */
+static void known_sweep(struct transfers *t) {
+  for (struct known **link = &t->known; *link;) {
+    struct known *k = *link;
+    if (!k->gone || k->holders > 0) {
+      link = &k->next;
+      continue;
+    }
+    *link = k->next;
+    known_free(k);
+  }
+}
+
+void transfer_memo_release(struct mover *m, struct memo *memo) {
+  struct transfers *t = m->transfers;
+  if (!memo) return;
+  pthread_mutex_lock(&t->lock);
+  struct known *k = t->known;
+  while (k && k->memo != memo) k = k->next;
+  assert(k && k->holders > 0);
+  k->holders--;
+  known_sweep(t);
+  pthread_mutex_unlock(&t->lock);
+}
+
 void transfer_drop(struct mover *m, const struct handoff *h) {
   struct transfers *t = m->transfers;
   struct transfer *gone = NULL;
   pthread_mutex_lock(&t->lock);
+  for (struct known *k = t->known; k; k = k->next) k->gone = k->gone || known_is(k, h);
+  known_sweep(t);
   for (struct transfer **link = &t->first; *link;) {
     struct transfer *x = *link;
     bool ours = x->epoch == h->epoch && memcmp(x->token, h->token, TOKEN_SIZE) == 0;

@@ -9,7 +9,7 @@
 #include "move/move_internal.h"
 
 static const struct slice TENANT = {(const uint8_t *)"phones-inc", 10};
-enum { CN = 1, SG = 2, US = 3, FILM_BYTES = (2 << 20) + 17 };
+enum { CN = 1, SG = 2, US = 3, FILM_BYTES = (2 << 20) + 17, MANY = 5000 };
 
 struct world {
   struct test_regions t;
@@ -148,6 +148,106 @@ static void test_manifest(void **state) {
   world_free(w);
 }
 
+/* ---- many objects ------------------------------------------------------------------------- */
+
+static uint64_t commits_at(struct world *w, uint16_t at) {
+  struct store_stats stats;
+  store_stats(w->t.region[at].store, &stats);
+  return stats.commits;
+}
+
+/* Thousands of objects of one subject are staged by the hundred, each with all its versions, and what was written anew
+ * while they went replaces what was there. */
+static void overwrite(void *arg, const char *step) {
+  struct world *w = arg;
+  if (strcmp(step, "+snapshot") != 0) return;
+  struct store_version version = {0};
+  assert_int_equal(region_put(&w->t, CN, "asha", "o/7", "anew"), DOM_OK);
+  assert_int_equal(region_put(&w->t, CN, "asha", "o/7", "and once more"), DOM_OK);
+  assert_int_equal(region_delete(&w->t, CN, "asha", "o/8"), DOM_OK);
+  assert_int_equal(region_put(&w->t, CN, "asha", "o/8", "came back"), DOM_OK);
+  assert_int_equal(region_delete(&w->t, CN, "asha", "o/9"), DOM_OK);
+  assert_int_equal(region_version(&w->t, CN, "asha", "o/10", REGION_PUT, "a version", &version), DOM_OK);
+  assert_int_equal(region_version(&w->t, CN, "asha", "o/11", REGION_MARK, NULL, &version), DOM_OK);
+}
+
+static void test_many(void **state) {
+  (void)state;
+  struct world *w = world_new(3);
+  region_stop(&w->t, CN);
+  w->t.fault_point = overwrite;
+  w->t.fault_arg = w;
+  assert_int_equal(region_start(&w->t, CN, NULL), DOM_OK);
+  for (int i = 0; i < MANY; i++) {
+    char name[32];
+    snprintf(name, sizeof name, "o/%d", i);
+    assert_int_equal(region_put(&w->t, CN, "asha", name, name), DOM_OK);
+  }
+  uint64_t before = commits_at(w, SG);
+  assert_int_equal(mover_move_subject(w->t.region[CN].mover, w->token, SG, NULL), DOM_OK);
+  assert_true(commits_at(w, SG) - before <= MANY / MOVE_STAGE_ITEMS + 24); /* the handoff's own, and a round's */
+  for (int i = 0; i < MANY; i += 97) {
+    char name[32];
+    snprintf(name, sizeof name, "o/%d", i);
+    if (i < 7 || i > 11) assert_value(w, SG, name, name);
+  }
+  BUF_AUTO out = BUF_INIT;
+  assert_value(w, SG, "o/7", "and once more");
+  assert_value(w, SG, "o/8", "came back");
+  assert_int_equal(region_get(&w->t, SG, "asha", "o/9", &out), DOM_NOT_FOUND);
+  assert_value(w, SG, "o/10", "a version");
+  assert_int_equal(region_get(&w->t, SG, "asha", "o/11", &out), DOM_NOT_FOUND);
+  world_free(w);
+}
+
+/* A message with one row twice, and with a null version and another of one order: the first is two commits, the second is
+ * refused, in one message as in two. */
+static void test_not_together(void **state) {
+  (void)state;
+  struct world *w = world_new(4);
+  struct handoff h = {.side = HANDOFF_TARGET, .epoch = 7, .peer = CN};
+  BUF_AUTO begin = BUF_INIT;
+  BUF_AUTO message = BUF_INIT;
+  BUF_AUTO reply = BUF_INIT;
+  struct mover *m = w->t.region[SG].mover;
+  memcpy(h.token, w->token, TOKEN_SIZE);
+  handoff_head_put(&begin, &h);
+  put_u64be(&begin, 1);
+  buf_append(&begin, "IN", 2);
+  put_u64be(&begin, 1);
+  struct dom_err err = {0};
+  assert_int_equal(mover_message(m, CN, "move/begin", buf_slice(&begin), &reply, &err), DOM_INCOMPATIBLE);
+  put_u32be(&begin, MOVE_PROTOCOL);
+  assert_int_equal(mover_message(m, CN, "move/begin", buf_slice(&begin), &reply, NULL), DOM_OK);
+  struct store_item item = {.kind = STORE_ITEM_OBJECT,
+                            .prefix = SLICE_LIT("asha/"),
+                            .key = SLICE_LIT("asha/k"),
+                            .order = {3, 33},
+                            .object = {.size = 1, .order = {3, 33}}};
+  sha256("a", 1, item.object.sha256);
+  handoff_head_put(&message, &h);
+  item_put(&message, &item, SLICE_LIT("a"));
+  item_put(&message, &item, SLICE_LIT("a"));
+  uint64_t before = commits_at(w, SG);
+  assert_int_equal(mover_message(m, CN, "move/items", buf_slice(&message), &reply, NULL), DOM_OK);
+  assert_int_equal(commits_at(w, SG) - before, 2);
+  item.object.is_version = true;
+  item_put(&message, &item, SLICE_LIT("a"));
+  assert_int_equal(mover_message(m, CN, "move/items", buf_slice(&message), &reply, NULL), DOM_INVALID);
+  memset(item.object.sha256, 0, SHA256_SIZE); /* without a hash */
+  item.order.lsn = item.object.order.lsn = 44;
+  buf_reset(&message);
+  handoff_head_put(&message, &h);
+  item_put(&message, &item, SLICE_LIT("a"));
+  assert_int_equal(mover_message(m, CN, "move/items", buf_slice(&message), &reply, NULL), DOM_INVALID);
+  sha256("b", 1, item.object.sha256); /* with the hash of something else: what is read back is not that */
+  buf_reset(&message);
+  handoff_head_put(&message, &h);
+  item_put(&message, &item, SLICE_LIT("a"));
+  assert_int_equal(mover_message(m, CN, "move/items", buf_slice(&message), &reply, NULL), DOM_CORRUPT);
+  world_free(w);
+}
+
 static void test_memo(void **state) {
   (void)state;
   struct memo *memo = memo_new();
@@ -176,6 +276,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_unhashed),
       cmocka_unit_test(test_manifest),
+      cmocka_unit_test(test_many),
+      cmocka_unit_test(test_not_together),
       cmocka_unit_test(test_memo),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
