@@ -1,18 +1,19 @@
-/* domicile move: one subject, or a country; list, status, cancel. */
+/* domicile move: one subject, a country, or a list of people. */
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "cli/move.h"
 #include "cli/watch.h"
 
 static const uint64_t DAY_MS = UINT64_C(24) * 3600 * 1000;
 
 struct wish {
-  const char *country, *from, *to, *rate, *deadline, *parallel, *subject, *token, *tenant;
-  bool dry_run, detach;
+  const char *country, *from, *to, *rate, *deadline, *parallel, *subject, *token, *tenant, *file;
+  bool dry_run, detach, skip_unknown;
   struct cli_common common;
 };
 
-static int wrong(const char *what) {
+int move_wrong(const char *what) {
   cli_complain("move: %s", what);
   return CLI_USAGE;
 }
@@ -22,7 +23,7 @@ static void set_text(json_t *to, const char *name, const char *value) {
 }
 
 /* A bare date is the whole day: its end, UTC. */
-static bool parse_deadline(const char *text, uint64_t *out) {
+bool move_parse_deadline(const char *text, uint64_t *out) {
   uint64_t ms = 0;
   if (time_parse_date(slice_str(text), &ms)) return false;
   *out = ms + DAY_MS - 1;
@@ -34,17 +35,18 @@ static int make_body(const struct wish *w, json_t *body) {
   uint64_t rate = 0, deadline = 0, parallel = 0;
   json_t *to = NULL;
   bool one = w->subject || w->token;
-  if (!w->to) return wrong("--to is missing");
-  if (!w->country == !one || (w->subject && w->token))
-    return wrong("name --country CODE, --subject ID or --token HEX");
+  if (!w->to) return move_wrong("--to is missing");
+  if ((w->country != NULL) + (w->file != NULL) + one != 1 || (w->subject && w->token))
+    return move_wrong("name --country CODE, --subjects-file FILE, --subject ID or --token HEX");
   if (one && (w->rate || w->deadline || w->parallel || w->dry_run))
-    return wrong("--rate, --deadline, --parallel and --dry-run go with --country");
-  if (w->rate && !cli_parse_bytes(w->rate, &rate)) return wrong("--rate is a number with KB, MB, MiB…/s");
-  if (w->deadline && !parse_deadline(w->deadline, &deadline))
-    return wrong("--deadline is a date, YYYY-MM-DD");
+    return move_wrong("--rate, --deadline, --parallel and --dry-run go with --country or --subjects-file");
+  if (w->rate && !cli_parse_bytes(w->rate, &rate))
+    return move_wrong("--rate is a number with KB, MB, MiB…/s");
+  if (w->deadline && !move_parse_deadline(w->deadline, &deadline))
+    return move_wrong("--deadline is a date, YYYY-MM-DD");
   if (w->parallel &&
       (slice_to_u64(slice_str(w->parallel), &parallel) || parallel < 1 || parallel > UINT16_MAX))
-    return wrong("--parallel is a number from 1");
+    return move_wrong("--parallel is a number from 1");
   if (!cli_parse_shares(w->to, &to)) return CLI_USAGE;
   json_object_set_new(body, "to", to);
   set_text(body, "country", w->country);
@@ -59,7 +61,7 @@ static int make_body(const struct wish *w, json_t *body) {
   return CLI_CONTINUE;
 }
 
-static void print_targets(const json_t *m) {
+void move_print_targets(const json_t *m) {
   size_t i;
   json_t *share;
   json_array_foreach(json_object_get(m, "to"), i, share)
@@ -76,7 +78,7 @@ static int show_plan(const struct wish *w, const json_t *m) {
     json_t *no;
     printf("would move %llu subjects, %s, from %s to ", (unsigned long long)cli_number(m, "subjects"),
            cli_show_bytes(cli_number(m, "bytes")).text, cli_text(m, "from"));
-    print_targets(m);
+    move_print_targets(m);
     putchar('\n');
     json_array_foreach(refusals, i, no)
         printf("refused at %s: charter %llu, %s: %s\n", cli_text(no, "region"),
@@ -93,17 +95,26 @@ static int show_one(const struct wish *w, const json_t *m) {
   return CLI_OK;
 }
 
+const char *move_whom(const json_t *m) {
+  return json_object_get(m, "list") ? "a list" : cli_text(m, "country");
+}
+
 static int attach(const struct wish *w, struct cli_link *link, const json_t *m) {
   uint64_t id = cli_number(m, "id");
   if (w->common.json && w->detach) {
     cli_print_json(m);
   } else if (!w->common.json) {
-    printf("move %llu: %llu subjects of %s, %s, from %s to ", (unsigned long long)id,
-           (unsigned long long)cli_number(m, "subjects"), cli_text(m, "country"),
-           cli_show_bytes(cli_number(m, "bytes")).text, cli_text(m, "from"));
-    print_targets(m);
+    printf("move %llu: %llu subjects of %s, %llu objects, %s, from %s to ", (unsigned long long)id,
+           (unsigned long long)cli_number(m, "subjects"), move_whom(m),
+           (unsigned long long)cli_number(m, "objects"), cli_show_bytes(cli_number(m, "bytes")).text,
+           cli_text(m, "from"));
+    move_print_targets(m);
     putchar('\n');
     fflush(stdout);
+  }
+  if (strcmp(cli_text(m, "state"), "paused") == 0) {
+    cli_complain("this move is paused; go on with it by: domicile move resume %llu", (unsigned long long)id);
+    return CLI_FOUND;
   }
   return w->detach ? CLI_OK : watch_move(link, &w->common, id);
 }
@@ -112,9 +123,11 @@ static int move(int argc, char **argv) {
   struct wish w = {0};
   const struct cli_option options[] = {
       {"country", CLI_TEXT, &w.country, "CODE", "everybody of this country who lives at the source"},
+      {"subjects-file", CLI_TEXT, &w.file, "FILE", "these instead: an id or a token a line; - is stdin"},
+      {"skip-unknown", CLI_FLAG, &w.skip_unknown, NULL, "leave out lines that name nobody known here"},
       {"subject", CLI_TEXT, &w.subject, "ID", "one person instead"},
       {"token", CLI_TEXT, &w.token, "HEX", "one person by route token"},
-      {"tenant", CLI_TEXT, &w.tenant, "ACCOUNT", "with --subject: whose (default: main)"},
+      {"tenant", CLI_TEXT, &w.tenant, "ACCOUNT", "whose ids they are (default: main)"},
       {"from", CLI_TEXT, &w.from, "REGION", "the source: must be the region asked"},
       {"to", CLI_TEXT, &w.to, "REGION[=N%],…", "where to, with shares that add up to 100 %"},
       {"rate", CLI_TEXT, &w.rate, "BYTES/s", "e.g. 50MB/s: not faster than that"},
@@ -124,9 +137,11 @@ static int move(int argc, char **argv) {
       {"detach", CLI_FLAG, &w.detach, NULL, "do not wait for the end"},
       CLI_COMMON_OPTIONS(w.common)};
   const struct cli_usage usage = {
-      .line = "move (--country CODE | --subject ID | list | status ID | cancel ID) --to REGION[=N%],…",
-      .summary = "Moves people to a new home while they read and write. A move of a country is a job in the\n"
-                 "source's daemon: Ctrl-C detaches, and the same selection attaches again.\n",
+      .line = "move (--country CODE | --subjects-file FILE | --subject ID) --to REGION[=N%],…",
+      .summary =
+          "Moves people to a new home while they read and write. A move of a country or a list is a job in\n"
+          "the source's daemon: Ctrl-C detaches, and the same selection attaches again. See also move\n"
+          "list, status, failures, pause, resume, set, cancel; and domicile plan move.\n",
       .options = options,
       .option_count = sizeof options / sizeof options[0]};
   CLI_LINK_AUTO *link = NULL;
@@ -135,92 +150,23 @@ static int move(int argc, char **argv) {
   int status = cli_parse(&usage, argc, argv, NULL, NULL);
   if (status == CLI_CONTINUE) status = make_body(&w, body);
   if (status == CLI_CONTINUE) status = cli_link_open(&w.common, &link);
+  if (status == CLI_CONTINUE && w.file) status = move_send_list(link, w.file, w.tenant, w.skip_unknown, body);
   if (status == CLI_CONTINUE) status = cli_ask(link, "POST", "moves", body, &answer);
   if (status != CLI_CONTINUE) return status;
   if (w.dry_run) return show_plan(&w, answer);
-  return w.country ? attach(&w, link, answer) : show_one(&w, answer);
-}
-
-/* ---- jobs --------------------------------------------------------------------------------- */
-
-static void print_job(const json_t *m) {
-  BUF_AUTO line = BUF_INIT;
-  watch_line(m, clock_wall_ms(clock_posix()), &line);
-  printf("move %llu  %s from %s to ", (unsigned long long)cli_number(m, "id"), cli_text(m, "country"),
-         cli_text(m, "from"));
-  print_targets(m);
-  printf("  %s\n", buf_str(&line));
-}
-
-static int list(int argc, char **argv) {
-  struct cli_common common = {0};
-  const struct cli_option options[] = {CLI_COMMON_OPTIONS(common)};
-  const struct cli_usage usage = {.line = "move list",
-                                  .summary = "Lists the moves that this region is, or was, the source of.\n",
-                                  .options = options,
-                                  .option_count = sizeof options / sizeof options[0]};
-  CLI_LINK_AUTO *link = NULL;
-  CLI_JSON_AUTO *answer = NULL;
-  int status = cli_parse(&usage, argc, argv, NULL, NULL);
-  if (status == CLI_CONTINUE) status = cli_link_open(&common, &link);
-  if (status == CLI_CONTINUE) status = cli_ask(link, "GET", "moves", NULL, &answer);
-  if (status != CLI_CONTINUE) return status;
-  size_t i;
-  json_t *one;
-  if (common.json)
-    cli_print_json(answer);
-  else
-    json_array_foreach(json_object_get(answer, "moves"), i, one) print_job(one);
-  return CLI_OK;
-}
-
-static int one_job(int argc, char **argv, const char *method, const char *line, const char *summary,
-                   bool may_follow) {
-  struct cli_common common = {0};
-  const char *words[CLI_WORDS_MAX];
-  bool follow = false;
-  uint64_t id = 0;
-  const struct cli_option options[] = {
-      CLI_COMMON_OPTIONS(common), {"follow", CLI_FLAG, &follow, NULL, "show its progress until it ends"}};
-  const struct cli_usage usage = {.line = line,
-                                  .summary = summary,
-                                  .options = options,
-                                  .option_count = sizeof options / sizeof options[0] - (may_follow ? 0 : 1),
-                                  .words_min = 1,
-                                  .words_max = 1};
-  CLI_LINK_AUTO *link = NULL;
-  CLI_JSON_AUTO *answer = NULL;
-  int status = cli_parse(&usage, argc, argv, words, NULL);
-  if (status == CLI_CONTINUE && slice_to_u64(slice_str(words[0]), &id))
-    status = wrong("a move is named by its number");
-  if (status == CLI_CONTINUE) status = cli_link_open(&common, &link);
-  if (status != CLI_CONTINUE) return status;
-  if (follow) return watch_move(link, &common, id);
-  char path[48];
-  snprintf(path, sizeof path, "moves/%llu", (unsigned long long)id);
-  status = cli_ask(link, method, path, NULL, &answer);
-  if (status != CLI_CONTINUE) return status;
-  if (common.json)
-    cli_print_json(answer);
-  else
-    print_job(answer);
-  return CLI_OK;
-}
-
-static int job_status(int argc, char **argv) {
-  return one_job(argc, argv, "GET", "move status ID", "Shows one move.\n", true);
-}
-
-static int job_cancel(int argc, char **argv) {
-  return one_job(argc, argv, "DELETE", "move cancel ID",
-                 "Ends a move: subjects already moved stay where they are.\n", false);
+  return w.country || w.file ? attach(&w, link, answer) : show_one(&w, answer);
 }
 
 int cli_move(int argc, char **argv) {
-  static const struct cli_command jobs[] = {{"list", "list moves", list},
-                                            {"status", "show one", job_status},
-                                            {"cancel", "end one", job_cancel},
-                                            {0}};
+  static const struct cli_command jobs[] = {
+      {"list", "list moves", move_job_list},
+      {"status", "show one", move_job_status},
+      {"failures", "who could not be moved, and why", move_job_failures},
+      {"pause", "take no further people, until resumed", move_job_pause},
+      {"resume", "go on with a paused one", move_job_resume},
+      {"set", "change rate, parallelism or deadline", move_job_set},
+      {"cancel", "end one", move_job_cancel},
+      {0}};
   if (argc > 1 && argv[1][0] != '-') return cli_dispatch("domicile move", jobs, argc, argv);
   return move(argc, argv);
 }

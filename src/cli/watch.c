@@ -13,14 +13,6 @@ enum {
   BAR_WIDTH = 30
 };
 
-/* Time left by subjects, which end one by one, from the start of the move. 0: cannot be told. */
-static uint64_t time_left(const json_t *m, uint64_t now_ms) {
-  uint64_t all = cli_number(m, "subjects"), done = cli_number(m, "subjects_done"),
-           start = cli_number(m, "started_ms");
-  if (done == 0 || all <= done || now_ms <= start) return 0;
-  return (now_ms - start) / done * (all - done);
-}
-
 static void put_bar(const json_t *m, struct buf *out) {
   uint64_t all = cli_number(m, "subjects"), done = cli_number(m, "subjects_done");
   unsigned full = all ? (unsigned)(done * BAR_WIDTH / all) : BAR_WIDTH;
@@ -29,20 +21,31 @@ static void put_bar(const json_t *m, struct buf *out) {
   buf_append_str(out, "] ");
 }
 
+/* Whether it will be there in time, by what the daemon reckons. */
+static void put_deadline(const json_t *m, uint64_t now_ms, struct buf *out) {
+  uint64_t left = cli_number(m, "left_ms"), late = cli_number(m, "late_ms"),
+           deadline = cli_number(m, "deadline_ms");
+  if (left) buf_printf(out, "  %s left", cli_show_span(left).text);
+  if (!deadline) return;
+  if (late)
+    buf_printf(out, ", LATE by %s", cli_show_span(late).text);
+  else if (left && now_ms + left <= deadline)
+    buf_printf(out, ", on time with %s to spare", cli_show_span(deadline - now_ms - left).text);
+}
+
 void watch_line(const json_t *m, uint64_t now_ms, struct buf *out) {
-  uint64_t left = time_left(m, now_ms), deadline = cli_number(m, "deadline_ms"),
-           failed = cli_number(m, "subjects_failed");
-  buf_printf(out, "%s  %llu of %llu subjects  %llu objects  %s", cli_text(m, "state"),
+  uint64_t failed = cli_number(m, "subjects_failed"), in_flight = cli_number(m, "in_flight");
+  bool runs = strcmp(cli_text(m, "state"), "running") == 0;
+  buf_printf(out, "%s  %llu of %llu subjects  %llu of %llu objects  %s", cli_text(m, "state"),
              (unsigned long long)cli_number(m, "subjects_done"),
              (unsigned long long)cli_number(m, "subjects"), (unsigned long long)cli_number(m, "objects_done"),
-             cli_show_bytes(cli_number(m, "bytes_done")).text);
-  if (cli_number(m, "rate_now")) buf_printf(out, "  %s/s", cli_show_bytes(cli_number(m, "rate_now")).text);
+             (unsigned long long)cli_number(m, "objects"), cli_show_bytes(cli_number(m, "bytes_done")).text);
+  buf_printf(out, " of %s", cli_show_bytes(cli_number(m, "bytes")).text);
+  if (runs && cli_number(m, "rate_now"))
+    buf_printf(out, "  %s/s", cli_show_bytes(cli_number(m, "rate_now")).text);
   buf_printf(out, "  held %llu ms", (unsigned long long)cli_number(m, "held_ms_p99"));
-  if (left) buf_printf(out, "  %s left", cli_show_span(left).text);
-  if (left && deadline)
-    buf_printf(
-        out, now_ms + left <= deadline ? ", %s before the deadline" : ", %s AFTER THE DEADLINE",
-        cli_show_span(now_ms + left <= deadline ? deadline - now_ms - left : now_ms + left - deadline).text);
+  if (runs) put_deadline(m, now_ms, out);
+  if (!runs && in_flight) buf_printf(out, "  %llu still under way", (unsigned long long)in_flight);
   if (failed) buf_printf(out, "  %llu failed", (unsigned long long)failed);
 }
 
@@ -72,12 +75,17 @@ static int detached(const struct cli_common *c, uint64_t id, bool terminal) {
 }
 
 static int ended(const struct cli_common *c, const json_t *m, bool terminal) {
-  uint64_t failed = cli_number(m, "subjects_failed");
+  uint64_t failed = cli_number(m, "subjects_failed"), id = cli_number(m, "id");
   if (c->json)
     cli_print_json(m);
   else if (terminal)
     putchar('\n');
   if (cli_text(m, "last_failure")[0]) cli_complain("%s", cli_text(m, "last_failure"));
+  if (failed)
+    cli_complain("%llu subjects were not moved; list them with: domicile move failures %llu",
+                 (unsigned long long)failed, (unsigned long long)id);
+  if (strcmp(cli_text(m, "state"), "paused") == 0)
+    cli_complain("paused; go on with: domicile move resume %llu", (unsigned long long)id);
   return failed || strcmp(cli_text(m, "state"), "done") != 0 || cli_text(m, "last_failure")[0] ? CLI_FOUND
                                                                                                : CLI_OK;
 }

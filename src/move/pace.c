@@ -1,4 +1,4 @@
-/* How fast a job goes: by its rate limit, and behind clients. docs/decisions: deadlines and foreground. */
+/* How fast a job goes: by its rate limit, and behind clients. docs/decisions/0036. */
 #include <assert.h>
 
 #include "move/move_internal.h"

@@ -68,6 +68,14 @@ void admin_move_post(struct admin *a);
 void admin_move_list(struct admin *a);
 void admin_move_get(struct admin *a);
 void admin_move_cancel(struct admin *a);
+void admin_move_set(struct admin *a);
+void admin_move_pause(struct admin *a);
+void admin_move_resume(struct admin *a);
+void admin_move_list_open(struct admin *a); /* admin_move_list.c: a list of people, and who was not moved */
+void admin_move_list_add(struct admin *a);
+void admin_move_failures(struct admin *a);
+/* The number in the second segment. False: answered with 400. */
+bool admin_move_id(struct admin *a, uint64_t *out);
 void admin_key_rotate(struct admin *a);
 void admin_names_purge(struct admin *a);
 void admin_status(struct admin *a);

@@ -23,23 +23,46 @@ static void set_number(json_t *j, const char *name, uint64_t value) {
   json_object_set_new(j, name, json_integer((json_int_t)value));
 }
 
-static json_t *job_json(struct region *r, const struct move_job_status *s) {
-  json_t *j = json_pack("{s:I,s:s%,s:o,s:o}", "id", (json_int_t)s->id, "country", s->spec.country, (size_t)2,
-                        "from", admin_region(r, r->number), "to", shares_json(r, &s->spec));
-  if (!j) return NULL;
-  if (s->state) json_object_set_new(j, "state", json_pack("s", state_name(s->state)));
-  set_number(j, "started_ms", s->started_ms);
-  set_number(j, "ended_ms", s->ended_ms);
-  set_number(j, "deadline_ms", s->spec.deadline_ms);
-  set_number(j, "rate_limit", s->spec.rate_bytes_s);
+static void set_selection(json_t *j, const struct move_spec *spec) {
+  if (!spec->has_list) {
+    json_object_set_new(j, "country", json_stringn(spec->country, 2));
+    return;
+  }
+  json_object_set_new(j, "list",
+                      json_pack("{s:I,s:o}", "count", (json_int_t)spec->list_count, "sha256",
+                                admin_hex(spec->list_sha256, SHA256_SIZE)));
+}
+
+static void set_progress(json_t *j, const struct move_job_status *s) {
   set_number(j, "subjects", s->subjects);
   set_number(j, "subjects_done", s->subjects_done);
   set_number(j, "subjects_failed", s->subjects_failed);
+  set_number(j, "in_flight", s->in_flight);
+  set_number(j, "objects", s->objects);
   set_number(j, "objects_done", s->objects_done);
   set_number(j, "bytes", s->bytes);
   set_number(j, "bytes_done", s->bytes_done);
   set_number(j, "held_ms_p99", s->held_ms_p99);
   set_number(j, "rate_now", s->rate_now);
+  set_number(j, "left_ms", s->left_ms);
+  set_number(j, "late_ms", s->late_ms);
+  set_number(j, "yielded_ms", s->yielded_ms);
+}
+
+static json_t *job_json(struct region *r, const struct move_job_status *s) {
+  json_t *j = json_pack("{s:I}", "id", (json_int_t)s->id);
+  if (!j) return NULL;
+  set_selection(j, &s->spec);
+  json_object_set_new(j, "from", admin_region(r, r->number));
+  json_object_set_new(j, "to", shares_json(r, &s->spec));
+  if (s->state) json_object_set_new(j, "state", json_pack("s", state_name(s->state)));
+  set_number(j, "started_ms", s->started_ms);
+  set_number(j, "ended_ms", s->ended_ms);
+  set_number(j, "deadline_ms", s->spec.deadline_ms);
+  set_number(j, "rate_limit", s->spec.rate_bytes_s);
+  set_number(j, "parallel", s->spec.parallel);
+  set_number(j, "parallel_now", s->parallel_now);
+  set_progress(j, s);
   json_object_set_new(j, "last_failure", json_pack("s", s->last_failure));
   return j;
 }
@@ -79,7 +102,7 @@ static bool check_from(struct admin *a, const char *from) {
 struct wish {
   const char *country, *from, *subject, *token, *tenant;
   json_t *to;
-  json_int_t rate, deadline, parallel;
+  json_int_t rate, deadline, parallel, list;
   int dry_run;
 };
 
@@ -90,8 +113,10 @@ static bool read_spec(struct admin *a, const struct wish *w, struct move_spec *s
   }
   *spec = (struct move_spec){.rate_bytes_s = (uint64_t)w->rate,
                              .deadline_ms = (uint64_t)w->deadline,
-                             .parallel = (uint32_t)w->parallel};
-  return admin_country(a, w->country, spec->country) && read_shares(a, w->to, spec);
+                             .parallel = (uint32_t)w->parallel,
+                             .list_id = (uint64_t)w->list};
+  if (!w->list && !admin_country(a, w->country, spec->country)) return false;
+  return read_shares(a, w->to, spec);
 }
 
 /* The charter's word on each target, asked before anything begins. */
@@ -99,7 +124,7 @@ static json_t *refusals(struct admin *a, const struct move_spec *spec) {
   json_t *list = json_array();
   struct charter *c = subject_charter(a->r->subjects);
   char country[CHARTER_COUNTRY_SIZE] = {spec->country[0], spec->country[1], 0};
-  for (uint32_t i = 0; c && i < spec->share_count; i++) {
+  for (uint32_t i = 0; c && !spec->list_id && i < spec->share_count; i++) {
     struct charter_refusal no = {0};
     if (charter_subject_fits(c, country, spec->share[i].region, 0, &no))
       json_array_append_new(list, json_pack("{s:o,s:I,s:s,s:s}", "region",
@@ -158,16 +183,17 @@ static void move_one(struct admin *a, const struct wish *w) {
 void admin_move_post(struct admin *a) {
   struct wish w = {.tenant = AUTH_ACCOUNT_DEFAULT};
   struct move_spec spec;
-  if (!admin_unpack(a, "{s?s,s?s,s?s,s?s,s?s,s:o,s?I,s?I,s?I,s?b}", "country", &w.country, "from", &w.from,
-                    "subject", &w.subject, "token", &w.token, "tenant", &w.tenant, "to", &w.to, "rate",
-                    &w.rate, "deadline_ms", &w.deadline, "parallel", &w.parallel, "dry_run", &w.dry_run))
+  if (!admin_unpack(a, "{s?s,s?s,s?s,s?s,s?s,s?I,s:o,s?I,s?I,s?I,s?b}", "country", &w.country, "from",
+                    &w.from, "subject", &w.subject, "token", &w.token, "tenant", &w.tenant, "list", &w.list,
+                    "to", &w.to, "rate", &w.rate, "deadline_ms", &w.deadline, "parallel", &w.parallel,
+                    "dry_run", &w.dry_run))
     return;
   if (!check_from(a, w.from)) return;
-  if (!w.country != (w.subject || w.token)) {
-    admin_refuse(a, "name a country, or one subject (or its token)");
+  if ((w.country != NULL) + (w.list > 0) + (w.subject || w.token) != 1) {
+    admin_refuse(a, "name a country, a list, or one subject (or its token)");
     return;
   }
-  if (!w.country)
+  if (w.subject || w.token)
     move_one(a, &w);
   else if (read_spec(a, &w, &spec))
     w.dry_run ? plan(a, &spec) : start(a, &spec);
@@ -209,7 +235,7 @@ void admin_move_list(struct admin *a) {
   admin_reply_take(a, 200, json_pack("{s:o}", "moves", list));
 }
 
-static bool read_id(struct admin *a, uint64_t *out) {
+bool admin_move_id(struct admin *a, uint64_t *out) {
   bool good = slice_to_u64(slice_str(a->word[1]), out) == DOM_OK;
   if (!good) admin_refuse(a, "a move is named by its number");
   return good;
@@ -219,7 +245,7 @@ void admin_move_get(struct admin *a) {
   uint64_t id = 0;
   struct move_job_status status;
   struct dom_err err = {0};
-  if (!read_id(a, &id)) return;
+  if (!admin_move_id(a, &id)) return;
   enum dom_code code = mover_job_status(a->r->mover, id, &status, &err);
   if (code)
     admin_fail(a, code, &err);
@@ -227,11 +253,48 @@ void admin_move_get(struct admin *a) {
     admin_reply_take(a, 200, job_json(a->r, &status));
 }
 
-void admin_move_cancel(struct admin *a) {
+/* Does it to the job that the path names, and answers what the job is then. */
+static void change(struct admin *a, enum dom_code (*act)(struct mover *m, uint64_t id, struct dom_err *err)) {
   uint64_t id = 0;
   struct dom_err err = {0};
-  if (!read_id(a, &id)) return;
-  enum dom_code code = mover_job_cancel(a->r->mover, id, &err);
+  if (!admin_move_id(a, &id)) return;
+  enum dom_code code = act(a->r->mover, id, &err);
+  if (code)
+    admin_fail(a, code, &err);
+  else
+    admin_move_get(a);
+}
+
+void admin_move_cancel(struct admin *a) {
+  change(a, mover_job_cancel);
+}
+
+void admin_move_pause(struct admin *a) {
+  change(a, mover_job_pause);
+}
+
+void admin_move_resume(struct admin *a) {
+  change(a, mover_job_resume);
+}
+
+void admin_move_set(struct admin *a) {
+  uint64_t id = 0;
+  struct dom_err err = {0};
+  json_int_t rate = -1, deadline = -1, parallel = -1;
+  if (!admin_move_id(a, &id) ||
+      !admin_unpack(a, "{s?I,s?I,s?I}", "rate", &rate, "deadline_ms", &deadline, "parallel", &parallel))
+    return;
+  if (parallel > UINT16_MAX || (rate < 0 && deadline < 0 && parallel < 0)) {
+    admin_refuse(a, "name rate, deadline_ms or parallel, none of them negative");
+    return;
+  }
+  struct move_change to = {.has_rate = rate >= 0,
+                           .has_deadline = deadline >= 0,
+                           .has_parallel = parallel >= 0,
+                           .rate_bytes_s = (uint64_t)rate,
+                           .deadline_ms = (uint64_t)deadline,
+                           .parallel = (uint32_t)parallel};
+  enum dom_code code = mover_job_set(a->r->mover, id, &to, &err);
   if (code)
     admin_fail(a, code, &err);
   else

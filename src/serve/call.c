@@ -420,12 +420,32 @@ static void count(struct call *c, uint64_t took_us) {
   atomic_fetch_add(&m->bytes_out, wire_reply_written(c->x));
 }
 
+/* Long enough that a client with a short pause between its requests is still there. */
+enum { CALL_CLIENT_LINGER_MS = 20 };
+
+unsigned call_clients(void *region) {
+  struct region *r = region;
+  unsigned now = atomic_load(&r->clients);
+  uint64_t left = atomic_load(&r->client_left_ns);
+  bool lingers = left && clock_mono_ns(r->clock) < left + CALL_CLIENT_LINGER_MS * UINT64_C(1000000);
+  return now || !lingers ? now : 1;
+}
+
+static enum s3_error serve_client(struct call *c) {
+  struct region *r = c->r;
+  atomic_fetch_add(&r->clients, 1);
+  enum s3_error error = serve(c);
+  atomic_fetch_sub(&r->clients, 1);
+  atomic_store(&r->client_left_ns, clock_mono_ns(r->clock));
+  return error;
+}
+
 void call_handle(struct region *r, struct wire_exchange *x) {
   struct call c = {.r = r, .x = x};
   uint64_t began_ns = clock_mono_ns(r->clock), waited_us = wire_exchange_waited_us(x);
   if (!check_peer(&c)) return;
   call_head(&c);
-  enum s3_error error = serve(&c);
+  enum s3_error error = serve_client(&c);
   call_leave(&c);
   access_rules_release(c.rules);
   c.rules = NULL;

@@ -140,7 +140,9 @@ static enum dom_code open_mover(struct daemon *d, struct dom_err *err) {
                             .net = r->net,
                             .clock = r->clock,
                             .ledger = r->ledger,
-                            .region = r->number};
+                            .region = r->number,
+                            .clients = call_clients,
+                            .clients_arg = r};
   if (d->config->fault_point) {
     d->fault_left = fault_count(d->config->fault_point);
     o.fault_point = fault_point;

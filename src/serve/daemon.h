@@ -87,6 +87,21 @@ void *config_upkeep_main(void *region);
 /* Carries out lifecycle rules of buckets, hour by hour. */
 void *lifecycle_main(void *region);
 
+/* ---- move_watch.c: what the log says of moves of many ----------------------------------------------------
+ */
+
+enum { MOVE_WATCH_MAX = 16 }; /* jobs under way at once */
+struct move_watch {
+  uint64_t look_at_ms;
+  struct move_watched {
+    uint64_t id;
+    bool is_late, is_seen;
+  } job[MOVE_WATCH_MAX];
+};
+/* Looks now and then; writes a line when a job ends, is late for its deadline, and is in time again. Numbers
+ * only: no tokens, no ids. */
+void move_watch_step(struct region *r, struct move_watch *w);
+
 /* ---- dispatch.c: one handler for all listeners --------------------------------------------------------- */
 
 void dispatch(struct wire_exchange *x, void *daemon);

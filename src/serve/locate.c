@@ -187,7 +187,9 @@ static enum s3_error check_country(struct call *c) {
 static enum s3_error pass_gate(struct call *c) {
   uint8_t token[TOKEN_SIZE];
   if (subject_token_of(c->r->subjects, &c->bucket, c->q.key, token, NULL)) return S3_ERR_KEY_OUTSIDE_LAYOUT;
+  atomic_fetch_sub(&c->r->clients, 1); /* a move does not stand back for those whom it holds itself */
   enum subject_gate gate = subject_gate_enter(c->r->subjects, token, SERVE_HOLD_MS);
+  atomic_fetch_add(&c->r->clients, 1);
   if (gate == SUBJECT_GATE_TIMEOUT) return S3_ERR_SLOW_DOWN;
   if (gate == SUBJECT_GATE_WAITED) c->met = MET_HELD;
   memcpy(c->who.token, token, TOKEN_SIZE);

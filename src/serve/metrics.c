@@ -119,11 +119,53 @@ static void put_storage(struct region *r, struct buf *out) {
   PUT_ALL(figures, out);
 }
 
+struct moves {
+  uint64_t running, late, in_flight, subjects_left, failed, bytes_left, left_ms, late_ms, held_ms, yielded_ms;
+};
+
+static uint64_t larger(uint64_t a, uint64_t b) {
+  return a > b ? a : b;
+}
+
+static bool add_move(void *arg, const struct move_job_status *job) {
+  struct moves *all = arg;
+  all->running++;
+  all->late += job->late_ms > 0;
+  all->in_flight += job->in_flight;
+  all->failed += job->subjects_failed;
+  all->yielded_ms += job->yielded_ms;
+  if (job->subjects > job->subjects_done) all->subjects_left += job->subjects - job->subjects_done;
+  if (job->bytes > job->bytes_done) all->bytes_left += job->bytes - job->bytes_done;
+  all->left_ms = larger(all->left_ms, job->left_ms);
+  all->late_ms = larger(all->late_ms, job->late_ms);
+  all->held_ms = larger(all->held_ms, job->held_ms_p99);
+  return true;
+}
+
+static void put_moves(struct region *r, struct buf *out) {
+  struct moves all = {0};
+  mover_job_running(r->mover, add_move, &all);
+  const struct figure figures[] = {
+      {"moves_running", "gauge", "Moves of many under way", all.running},
+      {"moves_late", "gauge", "Of these, those that will miss their deadline, or have", all.late},
+      {"moves_late_seconds", "gauge", "By how much, the worst of them", all.late_ms / 1000},
+      {"moves_left_seconds", "gauge", "Until the last one ends, at its present speed", all.left_ms / 1000},
+      {"moves_subjects_in_flight", "gauge", "Subjects that are being moved", all.in_flight},
+      {"moves_subjects_left", "gauge", "Subjects still to be moved", all.subjects_left},
+      {"moves_subjects_failed", "gauge", "Subjects that could not be moved so far", all.failed},
+      {"moves_bytes_left", "gauge", "Bytes still to be moved", all.bytes_left},
+      {"moves_held_p99_milliseconds", "gauge", "How long writers were held, the worst p99", all.held_ms},
+      {"moves_yielded_milliseconds", "gauge", "How long their workers stood back for clients",
+       all.yielded_ms}};
+  PUT_ALL(figures, out);
+}
+
 void metrics(struct region *r, struct wire_exchange *x) {
   assert(r->store && r->server && r->ledger);
   BUF_AUTO out = BUF_INIT;
   put_requests(r, &out);
   put_durations(r, &out);
   put_storage(r, &out);
+  put_moves(r, &out);
   dispatch_reply(x, out.failed ? 500 : 200, "text/plain; version=0.0.4", buf_slice(&out));
 }

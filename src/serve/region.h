@@ -117,7 +117,9 @@ struct region {
   atomic_uint copying_out;
   struct serve_breaker breaker[SERVE_PEERS_MAX];
   struct serve_metrics metrics;
-  struct access_log *access_log; /* NULL: none is kept */
+  atomic_uint clients; /* requests of clients in progress, but for those that wait at a gate … */
+  _Atomic uint64_t client_left_ns; /* … and when the last one ended: moves stand back for them */
+  struct access_log *access_log;   /* NULL: none is kept */
   struct serve_refusals refusals;
   atomic_bool draining;        /* takes nothing new; what is in flight goes on */
   atomic_bool stopping;        /* whatever waits for others gives up */
@@ -181,6 +183,9 @@ void call_encryption_field(struct call *c);
 /* An empty answer, or one with a body of XML. */
 enum s3_error call_reply_empty(struct call *c, unsigned status);
 enum s3_error call_reply_xml(struct call *c, unsigned status, const struct buf *xml);
+
+/* For mover_options.clients: how many are being served, or were a moment ago. `region`: struct region. */
+unsigned call_clients(void *region);
 
 /* "home", "copying", "held", "forwarded". */
 const char *call_met_name(enum serve_met met);

@@ -15,6 +15,7 @@ void *upkeep_main(void *region) {
   struct region *r = region;
   assert(r->mover && r->clock);
   uint64_t quiet_until = 0, recorded = mono_ms(r), buckets_at = 0;
+  struct move_watch watch = {0};
   while (!atomic_load(&r->stopping)) {
     struct dom_err err = {0};
     bool did = false;
@@ -35,6 +36,7 @@ void *upkeep_main(void *region) {
                       NULL); /* what cannot be written now is lost to the count, not to the client's answer */
       recorded = mono_ms(r);
     }
+    move_watch_step(r, &watch);
     if (!did || code) clock_sleep_ms(r->clock, DAEMON_UPKEEP_MS);
   }
   refusals_record(r, NULL);

@@ -144,6 +144,94 @@ static void people_move_while_they_write(void **state) {
   verify_receipts(d, IN, "person-1");
 }
 
+/* ---- moves of many under an operator's hand ------------------------------------------------- */
+
+/* The text that stands between two others in what a command said; "" without. */
+static struct scratch_path between(struct buf *said, const char *before, const char *behind) {
+  struct scratch_path out = {""};
+  const char *from = strstr(buf_str(said), before);
+  const char *to = from ? strstr(from + strlen(before), behind) : NULL;
+  if (to)
+    snprintf(out.text, sizeof out.text, "%.*s", (int)(to - from - (long)strlen(before)),
+             from + strlen(before));
+  return out;
+}
+
+static void write_lines(struct regions *d, const char *text, struct scratch_path *out) {
+  *out = regions_path(d, "people");
+  FILE *f = fopen(out->text, "w");
+  assert_non_null(f);
+  assert_true(fputs(text, f) >= 0);
+  assert_int_equal(fclose(f), 0);
+}
+
+static bool is_state(struct regions *d, const char *state) {
+  BUF_AUTO said = BUF_INIT;
+  assert_int_equal(COMMAND(d, CN, &said, "move", "status", "1", "--json"), 0);
+  return strcmp(between(&said, "\"state\":\"", "\"").text, state) == 0;
+}
+
+/* A job so slow that it cannot end is paused, stays so over a kill, is made fast, and ends. */
+static void a_move_is_paused_changed_and_resumed(void **state) {
+  struct regions *d = *state;
+  BUF_AUTO said = BUF_INIT;
+  make_people(d);
+  put_charter(d, "2-singapore-and-us.yaml");
+  COMMAND_OK(d, CN, "move", "--country", "IN", "--to", "sg", "--rate", "1", "--parallel", "2", "--deadline",
+             "2000-01-01", "--detach");
+  struct answer a;
+  do { /* until it has seen itself late */
+    regions_ask(d, CN, NULL, "GET", "/-/metrics", SLICE_LIT(""), &a);
+    bool late = strstr(buf_str(&a.body), "domicile_moves_late 1\n") != NULL;
+    buf_done(&a.body);
+    if (late) break;
+  } while (true);
+  COMMAND_OK(d, CN, "move", "pause", "1");
+  assert_int_equal(regions_stop(d, CN, SIGKILL), 128 + SIGKILL);
+  regions_start(d, CN, NULL, NULL);
+  assert_true(is_state(d, "paused"));
+  assert_int_equal(COMMAND(d, CN, &said, "move", "--country", "IN", "--to", "sg"),
+                   1); /* says how to resume */
+  assert_non_null(strstr(buf_str(&said), "domicile move resume 1"));
+  COMMAND_OK(d, CN, "move", "set", "1", "--rate", "none", "--deadline", "none", "--parallel", "4");
+  COMMAND_OK(d, CN, "move", "resume", "1");
+  COMMAND_OK(d, CN, "move", "--country", "IN", "--to", "sg"); /* attaches, and waits for its end */
+  assert_true(is_state(d, "done"));
+  COMMAND_OK(d, CN, "move", "failures", "1");
+  assert_int_equal(COMMAND(d, CN, &said, "move", "pause", "1"), 1);
+  assert_int_equal(COMMAND(d, CN, &said, "move", "set", "1"), 2);
+  tells_where_people_live(d, "sg", 2);
+  expect_people(d, US);
+}
+
+static void a_list_of_people_moves(void **state) {
+  struct regions *d = *state;
+  BUF_AUTO said = BUF_INIT;
+  struct scratch_path list;
+  char lines[512];
+  make_people(d);
+  put_charter(d, "2-singapore-and-us.yaml");
+  assert_int_equal(COMMAND(d, CN, &said, "subject", "show", "person-2", "--json"), 0);
+  struct scratch_path token = between(&said, "\"token\":\"", "\"");
+  write_lines(d, "person-1\n\nperson-1/\nnobody-at-all\n", &list);
+  buf_reset(&said);
+  assert_int_equal(COMMAND(d, CN, &said, "move", "--subjects-file", list.text, "--to", "us"), 2);
+  assert_non_null(strstr(buf_str(&said), "people:3: ")); /* by number, never by what they say */
+  assert_non_null(strstr(buf_str(&said), "people:4: "));
+  assert_null(strstr(buf_str(&said), "nobody-at-all"));
+  snprintf(lines, sizeof lines, "person-1\r\n%s\nperson-1\nnobody-at-all\nperson-5", token.text);
+  write_lines(d, lines, &list);
+  COMMAND_OK(d, CN, "move", "--subjects-file", list.text, "--to", "us", "--skip-unknown");
+  buf_reset(&said);
+  assert_int_equal(COMMAND(d, CN, &said, "move", "list"), 0);
+  assert_non_null(strstr(buf_str(&said), "done  3 of 3 subjects"));
+  tells_where_people_live(d, "us", 2);
+  buf_reset(&said);
+  assert_int_equal(COMMAND(d, CN, &said, "subject", "show", "person-0"), 0);
+  assert_non_null(strstr(buf_str(&said), "cn"));
+  expect_people(d, SG);
+}
+
 /* ---- refusals -------------------------------------------------------------------------------- */
 
 static void the_charter_refuses_and_says_why(void **state) {
@@ -350,7 +438,8 @@ static void checks_and_rebuilds_a_stopped_region(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      TEST(people_move_while_they_write),  TEST(the_charter_refuses_and_says_why),
+      TEST(people_move_while_they_write),  TEST(a_move_is_paused_changed_and_resumed),
+      TEST(a_list_of_people_moves),        TEST(the_charter_refuses_and_says_why),
       TEST(only_operators_administer),     TEST(takes_keys_on_hangup_or_keeps_the_old),
       TEST(ends_orderly_and_comes_back),   TEST(dies_where_told_and_finishes_later),
       TEST(refuses_what_it_must_not_open), TEST(checks_and_rebuilds_a_stopped_region)};
