@@ -122,7 +122,7 @@ static enum s3_error to_file(struct spool *s, struct slice bytes) {
   if (fresh)
     code = store_body_create(s->c->r->store, s->action, s->permit, s->c->who.token, s->c->who.epoch, &s->body,
                              &err);
-  if (!code && fresh && s->auth) store_body_leave_hash(s->body);
+  if (!code && fresh) store_body_leave_hash(s->body);
   if (!code && s->memory.len) {
     code = store_body_append(s->body, buf_slice(&s->memory), &err);
     buf_wipe_done(&s->memory);
@@ -166,13 +166,10 @@ static enum s3_error seal_piece(struct spool *s, struct slice *bytes) {
 
 enum s3_error spool_append(struct spool *s, struct slice bytes) {
   assert(!s->sealed);
-  if (!s->auth && !s->sha && !(s->sha = hash_new(HASH_SHA256))) return S3_ERR_SLOW_DOWN;
   if (s->sum) auth_checksum_update(s->sum, bytes);
   if (s->has_customer && seal_piece(s, &bytes)) return S3_ERR_SLOW_DOWN;
   s->size += bytes.len;
-  if (s->force_file || s->size > STORE_INLINE_MAX)
-    return to_file(s, bytes); /* files hash as they are sealed */
-  if (!s->auth) hash_update(s->sha, bytes.data, bytes.len);
+  if (s->force_file || s->size > STORE_INLINE_MAX) return to_file(s, bytes);
   buf_append_slice(&s->memory, bytes);
   return s->memory.failed ? S3_ERR_SLOW_DOWN : S3_OK;
 }
@@ -181,11 +178,7 @@ enum s3_error spool_seal(struct spool *s, struct store_object *o) {
   struct dom_err err = {0};
   o->size = s->size;
   if (!s->body && !s->force_file) {
-    if (!s->auth && !s->sha && !(s->sha = hash_new(HASH_SHA256))) return S3_ERR_SLOW_DOWN;
-    if (s->auth)
-      auth_body_sha256(s->auth, o->sha256);
-    else
-      hash_final(s->sha, o->sha256);
+    if (s->auth) auth_body_sha256(s->auth, o->sha256); /* else the move will, decision 0035 */
     o->inline_body = buf_slice(&s->memory);
     return S3_OK;
   }
@@ -230,7 +223,6 @@ void spool_done(struct spool *s) {
   if (s->sealed) store_body_discard(s->c->r->store, &s->ref);
   store_body_abort_take(s->body);
   buf_wipe_done(&s->memory);
-  hash_free(s->sha);
   auth_checksum_free(s->sum);
   wipe(s->customer_key, sizeof s->customer_key);
   buf_done(&s->piece);

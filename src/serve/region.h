@@ -328,8 +328,7 @@ struct spool {
   struct store_body *body;
   bool sealed;
   struct store_body_ref ref;
-  struct hash *sha;
-  const struct auth_body *auth; /* makes the SHA-256 on its way; NULL: the spool does */
+  const struct auth_body *auth; /* makes the SHA-256 on its way; NULL: nobody does (decision 0035) */
   struct auth_checksum *sum;    /* of the bytes as they come, where somebody wants it; the spool's own */
   bool has_customer;            /* the bytes are sealed by a key of the client's before anything else */
   uint8_t customer_key[KEY_SIZE];
