@@ -125,6 +125,7 @@ int cli_main(int argc, char **argv);
 int cli_serve(int argc, char **argv);
 int cli_bucket(int argc, char **argv);
 int cli_subject(int argc, char **argv);
+int cli_subject_erase(int argc, char **argv);
 /* Appends "subjects/ID[TAIL]?tenant=T", a path for cli_ask; tenant NULL: main. */
 void cli_subject_path(struct buf *out, const char *id, const char *tail, const char *tenant);
 int cli_token(int argc, char **argv);

@@ -1,4 +1,4 @@
-/* domicile subject: show, register, list, set-country, revoke-tokens. */
+/* domicile subject: show, register, list, set-country, revoke-tokens; erase has a file of its own. */
 #include <stdio.h>
 
 #include "cli/cli.h"
@@ -206,6 +206,7 @@ int cli_subject(int argc, char **argv) {
       {"register", "register a person with a country", register_one},
       {"list", "list tokens that live here or left", list},
       {"set-country", "change a person's country", set_country},
+      {"erase", "erase a person for good", cli_subject_erase},
       {"revoke-tokens", "end a person's scoped tokens", revoke_tokens},
       {0}};
   return cli_dispatch("domicile subject", commands, argc, argv);

@@ -23,6 +23,7 @@ static const char *const NAMES[LEDGER_TYPE_LAST + 1] = {
     [LEDGER_INVENTORY] = "inventory",
     [LEDGER_SCRUB_FINDING] = "scrub finding",
     [LEDGER_REGISTRAR_CLOSED] = "registrar closed",
+    [LEDGER_ERASURE_ORDERED] = "erasure ordered",
 };
 
 const char *ledger_type_name(enum ledger_type type) {
@@ -106,6 +107,9 @@ static bool say_subject_event(struct buf *out, const struct ledger_payload *p) {
     return true;
   case LEDGER_MOVE_ABORTED:
     say_move(out, p, "was not moved (aborted)", false);
+    return true;
+  case LEDGER_ERASURE_ORDERED:
+    say_erasure(out, p, "erasure of the person ordered, reads and writes end,");
     return true;
   case LEDGER_KEY_DROPPED:
     say_erasure(out, p, "data key slots overwritten (stage 1 of erasure)");

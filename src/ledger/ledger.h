@@ -57,7 +57,8 @@ enum ledger_type {
   LEDGER_INVENTORY = 16,           /* roots and totals of the inventory */
   LEDGER_SCRUB_FINDING = 17,       /* stored bytes were found bad */
   LEDGER_REGISTRAR_CLOSED = 18,    /* this registrar gives out no more registrations */
-  LEDGER_TYPE_LAST = LEDGER_REGISTRAR_CLOSED
+  LEDGER_ERASURE_ORDERED = 19,     /* a person's right: erased for good; the three stages follow */
+  LEDGER_TYPE_LAST = LEDGER_ERASURE_ORDERED
 };
 
 enum ledger_flags {

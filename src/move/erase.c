@@ -17,7 +17,7 @@ static enum dom_code repair_permit(struct mover *m, const struct handoff *h,
 }
 
 /* The key of (token, epoch) goes first: from then on nothing of it can be read. */
-static enum dom_code shred(struct mover *m, const struct handoff *h, uint64_t epoch, struct dom_err *err) {
+enum dom_code erase_epoch(struct mover *m, const struct handoff *h, uint64_t epoch, struct dom_err *err) {
   struct charter_permit_storage storage;
   const struct permit *permit;
   enum dom_code code = repair_permit(m, h, &storage, &permit, err);
@@ -42,7 +42,7 @@ enum dom_code erase_source(struct mover *m, struct handoff *h, struct dom_err *e
   assert(h->side == HANDOFF_SOURCE && h->state == HANDOFF_ERASING);
   /* Noted before the shred: only when *this* KEK is gone can no copy of the old slot be unwrapped. */
   uint64_t kek = vault_kek_current(store_vault(m->o.store));
-  enum dom_code code = shred(m, h, h->epoch_from, err);
+  enum dom_code code = erase_epoch(m, h, h->epoch_from, err);
   return code ? code : mover_advance(m, h, EVENT_DROPPED, dropped_step, &kek, err);
 }
 
@@ -64,7 +64,7 @@ bool erase_is_due(struct mover *m, struct store_view *v, const struct handoff *h
 
 enum dom_code erase_discarded(struct mover *m, const struct handoff *h, struct dom_err *err) {
   assert(h->side == HANDOFF_TARGET && h->state == HANDOFF_DISCARDED);
-  return shred(m, h, h->epoch, err);
+  return erase_epoch(m, h, h->epoch, err);
 }
 
 enum dom_code erase_discard(struct mover *m, struct handoff *h, struct dom_err *err) {
@@ -72,7 +72,7 @@ enum dom_code erase_discard(struct mover *m, struct handoff *h, struct dom_err *
   transfer_drop(m, h);
   /* The row says DISCARDED first, so that no late item is staged under a key that is being shredded. */
   enum dom_code code = mover_advance(m, h, EVENT_ABORT, discard_step, NULL, err);
-  if (!code) code = shred(m, h, h->epoch, err);
+  if (!code) code = erase_epoch(m, h, h->epoch, err);
   token_set_remove(&m->heard, h->token);
   return code;
 }
@@ -168,7 +168,8 @@ static enum dom_code rotate(struct mover *m, store_progress_fn progress, void *a
 }
 
 static enum dom_code note_erased(struct mover *m, uint64_t *out_erased, struct dom_err *err) {
-  return advance_all(m, HANDOFF_DROPPED, EVENT_KEK_GONE, LEDGER_ERASED, out_erased, err);
+  enum dom_code code = advance_all(m, HANDOFF_DROPPED, EVENT_KEK_GONE, LEDGER_ERASED, out_erased, err);
+  return code ? code : forget_advance_all(m, FORGET_DROPPED, out_erased, err);
 }
 
 enum dom_code mover_rotate_kek(struct mover *m, store_progress_fn progress, void *arg, uint64_t *out_erased,
@@ -191,6 +192,7 @@ enum dom_code mover_purge_names(struct mover *m, struct dom_err *err) {
   /* The old index key was wrapped by a KEK that must go too before the stage may be claimed. */
   if (!code) code = rotate(m, NULL, NULL, err);
   if (!code) code = advance_all(m, HANDOFF_ERASED, EVENT_PURGED, LEDGER_NAMES_PURGED, &purged, err);
+  if (!code) code = forget_advance_all(m, FORGET_ERASED, &purged, err);
   /* Only now: what was dropped while the index was rewritten may have left its names there. */
   if (!code) code = note_erased(m, &erased, err);
   pthread_mutex_unlock(&m->rotate_lock);

@@ -80,6 +80,11 @@ static bool state_known(uint8_t state) {
   return strcmp(handoff_state_name((enum handoff_state)state), "unknown") != 0;
 }
 
+bool handoff_is_open(const struct handoff *h) {
+  if (h->side == HANDOFF_SOURCE) return h->state >= HANDOFF_COPYING && h->state <= HANDOFF_ERASING;
+  return h->state == HANDOFF_STAGING || h->state == HANDOFF_PREPARED || h->state == HANDOFF_DISCARDED;
+}
+
 void handoff_key(const struct handoff *h, uint8_t out[HANDOFF_KEY_SIZE]) {
   memcpy(out, h->token, TOKEN_SIZE);
   store_u64be(out + TOKEN_SIZE, h->epoch);

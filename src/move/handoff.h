@@ -81,6 +81,8 @@ struct handoff {
   uint64_t commit_lsn; /* LSN of the last state change's record, its ledger entry's cursor; in a row, which is
                           written before its LSN is known, that of the change before */
 };
+/* Whether upkeep may have something to do for it. DISCARDED stays so until nothing of it is left. */
+bool handoff_is_open(const struct handoff *h);
 enum { HANDOFF_KEY_SIZE = TOKEN_SIZE + 8 + 1 };
 void handoff_key(const struct handoff *h, uint8_t out[HANDOFF_KEY_SIZE]);
 /* What begins every message about a handoff: token and epoch. */

@@ -15,7 +15,7 @@ static bool see_subject(void *arg, const struct store_subject *row) {
   struct select *s = arg;
   memcpy(s->c->last, row->token, TOKEN_SIZE);
   s->c->begun = true;
-  if (row->state == SUBJECT_MOVED || memcmp(row->country, s->spec->country, 2) != 0) return true;
+  if (!store_subject_lives(row) || memcmp(row->country, s->spec->country, 2) != 0) return true;
   s->stopped = !s->fn(s->arg, row);
   return !s->stopped;
 }
@@ -26,7 +26,7 @@ static enum dom_code see_listed(struct store_view *v, const uint8_t token[TOKEN_
   struct store_subject row;
   enum dom_code code = store_subject_get(v, token, &row, NULL);
   s->c->at++;
-  if (code == DOM_NOT_FOUND || (!code && row.state == SUBJECT_MOVED)) return DOM_OK;
+  if (code == DOM_NOT_FOUND || (!code && !store_subject_lives(&row))) return DOM_OK;
   if (code) return dom_fail(err, code, "move/job: pick", "a subject's row cannot be read");
   s->stopped = !s->fn(s->arg, &row);
   return DOM_OK;

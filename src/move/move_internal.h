@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/codec.h"
+#include "move/forget.h"
 #include "move/handoff.h"
 #include "move/move.h"
 
@@ -34,6 +35,11 @@ enum {
   MOVE_PARALLEL_MAX = 64,
   MOVE_LEDGER_WAIT_MS = 100, /* for an entry index: part of it falls within the fence, so it must be short;
                                 without it the next entry names no peer */
+  FORGET_REST_MAX = 64, /* earlier stays of one person here that are not at their end: who has more is asked
+                           about again */
+  FORGET_BATCH = 64,    /* erasures taken a stage on in one scan */
+  OPEN_KEY_SIZE = HANDOFF_KEY_SIZE, /* token ‖ epoch ‖ side, 0 for the erasure of a person */
+  OPEN_BUCKETS = 1 << 12,           /* open handoffs are few, or wait for a peer that is away */
   MOVE_SETS = 256,           /* buckets of the two in-memory sets below */
   MOVE_MEMO_MAX = 1 << 19    /* items of one handoff whose digests are kept: 96 MiB at most with its free
                                 places. What is past it is read again behind the fence */
@@ -49,8 +55,18 @@ struct token_set {
   } * bucket[MOVE_SETS];
 };
 
+/* Handoffs and erasures that are not at their end. */
+struct open_set {
+  pthread_mutex_t lock;
+  bool loaded;  /* the rows were read; from then on each change is noted */
+  size_t count;
+  uint64_t looked; /* rows that upkeep read, for tests of its cost */
+  struct open_node *bucket[OPEN_BUCKETS];
+};
+
 struct mover {
   struct mover_options o;
+  struct open_set open;
   struct token_set running; /* source handoffs with a thread */
   struct token_set heard;   /* target: when a message of this token's handoff last came */
   struct transfers *transfers;
@@ -69,6 +85,17 @@ void token_set_remove(struct token_set *s, const uint8_t token[TOKEN_SIZE]);
 bool token_set_has(struct token_set *s, const uint8_t token[TOKEN_SIZE]);
 void token_set_touch(struct token_set *s, const uint8_t token[TOKEN_SIZE], uint64_t now_ms);
 uint64_t token_set_stamp(struct token_set *s, const uint8_t token[TOKEN_SIZE]); /* 0: not there */
+
+/* open_set.c */
+void open_set_init(struct open_set *s);
+void open_set_done(struct open_set *s);
+/* After each durable change of the row. */
+void open_set_note(struct open_set *s, const uint8_t key[OPEN_KEY_SIZE], bool open);
+/* A copy of all keys, which the caller frees with dom_free; NULL when there are none. Reads the rows where that
+ * was not done yet. Returns: DOM_NO_MEMORY; what the store's reads return. */
+enum dom_code open_set_take(struct mover *m, uint8_t (**out)[OPEN_KEY_SIZE], size_t *out_count,
+                            struct dom_err *err);
+void forget_open_key(const struct forget *f, uint8_t out[OPEN_KEY_SIZE]); /* forget_row.c */
 
 /* Crash tests stop the process here; production has no hook. */
 void mover_fault(struct mover *m, const char *step);
@@ -226,11 +253,23 @@ uint32_t transfer_count(struct mover *m);
 
 /* erase.c */
 enum dom_code erase_source(struct mover *m, struct handoff *h, struct dom_err *err);
+/* Drops the key of (h's token, epoch) and removes the rows; idempotent. Of *h only token and country count. */
+enum dom_code erase_epoch(struct mover *m, const struct handoff *h, uint64_t epoch, struct dom_err *err);
 /* The target's copy goes: recorded first, then shredded. */
 enum dom_code erase_discard(struct mover *m, struct handoff *h, struct dom_err *err);
 /* Whether a crash came between the two, and the rest of it. */
 bool erase_is_due(struct mover *m, struct store_view *v, const struct handoff *h);
 enum dom_code erase_discarded(struct mover *m, const struct handoff *h, struct dom_err *err);
+
+/* forget.c */
+/* Goes on with an erasure that upkeep found open. */
+enum dom_code forget_resume(struct mover *m, const struct forget *f, struct dom_err *err);
+/* Takes every erasure in DROPPED whose KEK is gone, or in ERASED, one stage on; adds how many to *out_count. */
+enum dom_code forget_advance_all(struct mover *m, enum forget_state state, uint64_t *out_count,
+                                 struct dom_err *err);
+/* Answers "move/forget". */
+enum dom_code forget_asked(struct mover *m, uint16_t from, struct slice body, struct buf *reply,
+                           struct dom_err *err);
 
 /* job.c */
 enum dom_code job_runner_open(struct mover *m, struct dom_err *err);

@@ -158,6 +158,9 @@ enum dom_code mover_advance(struct mover *m, struct handoff *h, enum handoff_eve
     code = advance_once(m, &changed, h->state, fn, arg, err);
   }
   if (code) return code;
+  uint8_t key[OPEN_KEY_SIZE];
+  handoff_key(&changed, key);
+  open_set_note(&m->open, key, handoff_is_open(&changed));
   mover_fault(m, after);
   assert(changed.state == next && changed.commit_lsn > 0);
   *h = changed;
@@ -218,6 +221,7 @@ enum dom_code mover_open(const struct mover_options *o, struct mover **out, stru
   if (m->o.parallel == 0) m->o.parallel = MOVE_PARALLEL_DEFAULT;
   token_set_init(&m->running);
   token_set_init(&m->heard);
+  open_set_init(&m->open);
   pthread_mutex_init(&m->rotate_lock, NULL);
   pthread_mutex_init(&m->lists_lock, NULL);
   m->transfers = transfers_new();
@@ -237,6 +241,7 @@ void mover_close(struct mover *m) {
   transfers_free(m->transfers);
   token_set_done(&m->running);
   token_set_done(&m->heard);
+  open_set_done(&m->open);
   pthread_mutex_destroy(&m->rotate_lock);
   pthread_mutex_destroy(&m->lists_lock);
   dom_free(m);
@@ -245,6 +250,7 @@ void mover_close(struct mover *m) {
 enum dom_code mover_message(struct mover *m, uint16_t from, const char *path, struct slice body,
                             struct buf *reply, struct dom_err *err) {
   assert(from != 0 && from != m->o.region);
+  if (strcmp(path, "move/forget") == 0) return forget_asked(m, from, body, reply, err);
   if (strcmp(path, "move/ask") == 0) return source_asked(m, from, body, reply, err);
   return target_message(m, from, path, body, reply, err);
 }
@@ -262,28 +268,19 @@ enum dom_code mover_move_subject(struct mover *m, const uint8_t token[TOKEN_SIZE
 /* ---- upkeep ---------------------------------------------------------------------------------- */
 
 enum {
-  UPKEEP_BATCH = 64,    /* handoffs of one scan: what a thread's stack holds */
-  UPKEEP_AWAY_MAX = 64, /* a charter has no more regions */
+  UPKEEP_AWAY_MAX = CHARTER_REGIONS_MAX, /* a charter has no more regions */
 };
 
 struct upkeep {
   struct mover *m;
-  struct store_view *v;            /* of the scan */
-  uint8_t after[HANDOFF_KEY_SIZE]; /* the last one looked at */
-  struct handoff found[UPKEEP_BATCH];
-  size_t count;
+  bool did;
   uint16_t away[UPKEEP_AWAY_MAX]; /* peers that did not answer in this round */
   size_t away_count;
 };
 
 static bool needs_upkeep(struct mover *m, struct store_view *v, const struct handoff *h) {
-  if (h->side == HANDOFF_SOURCE) {
-    bool open = h->state == HANDOFF_COPYING || h->state == HANDOFF_FENCED || h->state == HANDOFF_COMMITTED ||
-                h->state == HANDOFF_ERASING;
-    return open && !token_set_has(&m->running, h->token);
-  }
+  if (h->side == HANDOFF_SOURCE) return !token_set_has(&m->running, h->token);
   if (h->state == HANDOFF_DISCARDED) return erase_is_due(m, v, h);
-  if (h->state != HANDOFF_STAGING && h->state != HANDOFF_PREPARED) return false;
   uint64_t heard = token_set_stamp(&m->heard, h->token);
   return clock_mono_ns(m->o.clock) / 1000000 >= heard + MOVE_ASK_AFTER_MS;
 }
@@ -294,55 +291,82 @@ static bool is_away(const struct upkeep *u, uint16_t peer) {
   return i < u->away_count;
 }
 
-static bool collect(void *arg, const struct handoff *h) {
-  struct upkeep *u = arg;
-  uint8_t key[HANDOFF_KEY_SIZE];
-  assert(u->count < UPKEEP_BATCH);
-  handoff_key(h, key);
-  if (memcmp(key, u->after, sizeof key) <= 0) return true;
-  memcpy(u->after, key, sizeof key);
-  if (needs_upkeep(u->m, u->v, h)) u->found[u->count++] = *h;
-  return u->count < UPKEEP_BATCH;
-}
-
 static enum dom_code take_on(struct mover *m, const struct handoff *h, struct dom_err *err) {
   if (h->side == HANDOFF_SOURCE) return source_resume(m, h, err);
   return h->state == HANDOFF_DISCARDED ? erase_discarded(m, h, err) : target_ask(m, h, err);
 }
 
-/* Those of one scan. A peer that does not answer is asked once a round: it must not hold up what waits for
- * others. */
-static enum dom_code upkeep_batch(struct upkeep *u, bool *did, struct dom_err *err) {
-  enum dom_code code = DOM_OK;
-  for (size_t i = 0; i < u->count && !atomic_load(&u->m->stopping); i++) {
-    const struct handoff *h = &u->found[i];
-    if (is_away(u, h->peer)) continue;
-    enum dom_code one = take_on(u->m, h, err);
-    bool away = one == DOM_UNAVAILABLE || one == DOM_TIMEOUT;
-    if (away && u->away_count < UPKEEP_AWAY_MAX) u->away[u->away_count++] = h->peer;
-    *did = *did || one == DOM_OK;
-    if (one && !code) code = one;
+/* A peer that does not answer is asked once a round: it must not hold up what waits for others. */
+static enum dom_code upkeep_handoff(struct upkeep *u, const uint8_t key[OPEN_KEY_SIZE], struct dom_err *err) {
+  struct mover *m = u->m;
+  struct handoff h;
+  bool due = false;
+  {
+    STORE_VIEW_AUTO *v = NULL; /* closed before what follows, which may wait for other regions */
+    enum dom_code code = store_view_open(m->o.store, &v, err);
+    if (!code)
+      code = handoff_get(v, key, load_u64be(key + TOKEN_SIZE),
+                         (enum handoff_side)key[OPEN_KEY_SIZE - 1], &h, err);
+    if (code) return code;
+    due = handoff_is_open(&h) && needs_upkeep(m, v, &h);
   }
+  bool over = !handoff_is_open(&h) || (h.state == HANDOFF_DISCARDED && !due);
+  if (over) open_set_note(&m->open, key, false);
+  if (!due || is_away(u, h.peer)) return DOM_OK;
+  enum dom_code code = take_on(m, &h, err);
+  bool away = code == DOM_UNAVAILABLE || code == DOM_TIMEOUT;
+  if (away && u->away_count < UPKEEP_AWAY_MAX) u->away[u->away_count++] = h.peer;
+  u->did = u->did || code == DOM_OK;
+  return code;
+}
+
+static enum dom_code upkeep_forget(struct upkeep *u, const uint8_t key[OPEN_KEY_SIZE], struct dom_err *err) {
+  struct mover *m = u->m;
+  struct forget f;
+  uint64_t now_ms = clock_mono_ns(m->o.clock) / 1000000;
+  if (token_set_has(&m->running, key)) return DOM_OK;
+  {
+    STORE_VIEW_AUTO *v = NULL;
+    enum dom_code code = store_view_open(m->o.store, &v, err);
+    if (!code) code = forget_get(v, key, load_u64be(key + TOKEN_SIZE), &f, err);
+    if (code && code != DOM_NOT_FOUND) return code;
+    if (code == DOM_NOT_FOUND || !forget_is_open(&f)) {
+      open_set_note(&m->open, key, false);
+      return DOM_OK;
+    }
+  }
+  /* What waits for other regions waits a little longer than what can be done here. */
+  bool here = f.state == FORGET_CHECKING || f.state == FORGET_ERASING;
+  uint64_t asked = token_set_stamp(&m->heard, f.token);
+  if (!here && asked && now_ms < asked + MOVE_ASK_AFTER_MS) return DOM_OK;
+  token_set_touch(&m->heard, f.token, now_ms);
+  enum dom_code code = forget_resume(m, &f, err);
+  if (!code) token_set_remove(&m->heard, f.token);
+  u->did = u->did || code == DOM_OK;
   return code;
 }
 
 enum dom_code mover_upkeep(struct mover *m, bool *out_did, struct dom_err *err) {
-  struct upkeep u = {.m = m, .count = UPKEEP_BATCH};
-  enum dom_code code = DOM_OK;
-  bool did = false;
-  while (u.count == UPKEEP_BATCH && !atomic_load(&m->stopping)) {
-    u.count = 0;
-    STORE_VIEW_AUTO *v = NULL;
-    enum dom_code one = store_view_open(m->o.store, &v, err);
-    u.v = v;
-    if (!one) one = handoff_scan(v, NULL, collect, &u, err);
-    if (one) return one;
-    store_view_close(v); /* what follows may wait for other regions */
-    u.v = v = NULL;
-    one = upkeep_batch(&u, &did, err);
-    if (!code) code = one;
+  struct upkeep u = {.m = m};
+  uint8_t(*keys)[OPEN_KEY_SIZE] = NULL;
+  size_t count = 0;
+  enum dom_code code = open_set_take(m, &keys, &count, err);
+  for (size_t i = 0; i < count && !atomic_load(&m->stopping); i++) {
+    struct dom_err why = {0};
+    m->open.looked++;
+    enum dom_code one = keys[i][OPEN_KEY_SIZE - 1] ? upkeep_handoff(&u, keys[i], &why)
+                                                   : upkeep_forget(&u, keys[i], &why);
+    if (one && !code) {
+      code = one;
+      if (err) *err = why;
+    }
   }
-  if (m->o.inline_threads && job_step_inline(m)) did = true;
-  *out_did = did;
+  dom_free(keys);
+  if (m->o.inline_threads && job_step_inline(m)) u.did = true;
+  *out_did = u.did;
   return code;
+}
+
+uint64_t mover_upkeep_rows(const struct mover *m) {
+  return m->open.looked;
 }

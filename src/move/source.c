@@ -22,6 +22,8 @@ static enum dom_code intent_step(void *arg, struct mover *m, struct store_view *
   if (code) return code;
   if (row.state == SUBJECT_MOVED)
     return dom_fail(err, DOM_ELSEWHERE, "move/source: begin", "not at home here");
+  if (row.state == SUBJECT_ERASED)
+    return dom_fail(err, DOM_NOT_FOUND, "move/source: begin", "the subject was erased");
   if (row.state != SUBJECT_HOME)
     return dom_fail(err, DOM_BUSY, "move/source: begin", "a handoff is under way");
   h->epoch_from = row.epoch;
@@ -280,6 +282,8 @@ static enum dom_code begin(struct source *s, struct dom_err *err) {
   if (code) return code;
   if (row.state == SUBJECT_MOVED)
     return dom_fail(err, DOM_ELSEWHERE, "move/source: begin", "not at home here");
+  if (row.state == SUBJECT_ERASED)
+    return dom_fail(err, DOM_NOT_FOUND, "move/source: begin", "the subject was erased");
   if (row.state != SUBJECT_HOME)
     return dom_fail(err, DOM_BUSY, "move/source: begin", "a handoff is under way");
   if (s->h.peer == m->o.region)
@@ -321,7 +325,9 @@ static enum dom_code settle_left(struct mover *m, const uint8_t token[TOKEN_SIZE
   assert(token_set_has(&m->running, token));
   enum dom_code code = store_view_open(m->o.store, &v, err);
   if (!code) code = store_subject_get(v, token, &row, err);
-  if (code || row.state == SUBJECT_HOME) return code;
+  if (code || row.state == SUBJECT_HOME || row.state == SUBJECT_ERASED) return code;
+  if (row.state == SUBJECT_FENCED && row.handoff_epoch == 0)
+    return dom_fail(err, DOM_BUSY, "move/source: begin", "the subject is being erased");
   bool left = row.state == SUBJECT_MOVED;
   code = handoff_get(v, token, left ? row.epoch : row.handoff_epoch, HANDOFF_SOURCE, &h, err);
   store_view_close(v);

@@ -47,7 +47,7 @@ static enum dom_code settle_older(struct mover *m, const struct handoff *h, stru
       STORE_VIEW_AUTO *v = NULL;
       code = store_view_open(m->o.store, &v, err);
       if (!code) code = handoff_scan(v, h->token, see_older, &o, err);
-      if (!code && store_subject_get(v, h->token, &row, NULL) == DOM_OK && row.state != SUBJECT_MOVED)
+      if (!code && store_subject_get(v, h->token, &row, NULL) == DOM_OK && store_subject_lives(&row))
         return dom_fail(err, DOM_STALE_EPOCH, "move/target: begin", "the subject is at home here");
     }
     if (code) return code;
@@ -490,7 +490,7 @@ static bool is_served(struct mover *m, struct slice statement) {
   STORE_VIEW_AUTO *v = NULL;
   return subject_statement_peek(m->o.subjects, statement, &st) &&
          store_view_open(m->o.store, &v, NULL) == DOM_OK &&
-         store_subject_get(v, st.token, &row, NULL) == DOM_OK && row.state != SUBJECT_MOVED &&
+         store_subject_get(v, st.token, &row, NULL) == DOM_OK && store_subject_lives(&row) &&
          row.epoch >= st.epoch;
 }
 

@@ -53,6 +53,7 @@ bool admin_country(struct admin *a, const char *text, char out[2]);
 void admin_subject_put(struct admin *a);
 void admin_subject_get(struct admin *a);
 void admin_subject_country(struct admin *a);
+void admin_subject_erase(struct admin *a); /* admin_erase.c */
 void admin_subject_list(struct admin *a);
 void admin_token_get(struct admin *a);
 void admin_subject_token(struct admin *a);  /* token.c: makes a scoped token */

@@ -10,8 +10,9 @@ static const char *state_name(enum store_subject_state state) {
   static const char *const names[] = {[SUBJECT_HOME] = "home",
                                       [SUBJECT_COPYING] = "copying",
                                       [SUBJECT_FENCED] = "fenced",
-                                      [SUBJECT_MOVED] = "moved"};
-  assert(state >= SUBJECT_HOME && state <= SUBJECT_MOVED);
+                                      [SUBJECT_MOVED] = "moved",
+                                      [SUBJECT_ERASED] = "erased"};
+  assert(state >= SUBJECT_HOME && state <= SUBJECT_ERASED);
   return names[state];
 }
 
@@ -33,7 +34,7 @@ static enum dom_code local_json(struct region *r, const uint8_t token[TOKEN_SIZE
   uint64_t objects = 0, bytes = 0, receipt = 0;
   enum dom_code code = store_view_open(r->store, &v, err);
   if (!code) code = store_subject_get(v, token, &row, err);
-  if (!code && row.state != SUBJECT_MOVED)
+  if (!code && store_subject_lives(&row))
     code = store_subject_usage(v, token, row.epoch, &objects, &bytes, err);
   if (code) return code;
   json_t *j = row_json(r, &row);

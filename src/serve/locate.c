@@ -132,7 +132,7 @@ bool call_left_meanwhile(struct call *c) {
   struct store_subject row;
   if (c->who.where != SUBJECT_HERE || c->who.pseudo) return false;
   if (store_view_open(c->r->store, &v, NULL) || store_subject_get(v, c->who.token, &row, NULL)) return false;
-  return row.state == SUBJECT_MOVED || row.epoch != c->who.epoch;
+  return !store_subject_lives(&row) || row.epoch != c->who.epoch;
 }
 
 struct store_place call_place(const struct call *c) {
@@ -169,6 +169,10 @@ static enum s3_error register_new(struct call *c, bool *out_done) {
   struct dom_err err = {0};
   enum dom_code code = subject_register(c->r->subjects, slice_str(c->bucket.owner), id, text, &c->who, &err);
   if (code == DOM_EXISTS) return S3_ERR_SUBJECT_COUNTRY_MISMATCH;
+  if (code == DOM_DENIED) { /* erased: a phone that knows nothing of it must not bring a person back */
+    snprintf(c->detail, sizeof c->detail, "%s", err.text);
+    return S3_ERR_SUBJECT_NOT_REGISTERED;
+  }
   if (code == DOM_OK) return S3_OK;
   if (code != DOM_ELSEWHERE) return call_error_of(c, code, &err);
   if (c->is_forwarded) return S3_ERR_SERVICE_UNAVAILABLE; /* the two regions' charters differ just now */

@@ -30,7 +30,7 @@ enum s3_error token_check_in(struct call *c, struct store_view *v) {
   if (!code) code = subject_tokens_generation(v, t->subject, &generation, &err);
   if (code == DOM_NOT_FOUND) return S3_ERR_EXPIRED_TOKEN;
   if (code) return call_error_of(c, code, &err);
-  bool holds = row.state != SUBJECT_MOVED && row.epoch == t->epoch && generation == t->generation;
+  bool holds = store_subject_lives(&row) && row.epoch == t->epoch && generation == t->generation;
   return holds ? S3_OK : S3_ERR_EXPIRED_TOKEN;
 }
 
@@ -88,6 +88,8 @@ enum dom_code token_mint(struct region *r, const uint8_t subject[TOKEN_SIZE], ui
   if (!code) code = store_subject_get(v, subject, &row, err);
   if (!code && row.state == SUBJECT_MOVED)
     code = dom_fail(err, DOM_ELSEWHERE, "serve/token", "the subject's home is another region: ask there");
+  if (!code && row.state == SUBJECT_ERASED)
+    code = dom_fail(err, DOM_NOT_FOUND, "serve/token", "the subject was erased");
   if (!code) code = subject_tokens_generation(v, subject, &t.generation, err);
   if (code) return code;
   memcpy(t.subject, subject, sizeof t.subject);

@@ -93,7 +93,8 @@ enum store_subject_state {
   SUBJECT_HOME = 1,    /* lives here, accepts reads and writes */
   SUBJECT_COPYING = 2, /* lives here; a handoff copies it; commits are journaled */
   SUBJECT_FENCED = 3,  /* lives here; reads only, writes are held */
-  SUBJECT_MOVED = 4    /* tombstone: left, at `epoch`, to `home` */
+  SUBJECT_MOVED = 4,   /* tombstone: left, at `epoch`, to `home` */
+  SUBJECT_ERASED = 5   /* tombstone: erased for good while it lived here under `epoch` */
 };
 
 struct store_subject {
@@ -108,6 +109,10 @@ struct store_subject {
   uint16_t handoff_to;     /* target region while COPYING or FENCED, else 0 */
 };
 
+/* Whether the row says that its subject lives in this region. */
+static inline bool store_subject_lives(const struct store_subject *s) {
+  return s->state != SUBJECT_MOVED && s->state != SUBJECT_ERASED;
+}
 /* DOM_NOT_FOUND when the token has no row here. */
 enum dom_code store_subject_get(struct store_view *v, const uint8_t token[TOKEN_SIZE],
                                 struct store_subject *out, struct dom_err *err);
@@ -147,6 +152,8 @@ enum store_table {                            /* numbers are on disk; never reus
                    STORE_TABLE_CONFIG_OWED = 11, /* bucket name → version not yet everywhere (registrar) */
                    STORE_TABLE_JOB_LIST = 12,    /* job id ‖ chunk → tokens that the job moves */
                    STORE_TABLE_JOB_FAILURE = 13, /* job id ‖ token → why it was not moved */
+                   STORE_TABLE_FORGET = 14,      /* token ‖ epoch → erasure of a person */
+                   STORE_TABLE_LAST = STORE_TABLE_FORGET
 };
 /* Appends the value to *out. DOM_NOT_FOUND. */
 enum dom_code store_row_get(struct store_view *v, enum store_table table, struct slice key, struct buf *out,

@@ -61,7 +61,7 @@ struct standing {
 
 static bool check_standing(void *arg, const struct store_subject *row) {
   struct standing *w = arg;
-  if (row->state == SUBJECT_MOVED) return true;
+  if (!store_subject_lives(row)) return true;
   char country[CHARTER_COUNTRY_SIZE] = {row->country[0], row->country[1], 0};
   if (charter_forbids_home(w->next, country, w->s->o.region, w->now_ms, &w->refusal)) w->forbidden++;
   return true;

@@ -53,6 +53,8 @@ static enum dom_code revoke_once(struct subjects *s, const uint8_t token[TOKEN_S
   if (!code) code = store_subject_get(v, token, &row, err);
   if (!code && row.state == SUBJECT_MOVED)
     code = dom_fail(err, DOM_ELSEWHERE, "subject/generation", "the subject's home is another region");
+  if (!code && row.state == SUBJECT_ERASED)
+    code = dom_fail(err, DOM_NOT_FOUND, "subject/generation", "the subject was erased");
   if (!code) code = subject_tokens_generation(v, token, &generation, err);
   if (!code) code = store_tx_begin(s->o.store, v, &tx, err);
   if (code) return code;

@@ -7,6 +7,10 @@
  * 65,536 answers of 48 bytes: 3 MiB a region. A miss costs one question to the registrar. */
 enum { HOME_CACHE_SLOTS = 1 << 16 };
 
+/* Ends an answer of a kind that came later than the format: without it an older build would take an erased
+ * subject for one that lives. */
+enum { HOME_LONGER = 1 };
+
 struct home_cache {
   pthread_mutex_t lock;
   struct home_slot {
@@ -53,19 +57,24 @@ void home_cache_put(struct home_cache *c, const uint8_t token[TOKEN_SIZE], const
 }
 
 void home_answer_put(struct buf *b, const struct home_answer *a) {
-  put_u8(b, a->found);
+  assert(a->found == (a->kind == HOME_KNOWN || a->kind == HOME_RENEWED));
+  put_u8(b, (uint8_t)a->kind);
   put_u16be(b, a->home);
   put_u64be(b, a->epoch);
   buf_append(b, a->country, 2);
+  if (a->kind > HOME_KNOWN) put_u8(b, HOME_LONGER);
 }
 
 bool home_answer_get(struct slice bytes, struct home_answer *out) {
   struct reader r = reader_of(bytes);
-  struct home_answer a = {.found = get_u8(&r) != 0};
+  struct home_answer a = {.kind = (enum home_kind)get_u8(&r)};
   a.home = get_u16be(&r);
   a.epoch = get_u64be(&r);
   get_copy(&r, a.country, 2);
-  if (!reader_end(&r) || (a.found && (a.home == 0 || a.epoch == 0))) return false;
+  a.found = a.kind == HOME_KNOWN || a.kind == HOME_RENEWED;
+  if (a.kind > HOME_KNOWN && get_u8(&r) != HOME_LONGER) return false;
+  if (!reader_end(&r) || a.kind > HOME_RENEWED) return false;
+  if (a.kind != HOME_NONE && (a.home == 0 || a.epoch == 0)) return false;
   *out = a;
   return true;
 }
@@ -88,7 +97,7 @@ void bucket_pseudo_token(const struct subjects *s, const uint8_t id[STORE_BUCKET
 }
 
 static void who_here(const struct store_subject *row, struct subject_who *out) {
-  assert(row->state != SUBJECT_MOVED && row->epoch > 0);
+  assert(store_subject_lives(row) && row->epoch > 0);
   out->where = SUBJECT_HERE;
   out->home = row->home;
   out->epoch = row->epoch;
@@ -120,7 +129,7 @@ static enum dom_code who_statement(struct store_view *v, struct subject_who *out
 /* This region is no home: the tombstone, unless somebody told of a later move. */
 static enum dom_code who_left(struct subjects *s, struct store_view *v, const struct store_subject *row,
                               struct subject_who *out, struct dom_err *err) {
-  struct home_answer a = {.found = true, .home = row->home, .epoch = row->epoch};
+  struct home_answer a = {.found = true, .kind = HOME_KNOWN, .home = row->home, .epoch = row->epoch};
   assert(row->state == SUBJECT_MOVED && row->home != s->o.region);
   memcpy(a.country, row->country, 2);
   struct home_answer later;
@@ -130,10 +139,12 @@ static enum dom_code who_left(struct subjects *s, struct store_view *v, const st
   return has_later ? DOM_OK : who_statement(v, out, err);
 }
 
-/* Nobody here knows the token: the cache, else the registrar. */
-static enum dom_code who_ask(struct subjects *s, struct subject_who *out, struct dom_err *err) {
+/* Nobody here knows the token, or only that it was erased here under `erased` (0: not so): the cache, else the
+ * registrar. */
+static enum dom_code who_ask(struct subjects *s, uint64_t erased, struct subject_who *out,
+                             struct dom_err *err) {
   struct home_answer a;
-  if (home_cache_get(s->cache, out->token, &a) && a.home != s->o.region) {
+  if (home_cache_get(s->cache, out->token, &a) && a.home != s->o.region && a.epoch > erased) {
     who_elsewhere(&a, out);
     return DOM_OK;
   }
@@ -142,7 +153,8 @@ static enum dom_code who_ask(struct subjects *s, struct subject_who *out, struct
   if (code) return code;
   if (!home_answer_get(buf_slice(&reply), &a))
     return dom_fail(err, DOM_UNAVAILABLE, "subject/home: ask", "the registrar's answer does not decode");
-  if (!a.found) {
+  /* What the registrar has yet to hear of an erasure here counts as heard. */
+  if (!a.found || a.epoch <= erased) {
     out->where = SUBJECT_UNREGISTERED;
     return DOM_OK;
   }
@@ -152,8 +164,8 @@ static enum dom_code who_ask(struct subjects *s, struct subject_who *out, struct
     return DOM_OK;
   }
   /* The registrar homes it here and the row is missing: a crash fell between the two halves of a
-   * registration. Only epoch 1 is made so; a later one arrives with a signed statement. */
-  if (a.epoch != 1)
+   * registration. A later epoch than a registration's arrives with a signed statement. */
+  if (!home_answer_registers(&a))
     return dom_fail(
         err, DOM_UNAVAILABLE, "subject/home: ask",
         "the registrar names this region as home under a later epoch than it knows: repair needed");
@@ -168,12 +180,12 @@ enum dom_code subject_resolve_token(struct subjects *s, struct store_view *v, co
   memcpy(who.token, token, TOKEN_SIZE);
   struct store_subject row;
   enum dom_code code = store_subject_get(v, token, &row, NULL);
-  if (code == DOM_OK && row.state != SUBJECT_MOVED)
+  if (code == DOM_OK && store_subject_lives(&row))
     who_here(&row, &who);
-  else if (code == DOM_OK)
+  else if (code == DOM_OK && row.state == SUBJECT_MOVED)
     code = who_left(s, v, &row, &who, err);
-  else if (code == DOM_NOT_FOUND)
-    code = who_ask(s, &who, err);
+  else if (code == DOM_OK || code == DOM_NOT_FOUND)
+    code = who_ask(s, code == DOM_OK ? row.epoch_allotted : 0, &who, err);
   else
     dom_fail(err, code, "subject/home: resolve", "the subject's row cannot be read");
   if (code == DOM_OK) *out = who;
@@ -185,7 +197,7 @@ static enum dom_code resolve_pseudo(struct subjects *s, struct store_view *v, co
                                     struct subject_who *out, struct dom_err *err) {
   struct subject_who who = {.pseudo = true};
   bucket_pseudo_token(s, b->id, who.token);
-  struct home_answer a = {.found = true, .home = b->region, .epoch = 1};
+  struct home_answer a = {.found = true, .kind = HOME_KNOWN, .home = b->region, .epoch = 1};
   struct charter *c = subject_charter(s);
   const struct charter_region *region = c ? charter_region_by_number(c, b->region) : NULL;
   if (region) memcpy(a.country, region->jurisdiction, 2);
@@ -245,7 +257,7 @@ enum dom_code subject_resolve(struct subjects *s, struct store_view *v, const st
 
 void subject_learn(struct subjects *s, const uint8_t token[TOKEN_SIZE], uint16_t home, uint64_t epoch,
                    const char country[2]) {
-  struct home_answer a = {.found = true, .home = home, .epoch = epoch};
+  struct home_answer a = {.found = true, .kind = HOME_KNOWN, .home = home, .epoch = epoch};
   memcpy(a.country, country, 2);
   if (home != 0 && epoch != 0) home_cache_put(s->cache, token, &a); /* a peer said so: it may be nonsense */
 }

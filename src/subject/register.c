@@ -18,9 +18,11 @@ static enum dom_code adopt_step(void *arg, struct subjects *s, struct store_view
   if (code == DOM_OK && row.epoch >= a->answer->epoch) return DOM_EXISTS;
   if (code && code != DOM_NOT_FOUND)
     return dom_fail(err, code, "subject/register: adopt", "row cannot be read");
+  uint64_t allotted = code == DOM_OK ? row.epoch_allotted : 0; /* it never falls */
+  if (allotted < a->answer->epoch) allotted = a->answer->epoch;
   row = (struct store_subject){.state = SUBJECT_HOME,
                                .epoch = a->answer->epoch,
-                               .epoch_allotted = a->answer->epoch,
+                               .epoch_allotted = allotted,
                                .home = s->o.region,
                                .since_ms = clock_wall_ms(s->o.clock)};
   memcpy(row.token, a->token, TOKEN_SIZE);
@@ -94,23 +96,45 @@ static void who_from(const uint8_t token[TOKEN_SIZE], const struct home_answer *
   memcpy(out->country, a->country, 2);
 }
 
+/* What this region knows of an erasure, which the registrar may have yet to hear of. */
+static enum dom_code check_erased(struct subjects *s, const uint8_t token[TOKEN_SIZE],
+                                  const struct home_answer *a, bool anew, struct dom_err *err) {
+  static const char where[] = "subject/register: erased";
+  STORE_VIEW_AUTO *v = NULL;
+  struct store_subject row;
+  bool erased = a->kind == HOME_ERASED, unheard = false;
+  enum dom_code code = store_view_open(s->o.store, &v, err);
+  if (code) return code;
+  code = store_subject_get(v, token, &row, NULL);
+  if (code && code != DOM_NOT_FOUND) return dom_fail(err, code, where, "row cannot be read");
+  if (code == DOM_OK && row.state == SUBJECT_ERASED) unheard = a->epoch <= row.epoch_allotted;
+  if (unheard && anew)
+    return dom_fail(err, DOM_BUSY, where,
+                    "the subject's erasure is not known at the registrar yet: try again when it is");
+  if (erased || unheard)
+    return dom_fail(err, DOM_DENIED, where,
+                    "the subject was erased: only an operator registers it anew (domicile subject register)");
+  return DOM_OK;
+}
+
 /* Asks the registrar to create the token with this region as home; *out is what it has now. */
 static enum dom_code create_token(struct subjects *s, const uint8_t token[TOKEN_SIZE], const char country[2],
-                                  struct home_answer *out, struct dom_err *err) {
+                                  bool anew, struct home_answer *out, struct dom_err *err) {
   BUF_AUTO body = BUF_INIT;
   BUF_AUTO reply = BUF_INIT;
   buf_append(&body, token, TOKEN_SIZE);
   buf_append(&body, country, 2);
   enum dom_code code = buf_check(&body, err);
-  if (!code) code = registrar_ask(s, "registrar/create", buf_slice(&body), &reply, err);
-  if (!code && (!home_answer_get(buf_slice(&reply), out) || !out->found))
+  if (!code) code = registrar_ask(s, anew ? "registrar/renew" : "registrar/create", buf_slice(&body), &reply, err);
+  if (!code && (!home_answer_get(buf_slice(&reply), out) || out->kind == HOME_NONE))
     code =
         dom_fail(err, DOM_UNAVAILABLE, "subject/register: create", "the registrar's answer does not decode");
   return code;
 }
 
-enum dom_code subject_register(struct subjects *s, struct slice tenant, struct slice id,
-                               const char country[2], struct subject_who *out, struct dom_err *err) {
+static enum dom_code register_one(struct subjects *s, struct slice tenant, struct slice id,
+                                  const char country[2], bool anew, struct subject_who *out,
+                                  struct dom_err *err) {
   assert(s && out);
   if (id.len == 0 || id.len > SUBJECT_ID_MAX || slice_find(id, '/') != id.len)
     return dom_fail(err, DOM_INVALID, "subject/register: id",
@@ -125,21 +149,27 @@ enum dom_code subject_register(struct subjects *s, struct slice tenant, struct s
     who_from(token, &a, s, out);
     return DOM_ELSEWHERE;
   }
-  code = create_token(s, token, country, &a, err);
+  code = create_token(s, token, country, anew, &a, err);
+  if (!code) code = check_erased(s, token, &a, anew, err);
   if (code) return code;
   if (memcmp(a.country, country, 2) != 0)
     return dom_fail(err, DOM_EXISTS, "subject/register: country",
                     "the subject is registered with another country");
-  if (a.home == s->o.region && a.epoch == 1) code = register_adopt(s, token, &a, err);
+  if (a.home == s->o.region && home_answer_registers(&a)) code = register_adopt(s, token, &a, err);
   if (code) return code;
   who_from(token, &a, s, out);
   return a.home == s->o.region ? DOM_OK : DOM_ELSEWHERE;
 }
 
+enum dom_code subject_register(struct subjects *s, struct slice tenant, struct slice id,
+                               const char country[2], struct subject_who *out, struct dom_err *err) {
+  return register_one(s, tenant, id, country, false, out, err);
+}
+
 enum dom_code subject_register_anywhere(struct subjects *s, struct slice tenant, struct slice id,
                                         const char country[2], struct subject_who *out, struct dom_err *err) {
   struct subject_who who;
-  enum dom_code code = subject_register(s, tenant, id, country, &who, err);
+  enum dom_code code = register_one(s, tenant, id, country, true, &who, err);
   if (code != DOM_ELSEWHERE || who.epoch > 0) {
     if (code == DOM_OK || code == DOM_ELSEWHERE) *out = who;
     return code == DOM_ELSEWHERE ? DOM_OK : code;
@@ -169,12 +199,12 @@ static enum dom_code register_asked(struct subjects *s, struct slice body, struc
     return dom_fail(err, DOM_INVALID, "subject/register: message", "does not decode");
   struct subject_who who;
   char text[2] = {(char)country.data[0], (char)country.data[1]};
-  enum dom_code code = subject_register(s, tenant, id, text, &who, err);
+  enum dom_code code = register_one(s, tenant, id, text, true, &who, err);
   if (code == DOM_ELSEWHERE && who.epoch == 0)
     return dom_fail(err, DOM_STALE_EPOCH, "subject/register: message",
                     "the charters of the two regions differ");
   if (code && code != DOM_ELSEWHERE) return code;
-  struct home_answer a = {.found = true, .home = who.home, .epoch = who.epoch};
+  struct home_answer a = {.found = true, .kind = HOME_KNOWN, .home = who.home, .epoch = who.epoch};
   memcpy(a.country, who.country, 2);
   home_answer_put(reply, &a);
   return buf_check(reply, err);
@@ -193,6 +223,8 @@ static enum dom_code country_step(void *arg, struct subjects *s, struct store_vi
   if (code) return code;
   if (row.state == SUBJECT_MOVED)
     return dom_fail(err, DOM_ELSEWHERE, "subject/country: set", "the subject left");
+  if (row.state == SUBJECT_ERASED)
+    return dom_fail(err, DOM_NOT_FOUND, "subject/country: set", "the subject was erased");
   if (row.state != SUBJECT_HOME)
     return dom_fail(err, DOM_BUSY, "subject/country: set",
                     "the subject is being moved; try again afterwards");
@@ -247,6 +279,16 @@ enum dom_code subject_set_country(struct subjects *s, const uint8_t token[TOKEN_
   BUF_AUTO reply = BUF_INIT;
   return net_call(s->o.net, who.home, "subject/country", slice_of(body, sizeof body), SUBJECT_ASK_TIMEOUT_MS,
                   &reply, err);
+}
+
+enum dom_code subject_report_erased(struct subjects *s, const uint8_t token[TOKEN_SIZE], uint64_t epoch,
+                                    struct dom_err *err) {
+  uint8_t body[TOKEN_SIZE + 8];
+  BUF_AUTO reply = BUF_INIT;
+  assert(epoch > 0);
+  memcpy(body, token, TOKEN_SIZE);
+  store_u64be(body + TOKEN_SIZE, epoch);
+  return registrar_ask(s, "registrar/erased", slice_of(body, sizeof body), &reply, err);
 }
 
 enum dom_code register_message(struct subjects *s, const char *path, struct slice body, struct buf *reply,

@@ -1,4 +1,5 @@
-/* The registrar's table: token → home, epoch, country. Nothing else is kept, and nothing is dropped. */
+/* The registrar's table: token → home, epoch, country. Nothing else is kept, and nothing is dropped: who is erased
+ * leaves a tombstone. */
 #include <assert.h>
 
 #include "subject/subject_internal.h"
@@ -45,7 +46,7 @@ static enum dom_code table_get(struct store_view *v, const uint8_t *token, struc
 
 static enum dom_code table_put(struct store_tx *tx, const uint8_t *token, const struct home_answer *a,
                                struct dom_err *err) {
-  assert(a->found && a->home && a->epoch);
+  assert(a->kind != HOME_NONE && a->home && a->epoch);
   BUF_AUTO value = BUF_INIT;
   home_answer_put(&value, a);
   enum dom_code code = buf_check(&value, err);
@@ -58,6 +59,8 @@ struct ask {
   const uint8_t *token;
   uint16_t from;
   char country[2];
+  bool anew;      /* create: also over a tombstone */
+  uint64_t epoch; /* erased: the highest that its home allotted */
   struct subject_statement statement;
   struct home_answer answer;
 };
@@ -69,8 +72,13 @@ static enum dom_code create_step(void *arg, struct subjects *s, struct store_vie
   assert(a->from != 0);
   enum dom_code code = table_get(v, a->token, &a->answer, err);
   if (code) return code;
-  if (a->answer.found) return DOM_EXISTS;
-  a->answer = (struct home_answer){.found = true, .home = a->from, .epoch = 1};
+  bool erased = a->answer.kind == HOME_ERASED;
+  if (a->answer.found || (erased && !a->anew)) return DOM_EXISTS;
+  /* Above every epoch that was ever allotted: nothing of before can be taken for the person's again. */
+  a->answer = (struct home_answer){.found = true,
+                                   .kind = erased ? HOME_RENEWED : HOME_KNOWN,
+                                   .home = a->from,
+                                   .epoch = erased ? a->answer.epoch + 1 : 1};
   memcpy(a->answer.country, a->country, 2);
   return table_put(tx, a->token, &a->answer, err);
 }
@@ -82,12 +90,14 @@ static enum dom_code moved_step(void *arg, struct subjects *s, struct store_view
   const struct subject_statement *st = &a->statement;
   enum dom_code code = table_get(v, st->token, &a->answer, err);
   if (code) return code;
-  if (!a->answer.found) return dom_fail(err, DOM_NOT_FOUND, "subject/registrar: moved", "no such token");
+  if (a->answer.kind == HOME_NONE)
+    return dom_fail(err, DOM_NOT_FOUND, "subject/registrar: moved", "no such token");
   /* Said before, or the subject moved on since: the source that repeats it must come to an end. */
   if (st->epoch <= a->answer.epoch) return DOM_EXISTS;
-  if (a->answer.home != st->from)
+  if (!a->answer.found || a->answer.home != st->from)
     return dom_fail(err, DOM_DENIED, "subject/registrar: moved", "not signed by the home on record");
   assert(st->to != st->from && st->epoch > a->answer.epoch); /* a home changes forward only */
+  a->answer.kind = HOME_KNOWN;
   a->answer.home = st->to;
   a->answer.epoch = st->epoch;
   return table_put(tx, st->token, &a->answer, err);
@@ -102,6 +112,25 @@ static enum dom_code country_step(void *arg, struct subjects *s, struct store_vi
   if (!a->answer.found || a->answer.home != a->from)
     return dom_fail(err, DOM_DENIED, "subject/registrar: country", "only the home on record may change it");
   memcpy(a->answer.country, a->country, 2);
+  return table_put(tx, a->token, &a->answer, err);
+}
+
+/* The tombstone, kept for ever. A home that says it again, or late, changes nothing. */
+static enum dom_code erased_step(void *arg, struct subjects *s, struct store_view *v, struct store_tx *tx,
+                                 struct dom_err *err) {
+  struct ask *a = arg;
+  (void)s;
+  enum dom_code code = table_get(v, a->token, &a->answer, err);
+  if (code) return code;
+  if (a->answer.kind == HOME_NONE)
+    return dom_fail(err, DOM_NOT_FOUND, "subject/registrar: erased", "no such token");
+  if (a->epoch < a->answer.epoch) return DOM_EXISTS; /* registered anew since */
+  if (a->answer.home != a->from)
+    return dom_fail(err, DOM_DENIED, "subject/registrar: erased", "only the home on record may say so");
+  if (!a->answer.found && a->epoch == a->answer.epoch) return DOM_EXISTS;
+  a->answer.found = false;
+  a->answer.kind = HOME_ERASED;
+  a->answer.epoch = a->epoch;
   return table_put(tx, a->token, &a->answer, err);
 }
 
@@ -120,6 +149,17 @@ static enum dom_code take_body(struct slice body, bool with_country, struct ask 
   return DOM_OK;
 }
 
+/* Body: token 32 | epoch u64. */
+static enum dom_code take_erased(struct slice body, struct ask *a, struct dom_err *err) {
+  if (body.len != TOKEN_SIZE + 8)
+    return dom_fail(err, DOM_INVALID, "subject/registrar: message", "does not decode");
+  a->token = body.data;
+  a->epoch = load_u64be(body.data + TOKEN_SIZE);
+  return a->epoch > 0 && a->epoch < UINT64_MAX
+             ? DOM_OK
+             : dom_fail(err, DOM_INVALID, "subject/registrar: message", "an epoch that cannot be");
+}
+
 enum dom_code registrar_message(struct subjects *s, uint16_t from, const char *path, struct slice body,
                                 struct buf *reply, struct dom_err *err) {
   enum dom_code code = registrar_is_here(s, err);
@@ -129,7 +169,11 @@ enum dom_code registrar_message(struct subjects *s, uint16_t from, const char *p
   if (slice_equal(p, SLICE_LIT("registrar/find"))) {
     code = take_body(body, false, &a, err);
     if (!code) code = find(s, &a, err);
-  } else if (slice_equal(p, SLICE_LIT("registrar/create"))) {
+  } else if (slice_equal(p, SLICE_LIT("registrar/erased"))) {
+    code = take_erased(body, &a, err);
+    if (!code) code = subject_change(s, erased_step, &a, err);
+  } else if (slice_equal(p, SLICE_LIT("registrar/create")) || slice_equal(p, SLICE_LIT("registrar/renew"))) {
+    a.anew = slice_equal(p, SLICE_LIT("registrar/renew"));
     code = take_body(body, true, &a, err);
     if (!code) code = subject_change(s, create_step, &a, err);
   } else if (slice_equal(p, SLICE_LIT("registrar/country"))) {

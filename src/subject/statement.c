@@ -97,7 +97,7 @@ enum dom_code subject_arrive(struct subjects *s, struct store_view *v, struct st
   enum dom_code code = store_subject_get(v, st->token, &row, NULL);
   if (code && code != DOM_NOT_FOUND)
     return dom_fail(err, code, "subject/statement: arrive", "row cannot be read");
-  if (code == DOM_OK && row.state != SUBJECT_MOVED && row.epoch == st->epoch) return DOM_EXISTS;
+  if (code == DOM_OK && store_subject_lives(&row) && row.epoch == st->epoch) return DOM_EXISTS;
   if (code == DOM_OK && row.epoch >= st->epoch)
     return dom_fail(err, DOM_STALE_EPOCH, "subject/statement: arrive", "a later epoch is known here");
   uint64_t allotted = row.epoch_allotted > st->epoch ? row.epoch_allotted : st->epoch;

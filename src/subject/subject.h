@@ -264,10 +264,13 @@ enum dom_code subject_ask_again(struct subjects *s, const uint8_t token[TOKEN_SI
  * Durable: at DOM_OK, with its ledger entry: at the registrar first, then here.
  * Returns: DOM_ELSEWHERE home is in another region (forward to there); DOM_EXISTS registered already with
  * another country (409), the same country is DOM_OK; DOM_INVALID id or country; DOM_REFUSED the charter has
- * no home for that country; DOM_UNAVAILABLE, DOM_TIMEOUT the registrar does not answer. */
+ * no home for that country; DOM_DENIED the person was erased: only subject_register_anywhere, an operator's
+ * word, makes them a home again; DOM_UNAVAILABLE, DOM_TIMEOUT the registrar does not answer. */
 enum dom_code subject_register(struct subjects *s, struct slice tenant, struct slice id,
                                const char country[2], struct subject_who *out, struct dom_err *err);
-/* The same wherever home is: asks that region. DOM_STALE_EPOCH the two regions' charters differ. */
+/* The same wherever home is: asks that region. A person who was erased is registered anew, above every epoch
+ * that was ever allotted. DOM_STALE_EPOCH the two regions' charters differ; DOM_BUSY the registrar has yet to
+ * hear of the erasure. */
 enum dom_code subject_register_anywhere(struct subjects *s, struct slice tenant, struct slice id,
                                         const char country[2], struct subject_who *out, struct dom_err *err);
 /* Changes the country at the home region (here or there) and at the registrar.
@@ -335,6 +338,14 @@ enum dom_code subject_arrive(struct subjects *s, struct store_view *v, struct st
  * Returns: DOM_DENIED not signed by the home on record; DOM_NOT_FOUND no such token; DOM_UNAVAILABLE,
  * DOM_TIMEOUT. */
 enum dom_code subject_report_moved(struct subjects *s, struct slice statement, struct dom_err *err);
+
+/* The home that erased a person tells the registrar, which keeps (token, epoch) for ever.
+ *   epoch  the highest that this home ever allotted
+ * Durable: at DOM_OK, there. Idempotent; late, after the person was registered anew, it is DOM_OK and changes
+ * nothing. Returns: DOM_DENIED this region is not the home on record; DOM_NOT_FOUND no such token;
+ * DOM_UNAVAILABLE, DOM_TIMEOUT. */
+enum dom_code subject_report_erased(struct subjects *s, const uint8_t token[TOKEN_SIZE], uint64_t epoch,
+                                    struct dom_err *err);
 
 /* ---- generations of scoped tokens -------------------------------------------------------------- */
 

@@ -64,8 +64,16 @@ enum dom_code subject_change(struct subjects *s, subject_change_fn fn, void *arg
 /* home.c */
 struct home_cache *home_cache_new(void);
 void home_cache_free(struct home_cache *c);
+/* Kinds of answers; numbers are on disk and on the wire. What an older build would misread is longer there. */
+enum home_kind {
+  HOME_NONE = 0,
+  HOME_KNOWN = 1,  /* lives at `home` under `epoch` */
+  HOME_ERASED = 2, /* tombstone: erased at `home`, which allotted no epoch above `epoch`; kept for ever */
+  HOME_RENEWED = 3 /* as KNOWN, registered anew under `epoch` and not moved since */
+};
 struct home_answer {
-  bool found;
+  bool found; /* it lives somewhere: KNOWN or RENEWED */
+  enum home_kind kind;
   uint16_t home;
   uint64_t epoch;
   char country[2];
@@ -92,6 +100,11 @@ enum dom_code registrar_is_here(struct subjects *s, struct dom_err *err);
 /* register.c: makes the durable row of a subject that the registrar homes here. */
 enum dom_code register_adopt(struct subjects *s, const uint8_t token[TOKEN_SIZE], const struct home_answer *a,
                              struct dom_err *err);
+/* Whether the registrar's word is enough to make its home's row: the epoch was given out by a registration. A
+ * later one comes with a signed statement. */
+static inline bool home_answer_registers(const struct home_answer *a) {
+  return a->kind == HOME_RENEWED || (a->kind == HOME_KNOWN && a->epoch == 1);
+}
 enum dom_code register_message(struct subjects *s, const char *path, struct slice body, struct buf *reply,
                                struct dom_err *err);
 void bucket_pseudo_token(const struct subjects *s, const uint8_t id[STORE_BUCKET_ID_SIZE],

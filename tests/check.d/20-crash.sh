@@ -13,6 +13,8 @@ layer_begin "handoffs over processes"
 step "a kill at each step of a handoff" python3 -B tests/crash/handoff_kills.py --build build \
   --handoffs build/tests/crash/handoffs
 step "raw scan" python3 -B tests/crash/raw_scan.py --build build --program domicile --expect clean
+step "raw scan after persons were erased" python3 -B tests/crash/raw_scan.py --build build --program domicile \
+  --expect clean --forget
 step "raw scan with encryption off" python3 -B tests/crash/raw_scan.py --build build \
   --program tests/crash/planted/domicile-encryption-off --no-keys --expect found --needle body
 step "raw scan with shredding off" python3 -B tests/crash/raw_scan.py --build build \

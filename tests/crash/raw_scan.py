@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Raw scan of regions' folders after a move, and its control runs.
 
-People's files are put at cn; their keys, raw and wrapped, are noted; a country moves to sg, cn erases. Then
+People's files are put at cn; their keys, raw and wrapped, are noted; a country moves to sg, cn erases (or, with
+--forget, cn erases the persons of the country for good, and their keys are seen there before). Then
 all regions stop and every byte of their folders is searched for ids, names, windows of bodies and keys.
 --expect clean: nothing may be found. --expect found: the program is one with encryption or shredding off
 (plants.py), and the scan must find what --needle names: a scan that cannot find is worth nothing.
@@ -58,7 +59,7 @@ def key_needles(world, out):
 def here(world):
     """Tokens of the country's people who live at the source."""
     return [token for token, row in world.rows(SOURCE).items()
-            if row["country"] == COUNTRY and row["state"] != "moved"]
+            if row["country"] == COUNTRY and row["state"] not in ("moved", "erased")]
 
 
 def move(world):
@@ -66,6 +67,27 @@ def move(world):
         world.at(SOURCE, "move", "--token", token, "--to", TARGET)
     if here(world):
         raise Failure("people did not move")
+
+
+def forget(world, out, keys):
+    """Each person of the country by id; they are gone for S3 at once, and asked again it says how far it is."""
+    live = [world.load, "scan", "--needles", keys, world.data(SOURCE)]
+    run(live, world.env, "the keys were not to be seen before", ok=(1,))
+    with open(os.path.join(out, "subjects.tsv"), encoding="utf-8") as file:
+        rows = [line.rstrip("\n").split("\t") for line in file]
+    ids = sorted({row[0] for row in rows if row[1] == COUNTRY})
+    if len(ids) < len(here(world)) or not ids:
+        raise Failure(f"{len(ids)} persons in the plan, {len(here(world))} at {SOURCE}")
+    if "versions" not in world.at(SOURCE, "subject", "erase", ids[0], "--tenant", TENANT, "--dry-run"):
+        raise Failure("a dry run told nothing")
+    for person in ids:
+        world.at(SOURCE, "subject", "erase", person, "--tenant", TENANT, "--yes")
+    if here(world):
+        raise Failure("people are still there")
+    erase(world)
+    told = world.at(SOURCE, "subject", "erase", ids[0], "--tenant", TENANT)
+    if "not yet" in told or "registrar     knows" not in told:
+        raise Failure(f"an erasure did not come to its end:\n{told}")
 
 
 def erase(world):
@@ -90,6 +112,7 @@ def main():
     parser.add_argument("--program", required=True, help="the program under test, below it")
     parser.add_argument("--expect", choices=("clean", "found"), required=True)
     parser.add_argument("--needle", default="", help="what a control run must find")
+    parser.add_argument("--forget", action="store_true", help="erase persons for good instead of moving them")
     parser.add_argument("--no-keys", action="store_true", help="look for no keys")
     parser.add_argument("--keep", action="store_true", help="keep the folder")
     args = parser.parse_args()
@@ -101,7 +124,10 @@ def main():
             load(world, out)
             # Without encryption a wrapped key is no wrapped key.
             files = [text_needles(world, out)] + ([] if args.no_keys else [key_needles(world, out)])
-            move(world)
+            if args.forget:
+                forget(world, out, files[-1])
+            else:
+                move(world)
             if args.expect == "clean":
                 erase(world)  # a vault that does not shred would stop itself here
             world.stop()

@@ -71,7 +71,7 @@ static enum dom_code subject_of(struct scan *s, const uint8_t token[TOKEN_SIZE],
     enum dom_code code = store_subject_get(s->view, token, &c->subject, &why);
     if (code != DOM_OK && code != DOM_NOT_FOUND) return dom_fail(err, code, why.where, "%s", why.text);
     c->used = true;
-    c->live = code == DOM_OK && c->subject.state != SUBJECT_MOVED;
+    c->live = code == DOM_OK && store_subject_lives(&c->subject);
     memcpy(c->subject.token, token, TOKEN_SIZE);
   }
   *out = c;

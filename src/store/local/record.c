@@ -33,7 +33,7 @@ void record_plain_done(struct record_plain *p) {
 /* ---- subject codec ---- */
 
 void subject_encode(const struct store_subject *s, struct buf *out) {
-  assert(s->state >= SUBJECT_HOME && s->state <= SUBJECT_MOVED);
+  assert(s->state >= SUBJECT_HOME && s->state <= SUBJECT_ERASED);
   buf_append(out, s->token, TOKEN_SIZE);
   put_u8(out, (uint8_t)s->state);
   put_u64le(out, s->epoch);
@@ -57,7 +57,7 @@ bool subject_decode(struct reader *r, struct store_subject *out) {
   get_copy(r, s.country, 2);
   s.handoff_epoch = get_u64le(r);
   s.handoff_to = get_u16le(r);
-  if (r->bad || s.state < SUBJECT_HOME || s.state > SUBJECT_MOVED) return false;
+  if (r->bad || s.state < SUBJECT_HOME || s.state > SUBJECT_ERASED) return false;
   *out = s;
   return true;
 }

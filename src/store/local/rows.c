@@ -52,7 +52,7 @@ void row_part_cell(struct buf *out, const uint8_t bucket[STORE_BUCKET_ID_SIZE], 
 }
 
 void row_state_cell(struct buf *out, enum store_table table, struct slice key) {
-  assert(table >= STORE_TABLE_BUCKET && table <= STORE_TABLE_JOB_FAILURE);
+  assert(table >= STORE_TABLE_BUCKET && table <= STORE_TABLE_LAST);
   put_u8(out, ROW_STATE);
   put_u8(out, (uint8_t)table);
   buf_append_slice(out, key);

@@ -18,7 +18,7 @@ static enum dom_code stage_check(struct store_tx *tx, const struct permit *permi
     return dom_fail(err, DOM_REFUSED, where, "no permit for it");
   }
   enum dom_code code = store_subject_get(tx->view, token, &s, NULL);
-  if (code == DOM_OK && s.state != SUBJECT_MOVED && s.epoch >= epoch) {
+  if (code == DOM_OK && store_subject_lives(&s) && s.epoch >= epoch) {
     return dom_fail(err, DOM_STALE_EPOCH, where, "the subject lives here under epoch %llu",
                     (unsigned long long)s.epoch);
   }

@@ -37,7 +37,7 @@ enum dom_code store_tx_subject_put(struct store_tx *tx, const struct store_subje
                                    struct dom_err *err) {
   struct store_subject old = {0};
   struct change c = system_change(CHANGE_SUBJECT);
-  assert(subject->state >= SUBJECT_HOME && subject->state <= SUBJECT_MOVED);
+  assert(subject->state >= SUBJECT_HOME && subject->state <= SUBJECT_ERASED);
   enum dom_code code = store_subject_get(tx->view, subject->token, &old, NULL);
   if (code != DOM_OK && code != DOM_NOT_FOUND)
     return dom_fail(err, code, "store/tx: subject", "its row cannot be read");

@@ -150,6 +150,7 @@ enum dom_code subject_check(struct store_view *v, const uint8_t token[TOKEN_SIZE
   if (code != DOM_OK) return code;
   if (s.state == SUBJECT_MOVED)
     return dom_fail(err, DOM_ELSEWHERE, where, "subject moved to region %u", s.home);
+  if (s.state == SUBJECT_ERASED) return dom_fail(err, DOM_NOT_FOUND, where, "the subject was erased");
   if (s.epoch != epoch)
     return dom_fail(err, DOM_STALE_EPOCH, where, "epoch is %llu", (unsigned long long)s.epoch);
   if (write && s.state == SUBJECT_FENCED)
