@@ -61,6 +61,14 @@ static enum dom_code settle_older(struct mover *m, const struct handoff *h, stru
   }
 }
 
+/* After the row of its epoch: a key without one would stay for ever, for nobody asks about that epoch. */
+static enum dom_code make_key(struct mover *m, const struct handoff *h, struct dom_err *err) {
+  struct vault_key key = {.epoch = h->epoch};
+  memcpy(key.token, h->token, TOKEN_SIZE);
+  enum dom_code code = vault_key_create(store_vault(m->o.store), &key, NULL);
+  return code && code != DOM_EXISTS ? dom_fail(err, code, "move/target: begin", "no data key") : DOM_OK;
+}
+
 static enum dom_code begin(struct mover *m, uint16_t from, const uint8_t token[TOKEN_SIZE], uint64_t epoch,
                            struct slice body, struct dom_err *err) {
   struct reader r = reader_of(body);
@@ -88,18 +96,16 @@ static enum dom_code begin(struct mover *m, uint16_t from, const uint8_t token[T
   }
   if (code == DOM_OK) { /* the message came twice, or the source begins an old epoch anew */
     bool same = have.peer == from && have.state == HANDOFF_STAGING;
-    return same ? DOM_OK : dom_fail(err, DOM_STALE_EPOCH, "move/target: begin", "the epoch is over");
+    return same ? make_key(m, &h, err)
+                : dom_fail(err, DOM_STALE_EPOCH, "move/target: begin", "the epoch is over");
   }
   if (code != DOM_NOT_FOUND) return code;
   code = settle_older(m, &h, err);
   if (code) return code;
-  struct vault_key key = {.epoch = epoch};
-  memcpy(key.token, token, TOKEN_SIZE);
-  code = vault_key_create(store_vault(m->o.store), &key, NULL);
-  if (code && code != DOM_EXISTS) return dom_fail(err, code, "move/target: begin", "no data key");
   h.started_ms = clock_wall_ms(m->o.clock);
   h.charter_version = mover_charter_version(m);
-  return mover_advance(m, &h, EVENT_BEGIN, NULL, NULL, err);
+  code = mover_advance(m, &h, EVENT_BEGIN, NULL, NULL, err);
+  return code ? code : make_key(m, &h, err);
 }
 
 /* ---- items ------------------------------------------------------------------------------ */

@@ -1,12 +1,16 @@
 # Power cuts on simulated disks, planted bugs, and kill -9 of real processes.
 layer_begin "crash and power"
 tally crash build --suite crash
-seeds=200
-[ $level = long ] && seeds=5000
-step "domicile-sim, $seeds seeds" build/domicile-sim --seeds $seeds
 rounds=20
 [ $level = long ] && rounds=200
 step "$rounds rounds of kills under 16 writers" python3 -B tests/crash/kill_rounds.py --build build --rounds $rounds
+layer_end
+
+layer_begin simulator
+power=200 seeds=3000
+[ $level = long ] && power=5000 seeds=30000
+step "domicile-sim: whole regions, $seeds seeds" build/domicile-sim --mode move --seeds $seeds
+step "domicile-sim: power cuts, $power seeds" build/domicile-sim --mode power --seeds $power
 layer_end
 
 layer_begin "handoffs over processes"

@@ -100,6 +100,28 @@ PLANTS = {
             )
         ],
     ),
+    # for the simulator: a commit does not ask whether its subject was fenced or left meanwhile
+    "writes-unguarded": (
+        "store/local/tx.c",
+        [("if (code == DOM_OK) code = tx_read(tx, tx_hash_subject(place->token), err);", "", 1)],
+    ),
+    # a target that asks about an epoch that was given up is told to wait
+    "asked-in-vain": (
+        "move/source.c",
+        [("  else if (!known || h.state == HANDOFF_ABORTED)\n    put_u8(reply, 'a');",
+          "  else if (!known || h.state == HANDOFF_ABORTED)\n    put_u8(reply, 'w');", 1)],
+    ),
+    # a key is there before any row tells that it is
+    "key-before-row": (
+        "move/target.c",
+        [("  code = mover_advance(m, &h, EVENT_BEGIN, NULL, NULL, err);\n  return code ? code : make_key(m, &h, err);",
+          "  code = make_key(m, &h, err);\n  return code ? code : mover_advance(m, &h, EVENT_BEGIN, NULL, NULL, err);", 1)],
+    ),
+    # two homes at once: the source stays one after it committed
+    "never-left": (
+        "move/source.c",
+        [("  row.state = SUBJECT_MOVED;\n  row.epoch = h->epoch;\n  row.home = h->peer;", "  row.state = SUBJECT_HOME;", 1)],
+    ),
     # control runs of the raw scan
     "encryption-off": (
         "base/crypto_cipher.c",

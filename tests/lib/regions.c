@@ -59,11 +59,21 @@ enum dom_code regions_force(struct test_regions *t, int which, bool force) {
   return DOM_OK;
 }
 
+static enum dom_code answer(struct test_region *r, uint16_t from, const char *path, struct slice body,
+                            struct buf *reply, struct dom_err *err) {
+  if (strncmp(path, "move/", 5) == 0) return mover_message(r->mover, from, path, body, reply, err);
+  return subject_message(r->subjects, from, path, body, reply, err);
+}
+
 static enum dom_code handle(void *arg, uint16_t from, const char *path, struct slice body, struct buf *reply,
                             struct dom_err *err) {
   struct test_region *r = arg;
-  if (strncmp(path, "move/", 5) == 0) return mover_message(r->mover, from, path, body, reply, err);
-  return subject_message(r->subjects, from, path, body, reply, err);
+  struct test_regions *t = r->all;
+  if (!t->message) return answer(r, from, path, body, reply, err);
+  bool here = t->message(t->fault_arg, from, r->number, false);
+  enum dom_code code = here ? answer(r, from, path, body, reply, err) : DOM_OK;
+  bool there = t->message(t->fault_arg, from, r->number, true);
+  return here && there ? code : dom_fail(err, DOM_UNAVAILABLE, "test", "lost");
 }
 
 enum dom_code region_start(struct test_regions *t, uint16_t number, struct dom_err *err) {
@@ -121,6 +131,7 @@ void regions_open(struct test_regions *t, unsigned count, uint64_t seed, int whi
     struct test_region *r = &t->region[i];
     struct dom_err err = {0};
     r->number = i;
+    r->all = t;
     random_bytes(r->seed, sizeof r->seed);
     r->disk = disk_sim_new(seed + i);
     r->keys = disk_sim_new(seed + 100 + i);

@@ -12,7 +12,9 @@
 
 enum { REGIONS_MAX = 4 };
 
+struct test_regions;
 struct test_region {
+  struct test_regions *all;
   struct disk *disk, *keys;
   struct vault_kek *kek;
   struct store *store;
@@ -32,6 +34,9 @@ struct test_regions {
   bool unhashed; /* what is put from now on has no SHA-256 in its row */
   void (*fault_point)(void *arg, const char *step);
   void *fault_arg;
+  /* Called when a message arrives, and when its answer leaves; false: what arrives or leaves is lost. Both
+   * are called of each message that arrives; NULL: nothing is lost but by the net. */
+  bool (*message)(void *arg, uint16_t from, uint16_t to, bool answer);
 };
 
 /* Opens `count` regions on fresh disks and puts charter `which` (1, 2, 3 of the story) in force. Asserts. */

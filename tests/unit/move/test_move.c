@@ -706,6 +706,22 @@ static void test_discard_crashes(void **state) {
   }
 }
 
+/* The target dies before a row tells of the epoch: nobody will ask about it, so no key of it may be there. */
+static void test_no_key_without_row(void **state) {
+  (void)state;
+  struct world *w = world_new(29);
+  w->die_at = "-staging";
+  w->victim = SG;
+  assert_int_not_equal(mover_move_subject(w->t.region[CN].mover, w->token, SG, NULL), DOM_OK);
+  assert_true(w->died);
+  bury(w, SG);
+  assert_int_equal(region_start(&w->t, SG, NULL), DOM_OK);
+  settle(w);
+  assert_settled(w);
+  assert_gone(w, SG, 2);
+  world_free(w);
+}
+
 /* A charter that is durable but not yet in force when the commit comes: the log must not show the move after
  * it. */
 static void charter_underway(void *arg, const char *step) {
@@ -822,6 +838,7 @@ int main(void) {
       cmocka_unit_test(test_register_after_move),
       cmocka_unit_test(test_items_decode),
       cmocka_unit_test(test_charter_underway),
+      cmocka_unit_test(test_no_key_without_row),
       cmocka_unit_test(test_stages),
       cmocka_unit_test(test_outrun),
       cmocka_unit_test(test_large_rest),
