@@ -244,12 +244,19 @@ static enum dom_code converge(struct source *s, struct copy *c, struct dom_err *
 
 /* ---- after the commit ----------------------------------------------------------------------- */
 
-/* The statement kept with the tombstone. */
+/* The statement kept with the tombstone: of the newest departure. */
 static enum dom_code kept_statement(struct mover *m, const uint8_t token[TOKEN_SIZE], struct buf *out,
                                     struct dom_err *err) {
   STORE_VIEW_AUTO *v = NULL;
   enum dom_code code = store_view_open(m->o.store, &v, err);
   return code ? code : subject_statement_kept(v, token, out, err);
+}
+
+/* Of a later departure than this one? Then the target was home in between, or the subject could not have come
+ * back to leave again; and the registrar takes the later statement, which this region signed too. */
+static bool is_confirmed_since(struct mover *m, const struct handoff *h, struct slice statement) {
+  struct subject_statement st;
+  return subject_statement_peek(m->o.subjects, statement, &st) && st.epoch > h->epoch;
 }
 
 static enum dom_code deliver(struct mover *m, struct handoff *h, struct dom_err *err) {
@@ -258,6 +265,8 @@ static enum dom_code deliver(struct mover *m, struct handoff *h, struct dom_err 
   BUF_AUTO body = BUF_INIT;
   BUF_AUTO reply = BUF_INIT;
   enum dom_code code = kept_statement(m, h->token, &statement, err);
+  if (!code && is_confirmed_since(m, h, buf_slice(&statement)))
+    return mover_advance(m, h, EVENT_CONFIRMED, NULL, NULL, err);
   put_bytes16be(&body, buf_slice(&statement));
   mover_peer_ref(m, h->commit_lsn, &body);
   if (!code) code = buf_check(&body, err);

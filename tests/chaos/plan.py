@@ -7,8 +7,8 @@ LINK_S_MIN, LINK_S_MAX = 0.2, 5.0
 DELAY_S_MAX = 0.25
 BREAK_BYTES_MAX = 6000  # within a head, a message of a handoff or a body
 # Durable steps of a handoff at which a region that was started again dies by itself.
-POINTS = [sign + state for state in ("copying", "fenced", "committed", "erasing", "key-dropped", "staging", "prepared",
-                                     "active") for sign in "-+"] + ["+peer-prepared", "+slot-overwritten", "+rows-removed"]
+STATES = ("copying", "fenced", "committed", "erasing", "key-dropped", "staging", "prepared", "active")
+POINTS = [sign + state for state in STATES for sign in "-+"] + ["+peer-prepared", "+slot-overwritten", "+rows-removed"]
 POINT_PASSES_MAX = 20   # N of STEP:N
 LINKS = ("cut", "hole", "delay", "break")
 
@@ -38,8 +38,8 @@ def link(dice, at_s, names):
     source, target = dice.sample(names, 2)
     kind = dice.choice(LINKS)
     lasts = round(dice.uniform(LINK_S_MIN, LINK_S_MAX), 3)
-    amount = {"delay": round(dice.uniform(0.01, DELAY_S_MAX), 3), "break": dice.randrange(1, BREAK_BYTES_MAX)}.get(kind, 0)
-    return Event(at_s, kind, source=source, target=target, lasts_s=lasts, amount=amount)
+    amounts = {"delay": round(dice.uniform(0.01, DELAY_S_MAX), 3), "break": dice.randrange(1, BREAK_BYTES_MAX)}
+    return Event(at_s, kind, source=source, target=target, lasts_s=lasts, amount=amounts.get(kind, 0))
 
 
 def make(seed, seconds, names, kill_every_s, link_every_s):

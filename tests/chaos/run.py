@@ -341,7 +341,8 @@ class Chaos:
         return (f"{self.journal.acknowledged} writes acknowledged, {counts.get(503, 0)} times 503, "
                 f"{counts.get('lost', 0)} lost; {sum(k.kills for k in keepers.values())} kills, "
                 f"{sum(k.recoveries for k in keepers.values())} of recoveries, "
-                f"{sum(k.points for k in keepers.values())} at steps; {wandering.moves} single moves; {journey.telling}")
+                f"{sum(k.points for k in keepers.values())} at steps; {wandering.moves} single moves; "
+                f"{journey.telling}")
 
     def watch(self, keepers, *others):
         for each in (*keepers.values(), *others):
@@ -361,7 +362,8 @@ class Chaos:
                 if event.kind == "kill":
                     keepers[event.region].give(event)
                 else:
-                    self.links.tell(event.kind, NUMBERS[event.source], NUMBERS[event.target], event.lasts_s, event.amount)
+                    self.links.tell(event.kind, NUMBERS[event.source], NUMBERS[event.target], event.lasts_s,
+                                    event.amount)
             self.watch(keepers, *watched)
             if now - told > TELL_S:
                 told = now
@@ -372,17 +374,17 @@ class Chaos:
         """Without faults: whoever is under way comes home."""
         journey.ended.set()
         wandering.ended.set()
-        deadline = told = time.monotonic() + REST_S_MAX
+        told = time.monotonic()
+        deadline = told + REST_S_MAX
         while journey.is_alive() or wandering.is_alive():
             self.watch({}, journey, wandering)
             now = time.monotonic()
             if now > deadline:
                 raise Failure(f"the journey does not end: {journey.telling}")
-            if told - now > TELL_S or told == deadline:
+            if now - told > TELL_S:
                 told = now
                 self.say(f"on the way home: {journey.telling}")
             time.sleep(0.2)
-            told = told if now - told < TELL_S else deadline
         self.watch({}, journey, wandering)
 
     def storm(self):
@@ -498,7 +500,7 @@ class Chaos:
                 return
             if time.monotonic() > deadline:
                 raise Failure(f"{len(found)} handoffs wait for ever: {found[:5]}")
-            self.say(f"{len(found)} handoffs still wait")
+            self.say(f"{len(found)} handoffs still wait: {found[:3]}")
             self.world.start()
             time.sleep(2)  # no condition to ask for: upkeep's rounds come five a second
 
@@ -518,7 +520,8 @@ class Chaos:
                 raise Failure(f"something is left at {name}: {report}")
 
     def run(self):
-        self.links = Links([(NUMBERS[name], self.world.front[name], self.world.port[name]) for name in self.world.names])
+        world = self.world
+        self.links = Links([(NUMBERS[name], world.front[name], world.port[name]) for name in world.names])
         try:
             self.world.start()
             self.world.bucket(BUCKET)

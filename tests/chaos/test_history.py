@@ -1,4 +1,4 @@
-"""The judge of histories, judged: good ones pass, bad ones are caught, and a slow search by hand agrees on small ones."""
+"""The judge of histories, judged: good ones pass, bad ones are caught, a slow search by hand agrees on small ones."""
 import itertools
 import os
 import random

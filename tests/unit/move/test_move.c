@@ -642,6 +642,33 @@ static void test_unconfirmed_job(void **state) {
   world_free(w);
 }
 
+/* There, back and on before the first target could confirm: what the subject left behind at its first home goes,
+ * though that home's statement is now about its second departure. */
+static void test_left_again_unconfirmed(void **state) {
+  (void)state;
+  struct world *w = world_new(26);
+  struct cutter c = {.w = w, .to = US};
+  hook_source(w, cut_at_commit, &c);
+  assert_int_equal(mover_move_subject(w->t.region[CN].mover, w->token, US, NULL), DOM_UNAVAILABLE);
+  struct store_view *v = NULL;
+  BUF_AUTO statement = BUF_INIT;
+  assert_int_equal(store_view_open(w->t.region[CN].store, &v, NULL), DOM_OK);
+  assert_int_equal(subject_statement_kept(v, w->token, &statement, NULL), DOM_OK);
+  store_view_close(v);
+  /* Somebody's request brought the statement along. */
+  assert_int_equal(mover_take_statement(w->t.region[US].mover, buf_slice(&statement), NULL), DOM_OK);
+  net_sim_cut(w->t.net, CN, US, false);
+  c.to = IN; /* nobody needs that line */
+  assert_int_equal(mover_move_subject(w->t.region[US].mover, w->token, CN, NULL), DOM_OK);
+  assert_int_equal(mover_move_subject(w->t.region[CN].mover, w->token, SG, NULL), DOM_OK);
+  settle(w);
+  assert_settled(w);
+  for (uint64_t epoch = 1; epoch <= 3; epoch += 2) assert_gone(w, CN, epoch);
+  assert_all_at(w, SG);
+  assert_int_equal(home_of(w), SG);
+  world_free(w);
+}
+
 /* A dead target must not keep others' handoffs from their end, however many wait for it. */
 static void test_dead_peer(void **state) {
   (void)state;
@@ -833,6 +860,7 @@ int main(void) {
       cmocka_unit_test(test_cancel_survives),
       cmocka_unit_test(test_too_many_jobs),
       cmocka_unit_test(test_unconfirmed_job),
+      cmocka_unit_test(test_left_again_unconfirmed),
       cmocka_unit_test(test_dead_peer),
       cmocka_unit_test(test_discard_crashes),
       cmocka_unit_test(test_register_after_move),
