@@ -17,19 +17,21 @@ void copy_done(struct copy *c) {
   memo_free(c->memo);
 }
 
-static enum dom_code send(struct copy *c, const char *path, struct slice body, struct dom_err *err) {
+static enum dom_code send(struct copy *c, const char *path, struct slice body, struct buf *reply,
+                          struct dom_err *err) {
   bool fenced = c->h->state == HANDOFF_FENCED;
   if (!pace_wait(c->pace, c->m, body.len, fenced))
     return dom_fail(err, DOM_CANCELLED, "move/copy: send", "the job or the region is stopping");
   c->bytes += body.len;
-  BUF_AUTO reply = BUF_INIT;
-  return net_call(c->m->o.net, c->h->peer, path, body, MOVE_MESSAGE_TIMEOUT_MS, &reply, err);
+  buf_reset(reply);
+  return net_call(c->m->o.net, c->h->peer, path, body, MOVE_MESSAGE_TIMEOUT_MS, reply, err);
 }
 
 static enum dom_code flush(struct copy *c, struct dom_err *err) {
+  BUF_AUTO reply = BUF_INIT;
   if (c->batch_items == 0) return DOM_OK;
   enum dom_code code = buf_check(&c->batch, err);
-  if (!code) code = send(c, "move/items", buf_slice(&c->batch), err);
+  if (!code) code = send(c, "move/items", buf_slice(&c->batch), &reply, err);
   if (code) return code;
   if (c->pace) atomic_fetch_add(&c->pace->objects, c->batch_items);
   buf_reset(&c->batch);
@@ -56,7 +58,9 @@ static enum dom_code read_on(struct store_found *found, uint64_t at, size_t want
 static enum dom_code send_chunks(struct copy *c, struct store_found *found, uint64_t at,
                                  const struct store_body_ref *ref, struct hash *hash, struct dom_err *err) {
   BUF_AUTO chunk = BUF_INIT;
+  BUF_AUTO reply = BUF_INIT;
   uint64_t sent = 0;
+  bool more = false; /* of reading back, at the target */
   do {
     buf_reset(&chunk);
     handoff_head_put(&chunk, c->h);
@@ -68,9 +72,10 @@ static enum dom_code send_chunks(struct copy *c, struct store_found *found, uint
     if (!code) code = read_on(found, at + sent, want, &chunk, err);
     if (code) return code;
     if (hash) hash_update(hash, chunk.data + chunk.len - want, want);
-    if ((code = send(c, "move/body", buf_slice(&chunk), err))) return code;
+    if ((code = send(c, "move/body", buf_slice(&chunk), &reply, err))) return code;
     sent += want;
-  } while (sent < ref->size);
+    more = reply.len == 1 && reply.data[0] == 1;
+  } while (sent < ref->size || more);
   return DOM_OK;
 }
 

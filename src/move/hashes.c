@@ -4,10 +4,10 @@
 
 #include "move/move_internal.h"
 
-static enum dom_code hash_range(struct store_found *found, uint64_t at, uint64_t size, struct hash *hash,
-                                uint8_t *chunk, struct dom_err *err) {
+static enum dom_code hash_chunks(struct store_found *found, uint64_t at, uint64_t size, struct hash *hash,
+                                 uint8_t *chunk, struct dom_err *err) {
   while (size > 0) {
-    size_t want = size < MOVE_BODY_CHUNK ? (size_t)size : MOVE_BODY_CHUNK, got = 0;
+    size_t want = size < MOVE_READ_CHUNK ? (size_t)size : MOVE_READ_CHUNK, got = 0;
     enum dom_code code = store_found_read(found, at, chunk, want, &got, err);
     if (code) return code;
     if (got != want)
@@ -19,16 +19,23 @@ static enum dom_code hash_range(struct store_found *found, uint64_t at, uint64_t
   return DOM_OK;
 }
 
+enum dom_code hashes_add(struct store_found *found, uint64_t at, uint64_t size, struct hash *hash,
+                         struct dom_err *err) {
+  size_t most = size < MOVE_READ_CHUNK ? (size_t)size + 1 : MOVE_READ_CHUNK;
+  uint8_t *chunk = dom_alloc(most);
+  if (!chunk) return dom_fail(err, DOM_NO_MEMORY, "move/hashes", "no memory");
+  enum dom_code code = hash_chunks(found, at, size, hash, chunk, err);
+  wipe(chunk, most);
+  dom_free(chunk);
+  return code;
+}
+
 enum dom_code hashes_read(struct store_found *found, uint64_t at, uint64_t size, uint8_t out[SHA256_SIZE],
                           struct dom_err *err) {
-  size_t most = size < MOVE_BODY_CHUNK ? (size_t)size + 1 : MOVE_BODY_CHUNK;
   struct hash *hash = hash_new(HASH_SHA256);
-  uint8_t *chunk = dom_alloc(most);
-  enum dom_code code = hash && chunk ? hash_range(found, at, size, hash, chunk, err)
-                                     : dom_fail(err, DOM_NO_MEMORY, "move/hashes", "no memory");
+  if (!hash) return dom_fail(err, DOM_NO_MEMORY, "move/hashes", "no memory");
+  enum dom_code code = hashes_add(found, at, size, hash, err);
   if (!code) hash_final(hash, out);
-  if (chunk) wipe(chunk, most);
-  dom_free(chunk);
   hash_free(hash);
   return code;
 }

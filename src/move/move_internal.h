@@ -17,7 +17,9 @@ enum {
                                   so that one more item of any inline size still fits */
   MOVE_STAGE_ITEMS = 512, /* of one commit at the target: what a client's commit waits for behind it stays
                              some milliseconds */
-  MOVE_BODY_CHUNK = 1 << 20,   /* of a body's transfer in one message */
+  MOVE_BODY_CHUNK = 4 << 20,   /* of a body's transfer in one message: signing it is small beside hashing it */
+  MOVE_READ_CHUNK = 1 << 20,   /* of a body that is read to be hashed */
+  MOVE_VERIFY_BYTES = 1 << 30, /* of a body read back within one message: seconds, well below its timeout */
   MOVE_ROUNDS_MAX = 8,         /* journal rounds before the subject's writers are slowed */
   MOVE_SLOW_ROUNDS_MAX =
       6,             /* … and rounds with slowed writers before the fence goes up whatever the rest is */
@@ -33,8 +35,8 @@ enum {
   MOVE_RETRIES_MAX = 64,           /* guards of one commit */
   MOVE_PARALLEL_DEFAULT = 4,       /* subjects at once: hides a round trip without starving clients */
   MOVE_PARALLEL_MAX = 64,
-  MOVE_LEDGER_WAIT_MS = 100, /* for an entry index: part of it falls within the fence, so it must be short;
-                                without it the next entry names no peer */
+  MOVE_LEDGER_WAIT_MS = 100, /* for an entry index; without it the next entry names no peer */
+  MOVE_LEDGER_FENCED_MS = 20, /* … where writers are held meanwhile */
   FORGET_REST_MAX = 64, /* earlier stays of one person here that are not at their end: who has more is asked
                            about again */
   FORGET_BATCH = 64,    /* erasures taken a stage on in one scan */
@@ -70,6 +72,7 @@ struct mover {
   struct token_set running; /* source handoffs with a thread */
   struct token_set heard;   /* target: when a message of this token's handoff last came */
   struct transfers *transfers;
+  uint64_t verify_bytes; /* MOVE_VERIFY_BYTES; tests set less */
   struct job_runner *jobs;
   struct job_list *lists; /* LISTS_OPEN_MAX that are coming in */
   pthread_mutex_t lists_lock;
@@ -109,13 +112,13 @@ typedef enum dom_code (*mover_step_fn)(void *arg, struct mover *m, struct store_
  * has another state by now. */
 enum dom_code mover_advance(struct mover *m, struct handoff *h, enum handoff_event event, mover_step_fn fn,
                             void *arg, struct dom_err *err);
-/* The ledger index of the entry committed at lsn, waiting a little for the ledger writer; false without. */
-bool mover_entry_index(struct mover *m, uint64_t lsn, uint64_t *out_index);
+/* The ledger index of the entry committed at lsn, waiting so long for the ledger writer; false without. */
+bool mover_entry_index(struct mover *m, uint64_t lsn, uint32_t wait_ms, uint64_t *out_index);
 /* A move entry of the ledger for this handoff. peer: log id 32 ‖ index u64be, or empty. */
 enum dom_code mover_entry(struct mover *m, struct store_tx *tx, enum ledger_type type,
                           const struct handoff *h, struct slice peer, struct dom_err *err);
-/* log id 32 ‖ index 8 of our entry at lsn, appended; nothing appended when not known. */
-void mover_peer_ref(struct mover *m, uint64_t lsn, struct buf *out);
+/* log id 32 ‖ index 8 of our entry at lsn, appended; nothing appended when not known in time. */
+void mover_peer_ref(struct mover *m, uint64_t lsn, uint32_t wait_ms, struct buf *out);
 enum dom_code mover_permit(struct mover *m, const uint8_t token[TOKEN_SIZE], const char country[2],
                            uint16_t home, uint16_t target, struct charter_permit_storage *storage,
                            const struct permit **out, struct dom_err *err);
@@ -130,6 +133,9 @@ bool item_get(struct reader *r, struct store_item *out, struct store_body_ref *r
 /* Of `size` bytes from `at` on, read in pieces. DOM_CORRUPT, DOM_IO, DOM_NO_MEMORY. */
 enum dom_code hashes_read(struct store_found *found, uint64_t at, uint64_t size, uint8_t out[SHA256_SIZE],
                           struct dom_err *err);
+/* The same, added to a hash that goes on. */
+enum dom_code hashes_add(struct store_found *found, uint64_t at, uint64_t size, struct hash *hash,
+                         struct dom_err *err);
 /* Whether the item has all hashes that its kind has. */
 bool hashes_known(const struct store_item *item);
 /* Copies the references of an object's bodies so that they can be filled; *out_refs is the caller's to free
@@ -235,11 +241,13 @@ enum dom_code target_ask(struct mover *m, const struct handoff *h, struct dom_er
  * sends again. */
 struct transfers *transfers_new(void);
 void transfers_free(struct transfers *t);
-/* One chunk; *out_ref and *out_sealed once the last one came. DOM_INVALID when the offset does not follow. */
+/* One chunk. After the last one the body is read back and hashed, MOVE_VERIFY_BYTES a message: *out_more says
+ * that there is more of that, and the last chunk, or an empty one behind it, goes on with it. DOM_INVALID when the
+ * offset does not follow. */
 enum dom_code transfer_chunk(struct mover *m, const struct permit *permit, const struct handoff *h,
-                             struct slice body, struct dom_err *err);
-/* The sealed body that the source names so, taken out of the table: a commit names it, or it must be
- * discarded. DOM_NOT_FOUND. */
+                             struct slice body, bool *out_more, struct dom_err *err);
+/* The body that the source names so, sealed and read back, its hash that of what was read; taken out of the table:
+ * a commit names it, or it must be discarded. DOM_NOT_FOUND. */
 enum dom_code transfer_take(struct mover *m, const struct handoff *h, const uint8_t id[STORE_BODY_ID_SIZE],
                             struct store_body_ref *out);
 /* Forgets all of a handoff's and discards their bodies. */

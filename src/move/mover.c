@@ -169,9 +169,9 @@ enum dom_code mover_advance(struct mover *m, struct handoff *h, enum handoff_eve
 
 /* ---- ledger entries ------------------------------------------------------------------------ */
 
-bool mover_entry_index(struct mover *m, uint64_t lsn, uint64_t *out_index) {
+bool mover_entry_index(struct mover *m, uint64_t lsn, uint32_t wait_ms, uint64_t *out_index) {
   if (!m->o.ledger || lsn == 0) return false;
-  for (uint32_t waited = 0; waited <= MOVE_LEDGER_WAIT_MS; waited++) {
+  for (uint32_t waited = 0; waited <= wait_ms; waited++) {
     uint64_t count = 0;
     if (ledger_find_cursor(m->o.ledger, lsn, out_index, &count, NULL) == DOM_OK) return true;
     if (ledger_failed(m->o.ledger) || m->o.inline_threads) return false;
@@ -180,10 +180,10 @@ bool mover_entry_index(struct mover *m, uint64_t lsn, uint64_t *out_index) {
   return false;
 }
 
-void mover_peer_ref(struct mover *m, uint64_t lsn, struct buf *out) {
+void mover_peer_ref(struct mover *m, uint64_t lsn, uint32_t wait_ms, struct buf *out) {
   uint64_t index = 0;
   uint8_t id[LEDGER_LOG_ID_SIZE];
-  if (!mover_entry_index(m, lsn, &index)) return;
+  if (!mover_entry_index(m, lsn, wait_ms, &index)) return;
   ledger_own_log_id(m->o.ledger, id);
   buf_append(out, id, sizeof id);
   put_u64be(out, index);
@@ -225,6 +225,7 @@ enum dom_code mover_open(const struct mover_options *o, struct mover **out, stru
   pthread_mutex_init(&m->rotate_lock, NULL);
   pthread_mutex_init(&m->lists_lock, NULL);
   m->transfers = transfers_new();
+  m->verify_bytes = MOVE_VERIFY_BYTES;
   enum dom_code code = m->transfers ? job_runner_open(m, err) : DOM_NO_MEMORY;
   if (code) {
     mover_close(m);

@@ -268,7 +268,7 @@ static enum dom_code deliver(struct mover *m, struct handoff *h, struct dom_err 
   if (!code && is_confirmed_since(m, h, buf_slice(&statement)))
     return mover_advance(m, h, EVENT_CONFIRMED, NULL, NULL, err);
   put_bytes16be(&body, buf_slice(&statement));
-  mover_peer_ref(m, h->commit_lsn, &body);
+  mover_peer_ref(m, h->commit_lsn, MOVE_LEDGER_WAIT_MS, &body);
   if (!code) code = buf_check(&body, err);
   if (!code && !m->o.net) code = dom_fail(err, DOM_UNAVAILABLE, "move/source: deliver", "no peers");
   if (!code)
@@ -310,7 +310,7 @@ static enum dom_code hand_over(struct source *s, struct pace *pace, struct dom_e
   struct mover *m = s->m;
   enum dom_code code = begin(s, err);
   if (code) return code;
-  mover_peer_ref(m, s->h.commit_lsn, &s->intent_ref);
+  mover_peer_ref(m, s->h.commit_lsn, MOVE_LEDGER_WAIT_MS, &s->intent_ref);
   code = tell_begin(s, err);
   struct copy c = {0};
   if (!code) code = copy_begin(&c, m, &s->h, s->permit, pace, err);

@@ -206,19 +206,20 @@ static enum dom_code read_body(struct store_found *found, uint64_t at, uint64_t 
   return code;
 }
 
+/* Bodies in files were read back before anything could name them: here it is whether these are named. */
 static enum dom_code read_bodies(struct store_found *found, const struct store_item *item,
                                  struct dom_err *err) {
-  const struct store_object *o = &item->object;
-  if (item->kind == STORE_ITEM_PART)
-    return read_body(found, 0, item->part.body.size, item->part.body.sha256, err);
-  if (o->body_count == 0) return read_body(found, 0, o->size, o->sha256, err);
-  uint64_t at = 0;
-  for (uint32_t i = 0; i < o->body_count; i++) {
-    enum dom_code code = read_body(found, at, o->bodies[i].size, o->bodies[i].sha256, err);
-    if (code) return code;
-    at += o->bodies[i].size;
-  }
-  return DOM_OK;
+  const struct store_object *want = &item->object, *o = store_found_object(found);
+  const struct store_body_ref *refs = item->kind == STORE_ITEM_PART ? &item->part.body : want->bodies;
+  uint32_t count = item->kind == STORE_ITEM_PART ? 1 : want->body_count;
+  if (count == 0) return read_body(found, 0, want->size, want->sha256, err);
+  bool same = o->body_count == count;
+  for (uint32_t i = 0; same && i < count; i++)
+    same = o->bodies[i].size == refs[i].size &&
+           memcmp(o->bodies[i].id, refs[i].id, STORE_BODY_ID_SIZE) == 0 &&
+           memcmp(o->bodies[i].sha256, refs[i].sha256, SHA256_SIZE) == 0;
+  if (same) return DOM_OK;
+  return dom_fail(err, DOM_CORRUPT, "move/target: read back", "other bodies are named than were sent");
 }
 
 /* What the store says of an object that was read back is what the manifest will ask for. */
@@ -471,7 +472,7 @@ static enum dom_code prepare(struct mover *m, struct handoff *h, const struct pe
   put_u64be(reply, h->epoch);
   buf_append(reply, h->manifest, SHA256_SIZE);
   put_u64be(reply, h->charter_version);
-  mover_peer_ref(m, h->commit_lsn, reply);
+  mover_peer_ref(m, h->commit_lsn, MOVE_LEDGER_FENCED_MS, reply);
   return buf_check(reply, err);
 }
 
@@ -560,6 +561,15 @@ enum dom_code target_ask(struct mover *m, const struct handoff *h, struct dom_er
   }
 }
 
+static enum dom_code body_chunk(struct mover *m, const struct handoff *h, const struct permit *permit,
+                                struct slice body, struct buf *reply, struct dom_err *err) {
+  bool more = false;
+  enum dom_code code = transfer_chunk(m, permit, h, body, &more, err);
+  if (code) return code;
+  put_u8(reply, more);
+  return buf_check(reply, err);
+}
+
 enum dom_code target_message(struct mover *m, uint16_t from, const char *path, struct slice body,
                              struct buf *reply, struct dom_err *err) {
   if (strcmp(path, "move/commit") == 0) return commit_message(m, from, body, err);
@@ -581,6 +591,6 @@ enum dom_code target_message(struct mover *m, uint16_t from, const char *path, s
   code = mover_permit(m, token, h.country, from, m->o.region, &storage, &permit, err);
   if (code) return code;
   if (is_items) return items(m, &h, permit, body, err);
-  if (is_body) return transfer_chunk(m, permit, &h, body, err);
+  if (is_body) return body_chunk(m, &h, permit, body, reply, err);
   return prepare(m, &h, permit, body, reply, err);
 }

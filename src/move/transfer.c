@@ -4,9 +4,9 @@
 #include "move/move_internal.h"
 
 enum {
-  TRANSFERS_MAX = 4096
-}; /* open or sealed and not yet named by an item: 10,000 parts are never all at once
-      in flight, a source sends items as it goes */
+  TRANSFERS_MAX = 1 << 16
+}; /* open or sealed and not yet named by an item: six objects of 10,000 parts, whose bodies all come before
+      the item that names them; 15 MiB */
 
 /* Known by handoff and body: what an aborted handoff left was sealed under a key that is gone. */
 struct transfer {
@@ -14,7 +14,10 @@ struct transfer {
   uint8_t token[TOKEN_SIZE];
   uint64_t epoch;
   struct store_body *body; /* NULL once sealed */
-  bool sealed;             /* ref is filled; waits for the item that names it */
+  bool sealed;             /* ref is filled but for its hash, until it was read back */
+  struct hash *hash;       /* of what was read back so far: */
+  uint64_t verified;
+  bool ready; /* read back and hashed; waits for the item that names it */
   uint64_t received;
   bool busy;  /* a thread writes a chunk */
   bool unfit; /* dropped while busy: goes when that thread is done */
@@ -48,6 +51,7 @@ struct transfers *transfers_new(void) {
 static void transfer_free(struct transfer *x) {
   assert(!x->sealed || !x->body);
   store_body_abort_take(x->body);
+  hash_free(x->hash);
   dom_free(x);
 }
 
@@ -119,8 +123,10 @@ static enum dom_code claim(struct mover *m, const struct permit *permit, const s
   if (code)
     return dom_fail(err, code, "move/transfer: chunk",
                     "the body's transfer is not here or is busy: send it anew");
-  if (!x->body && !x->sealed)
+  if (!x->body && !x->sealed) {
     code = store_body_create(m->o.store, PERMIT_MOVE, permit, h->token, h->epoch, &x->body, err);
+    if (!code) store_body_leave_hash(x->body); /* what is read back is hashed, not what came */
+  }
   *out = x;
   return code;
 }
@@ -159,8 +165,30 @@ static enum dom_code write_chunk(struct transfer *x, uint64_t offset, bool last,
   return code;
 }
 
+/* Reads a sealed body back, some of it a message. */
+static enum dom_code verify(struct mover *m, const struct permit *permit, struct transfer *x,
+                            struct dom_err *err) {
+  STORE_VIEW_AUTO *v = NULL;
+  struct store_found *found = NULL;
+  assert(x->busy && x->sealed && !x->ready);
+  if (!x->hash) x->hash = hash_new(HASH_SHA256);
+  if (!x->hash) return dom_fail(err, DOM_NO_MEMORY, "move/transfer: read back", "no memory");
+  uint64_t left = x->ref.size - x->verified, size = left < m->verify_bytes ? left : m->verify_bytes;
+  enum dom_code code = store_view_open(m->o.store, &v, err);
+  if (!code) code = store_body_open(v, PERMIT_MOVE, permit, x->token, x->epoch, &x->ref, &found, err);
+  store_view_close(v); /* a body of its own: nothing needs the view's time */
+  v = NULL;
+  if (!code) code = hashes_add(found, x->verified, size, x->hash, err);
+  store_found_free(found);
+  if (code) return code;
+  x->verified += size;
+  x->ready = x->verified == x->ref.size;
+  if (x->ready) hash_final(x->hash, x->ref.sha256);
+  return DOM_OK;
+}
+
 enum dom_code transfer_chunk(struct mover *m, const struct permit *permit, const struct handoff *h,
-                             struct slice body, struct dom_err *err) {
+                             struct slice body, bool *out_more, struct dom_err *err) {
   struct reader r = reader_of(body);
   struct slice id = get_slice(&r, STORE_BODY_ID_SIZE);
   uint64_t offset = get_u64be(&r);
@@ -169,6 +197,8 @@ enum dom_code transfer_chunk(struct mover *m, const struct permit *permit, const
   struct transfer *x = NULL;
   enum dom_code code = claim(m, permit, h, id.data, offset, &x, err);
   if (!code) code = write_chunk(x, offset, last, slice_of(r.at, r.left), err);
+  if (!code && x->sealed && !x->ready) code = verify(m, permit, x, err);
+  if (!code) *out_more = x->sealed && !x->ready;
   if (x) release(m, x, code != DOM_OK);
   return code;
 }
@@ -178,7 +208,7 @@ enum dom_code transfer_take(struct mover *m, const struct handoff *h, const uint
   struct transfers *t = m->transfers;
   pthread_mutex_lock(&t->lock);
   struct transfer **link = transfer_link(t, h->token, h->epoch, id), *x = *link;
-  bool ready = x && !x->busy && x->sealed;
+  bool ready = x && !x->busy && x->ready;
   if (ready) {
     *out = x->ref;
     *link = x->next;

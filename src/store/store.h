@@ -485,6 +485,12 @@ enum dom_code store_journal_scan(struct store_view *v, const struct permit *perm
                                  const uint8_t token[TOKEN_SIZE], uint64_t after, uint32_t max,
                                  store_journal_fn fn, void *arg, struct dom_err *err);
 
+/* A sealed body that no row names yet, as plaintext. Needs `action` (COPY or MOVE) for this region. */
+enum dom_code store_body_open(struct store_view *v, enum permit_action action, const struct permit *permit,
+                              const uint8_t token[TOKEN_SIZE], uint64_t epoch,
+                              const struct store_body_ref *body, struct store_found **out,
+                              struct dom_err *err);
+
 /* Staging at the target: as put / upload / part, but under an epoch that is not live, with the
  * given order kept, replacing whatever this epoch has there unless that is newer in order
  * (never happens in a right handoff). An absent item removes. Needs PERMIT_MOVE for this region. A body

@@ -149,6 +149,16 @@ enum dom_code store_item_open(struct store_view *v, enum permit_action action, c
   return code;
 }
 
+enum dom_code store_body_open(struct store_view *v, enum permit_action action, const struct permit *permit,
+                              const uint8_t token[TOKEN_SIZE], uint64_t epoch,
+                              const struct store_body_ref *body, struct store_found **out,
+                              struct dom_err *err) {
+  assert(action == PERMIT_COPY || action == PERMIT_MOVE);
+  if (!permit_covers(permit, action, v->store->o.region, token))
+    return dom_fail(err, DOM_REFUSED, "store/item: body", "no permit for it");
+  return found_open_body(v, token, epoch, body, out, err);
+}
+
 /* ---- journal ---- */
 
 enum dom_code store_journal_scan(struct store_view *v, const struct permit *permit,

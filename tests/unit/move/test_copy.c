@@ -248,6 +248,24 @@ static void test_not_together(void **state) {
   world_free(w);
 }
 
+/* A body larger than what one message reads back, and than one message carries. */
+static void test_long_body(void **state) {
+  (void)state;
+  struct world *w = world_new(5);
+  const uint64_t size = 2ull * MOVE_BODY_CHUNK + 17;
+  w->t.unhashed = true;
+  assert_int_equal(region_put_large(&w->t, CN, "asha", "film", size, 3), DOM_OK);
+  w->t.region[SG].mover->verify_bytes = size / 3 - 5;
+  assert_int_equal(mover_move_subject(w->t.region[CN].mover, w->token, SG, NULL), DOM_OK);
+  BUF_AUTO film = BUF_INIT;
+  assert_int_equal(region_get(&w->t, SG, "asha", "film", &film), DOM_OK);
+  assert_int_equal(film.len, size);
+  assert_int_equal(film.data[size - 1], 3);
+  assert_int_equal(transfer_count(w->t.region[SG].mover), 0);
+  assert_int_equal(count_hashes(w, SG).unknown, 0);
+  world_free(w);
+}
+
 static void test_memo(void **state) {
   (void)state;
   struct memo *memo = memo_new();
@@ -278,6 +296,7 @@ int main(void) {
       cmocka_unit_test(test_manifest),
       cmocka_unit_test(test_many),
       cmocka_unit_test(test_not_together),
+      cmocka_unit_test(test_long_body),
       cmocka_unit_test(test_memo),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
