@@ -130,6 +130,7 @@ int cli_subject_erase(int argc, char **argv);
 void cli_subject_path(struct buf *out, const char *id, const char *tail, const char *tenant);
 int cli_token(int argc, char **argv);
 int cli_move(int argc, char **argv);
+int cli_plan(int argc, char **argv); /* move.c */
 int cli_charter(int argc, char **argv);
 int cli_key(int argc, char **argv);
 int cli_names(int argc, char **argv);

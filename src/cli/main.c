@@ -10,6 +10,7 @@ static const struct cli_command COMMANDS[] = {{"serve", "serve one region", cli_
                                               {"subject", "people: register, show, list", cli_subject},
                                               {"token", "a credential for one person's objects", cli_token},
                                               {"move", "move people to a new home", cli_move},
+                                              {"plan", "what a move would take", cli_plan},
                                               {"charter", "check, sign and put charters", cli_charter},
                                               {"key", "make keys, rotate the KEK", cli_key},
                                               {"names", "purge names of what was erased", cli_names},

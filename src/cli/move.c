@@ -119,7 +119,45 @@ static int attach(const struct wish *w, struct cli_link *link, const json_t *m) 
   return w->detach ? CLI_OK : watch_move(link, &w->common, id);
 }
 
-static int move(int argc, char **argv) {
+/* Time and bandwidth, of a move that was rehearsed. */
+static void print_prediction(const json_t *m) {
+  const json_t *measured = json_object_get(m, "measured");
+  printf("measured: %llu subjects, %s, in %s, %llu at once\n",
+         (unsigned long long)cli_number(measured, "subjects"),
+         cli_show_bytes(cli_number(measured, "bytes")).text,
+         cli_show_span(cli_number(measured, "took_ms")).text,
+         (unsigned long long)cli_number(measured, "parallel"));
+  printf("takes about %s (%s to %s), %s/s%s\n", cli_show_span(cli_number(m, "duration_ms")).text,
+         cli_show_span(cli_number(m, "duration_ms_low")).text,
+         cli_show_span(cli_number(m, "duration_ms_high")).text, cli_show_bytes(cli_number(m, "rate")).text,
+         json_is_true(json_object_get(m, "rate_bound")) ? ": the rate is what takes the time" : "");
+  printf("holds the writers of a quiet person about %llu ms, one in a hundred %llu ms\n",
+         (unsigned long long)cli_number(m, "held_ms_p50"), (unsigned long long)cli_number(m, "held_ms_p99"));
+  if (!cli_number(m, "deadline_ms")) return;
+  printf("the deadline %s needs %s/s: ", cli_show_time(cli_number(m, "deadline_ms")).text,
+         cli_show_bytes(cli_number(m, "rate_needed")).text);
+  if (cli_number(m, "late_ms"))
+    printf("LATE by %s\n", cli_show_span(cli_number(m, "late_ms")).text);
+  else
+    puts("on time");
+}
+
+static int show_prediction(const struct wish *w, const json_t *m) {
+  if (w->common.json) {
+    cli_print_json(m);
+    return CLI_OK;
+  }
+  printf("%llu subjects, %llu objects, %s, from %s to ", (unsigned long long)cli_number(m, "subjects"),
+         (unsigned long long)cli_number(m, "objects"), cli_show_bytes(cli_number(m, "bytes")).text,
+         cli_text(m, "from"));
+  move_print_targets(m);
+  putchar('\n');
+  if (cli_number(m, "subjects")) print_prediction(m);
+  return CLI_OK;
+}
+
+/* Moves, or says what that would take. */
+static int move(int argc, char **argv, bool plan) {
   struct wish w = {0};
   const struct cli_option options[] = {
       {"country", CLI_TEXT, &w.country, "CODE", "everybody of this country who lives at the source"},
@@ -133,26 +171,37 @@ static int move(int argc, char **argv) {
       {"rate", CLI_TEXT, &w.rate, "BYTES/s", "e.g. 50MB/s: not faster than that"},
       {"deadline", CLI_TEXT, &w.deadline, "DATE", "YYYY-MM-DD: the end of that day, UTC"},
       {"parallel", CLI_TEXT, &w.parallel, "N", "subjects moved at once"},
-      {"dry-run", CLI_FLAG, &w.dry_run, NULL, "say what would be moved; change nothing"},
-      {"detach", CLI_FLAG, &w.detach, NULL, "do not wait for the end"},
-      CLI_COMMON_OPTIONS(w.common)};
-  const struct cli_usage usage = {
+      CLI_COMMON_OPTIONS(w.common),
+      {"dry-run", CLI_FLAG, &w.dry_run, NULL, "say what would be moved; change nothing"}, /* not of a plan */
+      {"detach", CLI_FLAG, &w.detach, NULL, "do not wait for the end"}};
+  const size_t count = sizeof options / sizeof options[0];
+  const struct cli_usage moves = {
       .line = "move (--country CODE | --subjects-file FILE | --subject ID) --to REGION[=N%],…",
       .summary =
-          "Moves people to a new home while they read and write. A move of a country or a list is a job in\n"
-          "the source's daemon: Ctrl-C detaches, and the same selection attaches again. See also move\n"
-          "list, status, failures, pause, resume, set, cancel; and domicile plan move.\n",
+          "Moves people to a new home while they read and write. A move of a country or a list is a job "
+          "in\nthe source's daemon: Ctrl-C detaches, and the same selection attaches again. See also "
+          "move\nlist, status, failures, pause, resume, set, cancel; and domicile plan move.\n",
       .options = options,
-      .option_count = sizeof options / sizeof options[0]};
+      .option_count = count};
+  const struct cli_usage plans = {
+      .line = "plan move (--country CODE | --subjects-file FILE) --to REGION[=N%],…",
+      .summary =
+          "Says how long a move would take, with its error, and whether that is in time, from a sample of\n"
+          "those it selects: up to ten seconds and 64 MiB. Nobody moves, nothing personal leaves.\n",
+      .options = options,
+      .option_count = count - 2};
   CLI_LINK_AUTO *link = NULL;
   CLI_JSON_AUTO *body = json_object();
   CLI_JSON_AUTO *answer = NULL;
-  int status = cli_parse(&usage, argc, argv, NULL, NULL);
+  int status = cli_parse(plan ? &plans : &moves, argc, argv, NULL, NULL);
+  if (status == CLI_CONTINUE && plan && (w.subject || w.token))
+    status = move_wrong("a plan is of a country or a list");
   if (status == CLI_CONTINUE) status = make_body(&w, body);
   if (status == CLI_CONTINUE) status = cli_link_open(&w.common, &link);
   if (status == CLI_CONTINUE && w.file) status = move_send_list(link, w.file, w.tenant, w.skip_unknown, body);
-  if (status == CLI_CONTINUE) status = cli_ask(link, "POST", "moves", body, &answer);
+  if (status == CLI_CONTINUE) status = cli_ask(link, "POST", plan ? "moves/plan" : "moves", body, &answer);
   if (status != CLI_CONTINUE) return status;
+  if (plan) return show_prediction(&w, answer);
   if (w.dry_run) return show_plan(&w, answer);
   return w.country || w.file ? attach(&w, link, answer) : show_one(&w, answer);
 }
@@ -168,5 +217,14 @@ int cli_move(int argc, char **argv) {
       {"cancel", "end one", move_job_cancel},
       {0}};
   if (argc > 1 && argv[1][0] != '-') return cli_dispatch("domicile move", jobs, argc, argv);
-  return move(argc, argv);
+  return move(argc, argv, false);
+}
+
+static int plan_move(int argc, char **argv) {
+  return move(argc, argv, true);
+}
+
+int cli_plan(int argc, char **argv) {
+  static const struct cli_command plans[] = {{"move", "how long a move would take", plan_move}, {0}};
+  return cli_dispatch("domicile plan", plans, argc, argv);
 }

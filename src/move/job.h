@@ -114,6 +114,12 @@ typedef bool (*failure_fn)(void *arg, const struct move_failure *f);
 enum dom_code failure_scan(struct store_view *v, uint64_t job, const uint8_t *after, failure_fn fn, void *arg,
                            struct dom_err *err);
 
+/* ---- probe.c: rehearsals ---------------------------------------------------------------------------- */
+
+/* Of *out only what is measured; out->status is counted already. */
+enum dom_code job_predict(struct mover *m, const struct move_spec *spec, const struct job_list *list,
+                          struct move_prediction *out, struct dom_err *err);
+
 /* ---- eta.c: when a job will be over ------------------------------------------------------------- */
 
 enum { ETA_SAMPLES = 64, ETA_EVERY_MS = 5000 }; /* the last five minutes */

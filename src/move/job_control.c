@@ -115,6 +115,19 @@ enum dom_code mover_job_plan(struct mover *m, const struct move_spec *spec, stru
   return code;
 }
 
+enum dom_code mover_job_predict(struct mover *m, const struct move_spec *spec, struct move_prediction *out,
+                                struct dom_err *err) {
+  struct move_prediction p = {.status.spec = *spec};
+  struct job_list list = {0};
+  enum dom_code code = job_check_spec(m, spec, err);
+  if (!code) code = take_list(m, &p.status.spec, &list, err);
+  if (!code) code = job_count(m, &p.status.spec, 0, &list, true, &p.status, err);
+  if (!code) code = job_predict(m, &p.status.spec, &list, &p, err);
+  list_done(&list);
+  if (!code) *out = p;
+  return code;
+}
+
 struct find_job {
   const struct move_spec *spec;
   struct move_job_status found;

@@ -31,8 +31,8 @@ struct mover_options {
   uint16_t region;
   uint32_t parallel;   /* subjects moved at once by a job; 0: default */
   bool inline_threads; /* simulation: no thread; mover_upkeep does the work */
-  /* Client requests in progress here now, or until a moment ago, but for those that a fence holds: while there
-   * are any, jobs stand back. NULL: nobody to stand back for. */
+  /* Client requests in progress here now, or until a moment ago, but for those that a fence holds: while
+   * there are any, jobs stand back. NULL: nobody to stand back for. */
   unsigned (*clients)(void *arg);
   void *clients_arg;
   /* Fault points for crash tests: called with the name of each durable step before ("-STEP") and
@@ -131,6 +131,24 @@ enum dom_code mover_list_add(struct mover *m, uint64_t id, const uint8_t (*token
  * err), DOM_NOT_FOUND no such list; what the store's reads return. */
 enum dom_code mover_job_plan(struct mover *m, const struct move_spec *spec, struct move_job_status *out,
                              struct dom_err *err);
+/* What a move would take. */
+struct move_prediction {
+  struct move_job_status status; /* as mover_job_plan */
+  uint32_t parallel;
+  uint64_t sampled_subjects, sampled_bytes, took_ms; /* what was measured, and for how long */
+  uint64_t duration_ms, duration_ms_low,
+      duration_ms_high;              /* 0: nobody is selected, or nothing was measured */
+  bool is_rate_bound;                /* the spec's rate is what takes the time */
+  uint64_t held_ms_p50, held_ms_p99; /* of quiet subjects */
+};
+/* The same counts, and how long it would take at the spec's rate and parallelism, by rehearsing some of those
+ * selected: some seconds, some megabytes. Their bodies are read as a copy does and stay here; the targets get
+ * as many random bytes, hash, seal and commit them. It stands back for clients as a job does, so the
+ * prediction is for hours that are as busy as this one.
+ * Returns: as mover_job_plan; DOM_UNAVAILABLE, DOM_TIMEOUT a target does not answer; DOM_REFUSED by clause.
+ */
+enum dom_code mover_job_predict(struct mover *m, const struct move_spec *spec, struct move_prediction *out,
+                                struct dom_err *err);
 /* Starts a durable job, or attaches: the same selection answers the job that runs or is paused. A job ends
  * when nobody it selects is left but those that failed for good; with targets that have yet to confirm it
  * waits a minute. Then keys are rotated and names purged. Counters in *out are for people.
@@ -150,14 +168,14 @@ void mover_job_running(struct mover *m, move_job_fn fn, void *arg);
 /* Takes no further subject and gives up the copies under way; who has left has left. Durable: at DOM_OK a
  * restart does not go on with it. DOM_NOT_FOUND no such job is running or paused. */
 enum dom_code mover_job_cancel(struct mover *m, uint64_t id, struct dom_err *err);
-/* Takes no further subject. Those in flight may end for MOVE_PAUSE_GRACE_MS, then their copies are given up at
- * the next message. A paused job is left so by restarts, until it is resumed. Pausing twice is once.
+/* Takes no further subject. Those in flight may end for MOVE_PAUSE_GRACE_MS, then their copies are given up
+ * at the next message. A paused job is left so by restarts, until it is resumed. Pausing twice is once.
  * Durable: at DOM_OK. Returns: DOM_NOT_FOUND no such job is running; what a commit returns. */
 enum dom_code mover_job_pause(struct mover *m, uint64_t id, struct dom_err *err);
 enum { MOVE_PAUSE_GRACE_MS = 10000 }; /* most subjects end in it; a larger one is copied anew later */
 /* Goes on with a paused job; one that runs is left as it is.
- * Durable: at DOM_OK. Returns: DOM_NOT_FOUND no such job, or it has ended; DOM_BUSY too many jobs are running;
- * what a commit returns. */
+ * Durable: at DOM_OK. Returns: DOM_NOT_FOUND no such job, or it has ended; DOM_BUSY too many jobs are
+ * running; what a commit returns. */
 enum dom_code mover_job_resume(struct mover *m, uint64_t id, struct dom_err *err);
 /* Changes rate, parallelism and deadline of a job that runs or is paused, at once. Fields without their flag
  * stay. Durable: at DOM_OK. Returns: DOM_NOT_FOUND; DOM_INVALID too many at once; what a commit returns. */
@@ -197,8 +215,8 @@ enum dom_code mover_rotate_kek(struct mover *m, store_progress_fn progress, void
  * began. Resumable: call again. Returns: as mover_rotate_kek and store_names_purge. */
 enum dom_code mover_purge_names(struct mover *m, struct dom_err *err);
 
-/* Whether a row of STORE_TABLE_HANDOFF says that nothing more is to come: at the source NAMES_PURGED or aborted,
- * at the target active or discarded. False also for a row that cannot be read. Pure. */
+/* Whether a row of STORE_TABLE_HANDOFF says that nothing more is to come: at the source NAMES_PURGED or
+ * aborted, at the target active or discarded. False also for a row that cannot be read. Pure. */
 bool move_row_finished(struct slice key, struct slice value);
 
 /* What the caller knows of locks and this room does not: whether a version may not be removed now, by its

@@ -278,6 +278,8 @@ enum dom_code forget_advance_all(struct mover *m, enum forget_state state, uint6
 /* Answers "move/forget". */
 enum dom_code forget_asked(struct mover *m, uint16_t from, struct slice body, struct buf *reply,
                            struct dom_err *err);
+/* probe.c: answers "move/probe". */
+enum dom_code probe_message(struct mover *m, uint16_t from, struct slice body, struct dom_err *err);
 
 /* job.c */
 enum dom_code job_runner_open(struct mover *m, struct dom_err *err);

@@ -253,6 +253,7 @@ enum dom_code mover_message(struct mover *m, uint16_t from, const char *path, st
   assert(from != 0 && from != m->o.region);
   if (strcmp(path, "move/forget") == 0) return forget_asked(m, from, body, reply, err);
   if (strcmp(path, "move/ask") == 0) return source_asked(m, from, body, reply, err);
+  if (strcmp(path, "move/probe") == 0) return probe_message(m, from, body, err);
   return target_message(m, from, path, body, reply, err);
 }
 

@@ -66,6 +66,7 @@ void admin_bucket_list(struct admin *a);
 void admin_charter_get(struct admin *a);
 void admin_charter_put(struct admin *a);
 void admin_move_post(struct admin *a);
+void admin_move_plan(struct admin *a);
 void admin_move_list(struct admin *a);
 void admin_move_get(struct admin *a);
 void admin_move_cancel(struct admin *a);

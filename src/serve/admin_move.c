@@ -180,23 +180,76 @@ static void move_one(struct admin *a, const struct wish *w) {
                              admin_region(a->r, spec.share[0].region)));
 }
 
+/* The body of a request about a move, for this region. False: answered. */
+static bool read_wish(struct admin *a, struct wish *w) {
+  *w = (struct wish){.tenant = AUTH_ACCOUNT_DEFAULT};
+  if (!admin_unpack(a, "{s?s,s?s,s?s,s?s,s?s,s?I,s:o,s?I,s?I,s?I,s?b}", "country", &w->country, "from",
+                    &w->from, "subject", &w->subject, "token", &w->token, "tenant", &w->tenant, "list",
+                    &w->list, "to", &w->to, "rate", &w->rate, "deadline_ms", &w->deadline, "parallel",
+                    &w->parallel, "dry_run", &w->dry_run))
+    return false;
+  if (!check_from(a, w->from)) return false;
+  bool good = (w->country != NULL) + (w->list > 0) + (w->subject || w->token) == 1;
+  if (!good) admin_refuse(a, "name a country, a list, or one subject (or its token)");
+  return good;
+}
+
 void admin_move_post(struct admin *a) {
-  struct wish w = {.tenant = AUTH_ACCOUNT_DEFAULT};
+  struct wish w;
   struct move_spec spec;
-  if (!admin_unpack(a, "{s?s,s?s,s?s,s?s,s?s,s?I,s:o,s?I,s?I,s?I,s?b}", "country", &w.country, "from",
-                    &w.from, "subject", &w.subject, "token", &w.token, "tenant", &w.tenant, "list", &w.list,
-                    "to", &w.to, "rate", &w.rate, "deadline_ms", &w.deadline, "parallel", &w.parallel,
-                    "dry_run", &w.dry_run))
-    return;
-  if (!check_from(a, w.from)) return;
-  if ((w.country != NULL) + (w.list > 0) + (w.subject || w.token) != 1) {
-    admin_refuse(a, "name a country, a list, or one subject (or its token)");
-    return;
-  }
+  if (!read_wish(a, &w)) return;
   if (w.subject || w.token)
     move_one(a, &w);
   else if (read_spec(a, &w, &spec))
     w.dry_run ? plan(a, &spec) : start(a, &spec);
+}
+
+/* ---- what it would take ------------------------------------------------------------------------- */
+
+/* Bytes a second that the deadline asks for, and whether that is what was measured. */
+static void set_deadline(struct admin *a, json_t *j, const struct move_prediction *p) {
+  uint64_t now = clock_wall_ms(a->r->clock), deadline = p->status.spec.deadline_ms;
+  uint64_t end = now + p->duration_ms, left = deadline > now ? deadline - now : 0;
+  if (deadline == 0) return;
+  set_number(j, "late_ms", end > deadline ? end - deadline : 0);
+  if (left) set_number(j, "rate_needed", (uint64_t)((double)p->status.bytes * 1000 / (double)left) + 1);
+}
+
+static json_t *prediction_json(struct admin *a, const struct move_prediction *p) {
+  json_t *j = job_json(a->r, &p->status);
+  if (!j) return NULL;
+  json_object_set_new(j, "measured",
+                      json_pack("{s:I,s:I,s:I,s:I}", "subjects", (json_int_t)p->sampled_subjects, "bytes",
+                                (json_int_t)p->sampled_bytes, "took_ms", (json_int_t)p->took_ms, "parallel",
+                                (json_int_t)p->parallel));
+  set_number(j, "duration_ms", p->duration_ms);
+  set_number(j, "duration_ms_low", p->duration_ms_low);
+  set_number(j, "duration_ms_high", p->duration_ms_high);
+  json_object_set_new(j, "rate_bound", json_boolean(p->is_rate_bound));
+  if (p->duration_ms)
+    set_number(j, "rate", (uint64_t)((double)p->status.bytes * 1000 / (double)p->duration_ms));
+  set_number(j, "held_ms_p50", p->held_ms_p50);
+  set_number(j, "held_ms_p99", p->held_ms_p99);
+  set_deadline(a, j, p);
+  return j;
+}
+
+void admin_move_plan(struct admin *a) {
+  struct wish w;
+  struct move_spec spec;
+  struct move_prediction p;
+  struct dom_err err = {0};
+  if (!read_wish(a, &w)) return;
+  if (w.subject || w.token) {
+    admin_refuse(a, "a plan is of a country or a list");
+    return;
+  }
+  if (!read_spec(a, &w, &spec)) return;
+  enum dom_code code = mover_job_predict(a->r->mover, &spec, &p, &err);
+  if (code)
+    admin_fail(a, code, &err);
+  else
+    admin_reply_take(a, 200, prediction_json(a, &p));
 }
 
 /* ---- jobs --------------------------------------------------------------------------------------- */

@@ -177,6 +177,13 @@ static void a_move_is_paused_changed_and_resumed(void **state) {
   BUF_AUTO said = BUF_INIT;
   make_people(d);
   put_charter(d, "2-singapore-and-us.yaml");
+  assert_int_equal(COMMAND(d, CN, &said, "plan", "move", "--country", "IN", "--to", "sg=50%,us=50%", "--rate",
+                           "1KB/s", "--deadline", "2000-01-01", "--json"),
+                   0);
+  assert_string_equal(between(&said, "\"subjects\":", ",").text, "6");
+  assert_string_equal(between(&said, "\"rate_bound\":", ",").text, "true");
+  assert_string_not_equal(between(&said, "\"late_ms\":", "}").text, "0");
+  buf_reset(&said);
   COMMAND_OK(d, CN, "move", "--country", "IN", "--to", "sg", "--rate", "1", "--parallel", "2", "--deadline",
              "2000-01-01", "--detach");
   struct answer a;

@@ -560,6 +560,89 @@ static void test_yield(void **state) {
   clock_sim_free(m.o.clock);
 }
 
+/* ---- what it would take ------------------------------------------------------------------------------ */
+
+static bool count_probe_row(void *arg, struct slice key, struct slice value) {
+  (void)key, (void)value;
+  ++*(int *)arg;
+  return true;
+}
+
+/* A rehearsal reads what would go, moves nobody, and leaves nothing at either side. */
+static void test_plan(void **state) {
+  (void)state;
+  struct world *w = world_new(40);
+  struct move_prediction p;
+  struct move_spec spec = {.country = "IN", .share = {{SG, 50}, {US, 50}}, .share_count = 2};
+  assert_int_equal(region_put_large(&w->t, CN, "u3", "film", (3u << 20) + 5, 1), DOM_OK);
+  assert_int_equal(mover_job_predict(cn(w), &spec, &p, NULL), DOM_OK);
+  assert_int_equal(p.status.subjects, PEOPLE);
+  assert_int_equal(p.sampled_subjects, PEOPLE);
+  assert_int_equal(p.sampled_bytes, p.status.bytes); /* all of it was read */
+  assert_true(p.status.bytes > 3u << 20);
+  assert_int_equal(living_at(w, CN), PEOPLE);
+  for (uint16_t i = CN; i <= US; i++) {
+    int rows = 0;
+    STORE_VIEW_AUTO *v = NULL;
+    assert_int_equal(store_view_open(w->t.region[i].store, &v, NULL), DOM_OK);
+    assert_int_equal(store_row_scan(v, STORE_TABLE_META, SLICE_LIT("move-probe"), SLICE_LIT(""),
+                                    count_probe_row, &rows, NULL),
+                     DOM_OK);
+    assert_int_equal(rows, 0);
+  }
+  net_sim_cut(w->t.net, CN, US, true);
+  assert_int_equal(mover_job_predict(cn(w), &spec, &p, NULL), DOM_UNAVAILABLE);
+  net_sim_cut(w->t.net, CN, US, false);
+  assert_int_equal(regions_force(&w->t, 3, true), DOM_OK);
+  assert_int_equal(mover_job_predict(cn(w), &spec, &p, NULL), DOM_REFUSED);
+  uint8_t wrong[3] = {0};
+  BUF_AUTO reply = BUF_INIT;
+  assert_int_equal(mover_message(w->t.region[SG].mover, CN, "move/probe", slice_of(wrong, 0), &reply, NULL),
+                   DOM_INVALID);
+  world_free(w);
+}
+
+/* A clock that goes on by itself, a millisecond a look, makes the figures ones that can be reckoned. */
+struct walking_clock {
+  struct clock base;
+  uint64_t ms;
+};
+static uint64_t walk_ms(struct clock *c) {
+  return ((struct walking_clock *)c)->ms;
+}
+static uint64_t walk_ns(struct clock *c) {
+  return ++((struct walking_clock *)c)->ms * 1000000;
+}
+static void walk_sleep(struct clock *c, uint64_t ms) {
+  ((struct walking_clock *)c)->ms += ms;
+}
+
+static void test_plan_scales(void **state) {
+  (void)state;
+  static const struct clock_ops ops = {walk_ms, walk_ns, walk_sleep};
+  struct walking_clock walking = {.base = {&ops}, .ms = 1000};
+  struct world *w = world_new(41);
+  struct mover *m = cn(w);
+  struct clock *kept = m->o.clock;
+  struct move_prediction p, slow;
+  struct move_spec spec = ALL_TO_SG;
+  m->o.clock = &walking.base;
+  assert_int_equal(mover_job_predict(m, &spec, &p, NULL), DOM_OK);
+  assert_true(p.duration_ms > 0 &&
+              p.duration_ms <= p.took_ms); /* all were rehearsed, so that is what it takes */
+  assert_true(p.duration_ms * 10 > p.took_ms * 6);
+  assert_true(p.duration_ms_low <= p.duration_ms && p.duration_ms <= p.duration_ms_high);
+  assert_true(p.held_ms_p50 > 0 && p.held_ms_p50 <= p.held_ms_p99);
+  assert_false(p.is_rate_bound);
+  spec.rate_bytes_s = 1;
+  assert_int_equal(mover_job_predict(m, &spec, &slow, NULL), DOM_OK);
+  assert_true(slow.is_rate_bound);
+  assert_int_equal(slow.duration_ms, slow.status.bytes * 1000);
+  assert_int_equal(slow.duration_ms_high, slow.duration_ms);
+  m->o.clock = kept;
+  world_free(w);
+}
+
 /* A row that an older build wrote: version 1. */
 static void test_old_row(void **state) {
   (void)state;
@@ -602,6 +685,8 @@ int main(void) {
                                      cmocka_unit_test(test_late),
                                      cmocka_unit_test(test_eta),
                                      cmocka_unit_test(test_yield),
+                                     cmocka_unit_test(test_plan),
+                                     cmocka_unit_test(test_plan_scales),
                                      cmocka_unit_test(test_old_row)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
