@@ -79,6 +79,7 @@ void admin_move_failures(struct admin *a);
 /* The number in the second segment. False: answered with 400. */
 bool admin_move_id(struct admin *a, uint64_t *out);
 void admin_key_rotate(struct admin *a);
+void admin_key_backup(struct admin *a);
 void admin_names_purge(struct admin *a);
 void admin_status(struct admin *a);
 void admin_ledger(struct admin *a);

@@ -48,6 +48,22 @@ void admin_key_rotate(struct admin *a) {
   admin_reply_take(a, 200, json_pack("{s:s,s:I}", "kek", kek, "erased", (json_int_t)erased));
 }
 
+void admin_key_backup(struct admin *a) {
+  struct dom_err err = {0};
+  uint64_t keys = 0;
+  const struct vault_backup_options *o = &a->d->backup.options;
+  if (!o->disk) {
+    admin_refuse(a, "no backup is configured: vault_backup_file and vault_backup_recipient name its place");
+    return;
+  }
+  enum dom_code code = vault_backup(store_vault(a->r->store), o, &keys, &err);
+  if (code)
+    admin_fail(a, code, &err);
+  else
+    admin_reply_take(
+        a, 200, json_pack("{s:s,s:I}", "file", a->d->config->vault_backup_file, "keys", (json_int_t)keys));
+}
+
 void admin_names_purge(struct admin *a) {
   struct dom_err err = {0};
   enum dom_code code = mover_purge_names(a->r->mover, &err);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/age.h"
 #include "base/crypto.h"
 #include "serve/daemon.h"
 
@@ -43,6 +44,7 @@ enum dom_code config_check_apart(const struct serve_config *c, struct dom_err *e
     const char *path, *what;
   } secrets[] = {{c->kek_folder, "kek_folder"},
                  {c->kek_pin_file, "kek_pin_file"},
+                 {c->vault_backup_file, "vault_backup_file"},
                  {c->seed_file, "region.seed_file"},
                  {c->route_key_file, "route_key_file"},
                  {c->accounts_file, "accounts_file"},
@@ -83,7 +85,11 @@ static enum dom_code check_present(const struct serve_config *c, struct dom_err 
     return dom_fail(err, DOM_INVALID, where, "charter.file and charter.signature_file go together");
   if (!c->kek && (c->kek_module || c->kek_pin_file))
     return dom_fail(err, DOM_INVALID, where, "kek_module and kek_pin_file go with kek, which is missing");
-  return DOM_OK;
+  uint8_t recipient[KEY_SIZE];
+  if (!c->vault_backup_file != !c->vault_backup_recipient)
+    return dom_fail(err, DOM_INVALID, where, "vault_backup_file and vault_backup_recipient go together");
+  if (!c->vault_backup_recipient) return DOM_OK;
+  return age_recipient_parse(slice_str(c->vault_backup_recipient), recipient, err);
 }
 
 /* Words of a ledger's origin: they end up in paths and signed notes. */

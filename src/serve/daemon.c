@@ -44,7 +44,11 @@ static enum dom_code open_store(struct daemon *d, struct dom_err *err) {
   struct store_options o = {
       .disk = r->disk, .clock = r->clock, .kek = r->kek, .region = r->number, .create = true};
   serve_deployment_id(c, o.deployment);
-  return code ? code : store_open(&o, &r->store, err);
+  if (!code) code = store_open(&o, &r->store, err);
+  if (code || !c->vault_backup_file) return code;
+  code = backup_place_open(c, c->vault_backup_file, c->vault_backup_recipient, &d->backup, err);
+  if (!code) vault_backup_each_rotation(store_vault(r->store), &d->backup.options);
+  return code;
 }
 
 static enum dom_code open_ledger(struct daemon *d, const uint8_t *seed, struct dom_err *err) {
@@ -283,6 +287,7 @@ void daemon_close(struct daemon *d) {
   wire_envelope_free(r->envelope);
   ledger_close(r->ledger);
   store_close(r->store);
+  backup_place_close(&d->backup);
   kek_source_close(&d->keks);
   disk_posix_close(r->disk);
 }

@@ -29,6 +29,18 @@ enum dom_code kek_source_open(const struct serve_config *c, bool create, struct 
 /* Closes what is open of it; all zeros is nothing. */
 void kek_source_close(struct kek_source *s);
 
+/* ---- restore.c: backups of the vault -------------------------------------------------------------- */
+
+/* Where a backup goes, opened. */
+struct backup_place {
+  struct disk *disk;
+  struct vault_backup_options options;
+};
+/* `to`: a file of the real file system, whose folder is there. */
+enum dom_code backup_place_open(const struct serve_config *c, const char *to, const char *recipient,
+                                struct backup_place *out, struct dom_err *err);
+void backup_place_close(struct backup_place *p); /* all zeros is nothing */
+
 /* ---- daemon.c: open in order, close in reverse ------------------------------------------------ */
 
 /* Region and what only opening and closing know of it. */
@@ -36,6 +48,7 @@ struct daemon {
   struct region region;
   const struct serve_config *config;
   struct kek_source keks;
+  struct backup_place backup; /* of the vault, replaced at each rotation; zeros: none */
   unsigned connections_max;
   uint64_t fault_left; /* hits of the fault point until the process dies */
 };

@@ -102,20 +102,26 @@ static enum dom_code sync_parent(const char *path, struct dom_err *err) {
   return DOM_OK;
 }
 
-enum dom_code serve_secret_create(const char *path, uint8_t out[32], struct dom_err *err) {
-  assert(path && out);
+enum dom_code serve_secret_write(const char *path, struct slice text, struct dom_err *err) {
+  assert(path && text.len > 0);
   FD_AUTO fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (fd < 0) return dom_fail_errno(err, errno, "serve/file: create", path);
+  enum dom_code code = write_new(fd, path, text, err);
+  if (!code) code = sync_parent(path, err);
+  if (code) unlink(path);
+  return code;
+}
+
+enum dom_code serve_secret_create(const char *path, uint8_t out[32], struct dom_err *err) {
+  assert(path && out);
   uint8_t key[SECRET_BYTES];
   random_bytes(key, sizeof key);
   struct buf text = BUF_INIT;
   hex_encode(&text, slice_of(key, sizeof key));
   buf_append_byte(&text, '\n');
   enum dom_code code = buf_check(&text, err);
-  if (!code) code = write_new(fd, path, buf_slice(&text), err);
-  if (!code) code = sync_parent(path, err);
+  if (!code) code = serve_secret_write(path, buf_slice(&text), err);
   if (!code) memcpy(out, key, sizeof key);
-  if (code) unlink(path);
   wipe(key, sizeof key);
   buf_wipe_done(&text);
   return code;

@@ -53,6 +53,7 @@ struct serve_config {
   const char *kek_folder;
   const char *kek; /* URI of the key that wraps the KEKs (vault_pkcs11_options); NULL: they lie plain */
   const char *kek_module, *kek_pin_file;
+  const char *vault_backup_file, *vault_backup_recipient; /* replaced at each rotation; NULL: none */
   const char *region_name;
   uint64_t region_number;
   const char *seed_file, *route_key_file;
@@ -103,6 +104,8 @@ enum dom_code serve_config_check(const struct serve_config *c, struct dom_err *e
 enum dom_code serve_secret_read(const char *path, uint8_t out[32], struct dom_err *err);
 /* A new random key as 64 hex digits, mode 0600. Durable: at return. DOM_EXISTS when something is there. */
 enum dom_code serve_secret_create(const char *path, uint8_t out[32], struct dom_err *err);
+/* The same with a text that the caller has. */
+enum dom_code serve_secret_write(const char *path, struct slice text, struct dom_err *err);
 /* A public key: 64 hex digits, or a verifier key NAME+ID+KEY. */
 enum dom_code serve_public_read(const char *path, uint8_t out[32], struct dom_err *err);
 /* A whole small file. `secret`: refused when group or others have any access. */
@@ -151,6 +154,23 @@ struct serve_traces_options {
 /* Returns: as store_traces, and DOM_NOT_FOUND without a KEK. */
 enum dom_code serve_traces(const struct serve_config *c, const struct serve_traces_options *t,
                            struct store_traces_report *out, struct dom_err *err);
+/* Writes a backup of the vault of a region that is not running to the file `to` of the real file system,
+ * sealed to `recipient` ("age1…"). *out_keys: how many keys it holds. Returns: DOM_BUSY it runs; DOM_INVALID;
+ * as vault_backup. */
+enum dom_code serve_vault_backup(const struct serve_config *c, const char *to, const char *recipient,
+                                 uint64_t *out_keys, struct dom_err *err);
+struct serve_restore_options {
+  const char *from, *identity_file;
+  bool accept_older;   /* a backup made under a KEK that was destroyed since */
+  bool accept_missing; /* keys that the backup lacks */
+  store_progress_fn progress;
+  void *arg;
+};
+/* Makes the vault of a region that is not running again from a backup; a key folder that is empty gets a new
+ * KEK. Returns: DOM_REFUSED a backup older than the last rotation, or one that lacks keys; as
+ * store_vault_restore. */
+enum dom_code serve_vault_restore(const struct serve_config *c, const struct serve_restore_options *o,
+                                  struct store_vault_report *out, struct dom_err *err);
 /* A wrapping key by name, as in serve_config. */
 struct serve_wrap {
   const char *uri, *module, *pin_file; /* uri NULL: none, key files are plain */

@@ -187,12 +187,12 @@ struct store_place {
 /* A sealed body in a file of its own, as named in an object's sealed metadata. */
 struct store_body_ref {
   uint8_t id[STORE_BODY_ID_SIZE];
-  uint64_t size; /* plaintext bytes */
+  uint64_t size;               /* plaintext bytes */
   uint8_t sha256[SHA256_SIZE]; /* zeros: not noted, see store_sha256_known */
 };
 
-/* Whether the SHA-256 of a body was noted when it was written. Who did not need it left zeros; a move computes
- * it while it reads the body, and notes it at the new home. */
+/* Whether the SHA-256 of a body was noted when it was written. Who did not need it left zeros; a move
+ * computes it while it reads the body, and notes it at the new home. */
 static inline bool store_sha256_known(const uint8_t sha256[SHA256_SIZE]) {
   uint8_t any = 0;
   for (int i = 0; i < SHA256_SIZE; i++) any |= sha256[i];
@@ -210,11 +210,12 @@ struct store_object {
   uint64_t size;            /* plaintext bytes of the whole body */
   uint64_t mtime_ms;
   uint8_t etag_md5[MD5_SIZE];
-  uint32_t etag_parts;         /* 0: plain MD5; else the N of "-N" */
-  uint8_t sha256[SHA256_SIZE]; /* of the body; for several bodies SHA-256 over their hashes; zeros: not noted */
-  struct slice meta;           /* opaque, ≤ STORE_META_MAX: s3's encoded headers, user metadata, parts */
-  struct slice classes;        /* inherited class names, comma-separated; empty for none */
-  struct slice inline_body;    /* when body_count is 0; only on the way in */
+  uint32_t etag_parts; /* 0: plain MD5; else the N of "-N" */
+  uint8_t
+      sha256[SHA256_SIZE];  /* of the body; for several bodies SHA-256 over their hashes; zeros: not noted */
+  struct slice meta;        /* opaque, ≤ STORE_META_MAX: s3's encoded headers, user metadata, parts */
+  struct slice classes;     /* inherited class names, comma-separated; empty for none */
+  struct slice inline_body; /* when body_count is 0; only on the way in */
   const struct store_body_ref *bodies;
   uint32_t body_count;
 };
@@ -560,6 +561,39 @@ typedef void (*store_progress_fn)(void *arg, const char *stage, uint64_t done, u
 enum dom_code store_fsck(const struct store_options *options, bool rebuild_index, store_finding_fn found,
                          store_progress_fn progress, void *arg, struct store_fsck_report *out,
                          struct dom_err *err);
+
+/* ---- restoring the vault ---------------------------------------------------------------- */
+
+/* A ledger entry in the log: true when it says that a key was dropped, and *out_key which. Called for each,
+ * in no useful order; `leaf` and `payload` as they were given to store_tx_entry. */
+typedef bool (*store_drop_told_fn)(void *arg, uint64_t lsn, struct slice leaf, struct slice payload,
+                                   struct vault_key *out_key);
+struct store_vault_options {
+  struct store_options store;
+  struct vault_restore_options from;
+  bool accept_missing;      /* keys of records that the backup lacks: what they sealed is lost */
+  store_drop_told_fn entry; /* may be NULL */
+  /* After all entries were shown: whether the backup will do. Anything but DOM_OK ends it. */
+  enum dom_code (*judge)(void *arg, const struct vault_backup_info *info, struct dom_err *err);
+  store_progress_fn progress; /* may be NULL */
+  void *arg;
+};
+struct store_vault_report {
+  struct vault_backup_info backup;
+  uint64_t records;
+  uint64_t shredded; /* keys of the backup that log or ledger say were dropped: they are not in the vault */
+  uint64_t missing;  /* (token, epoch) of log records that have neither key nor shred */
+  struct vault_key missing_first;
+  bool index_rebuilt; /* the index key of now is not in the backup: the next start rebuilds the index */
+};
+/* Makes the vault of a region that has none from a backup. It is made beside the place and gets its name
+ * last, after every key was shredded that log or ledger say was dropped: no start can see it before. An
+ * interrupted run is repeated. Returns: DOM_EXISTS a vault is there: move DATA/vault away; DOM_NOT_FOUND no
+ * region there; DOM_BUSY it runs; DOM_REFUSED keys are missing and were not accepted (named); DOM_CORRUPT the
+ * log is damaged, so what was dropped cannot be told; as vault_restore and judge; DOM_IO, DOM_NO_SPACE,
+ * DOM_NO_MEMORY. */
+enum dom_code store_vault_restore(const struct store_vault_options *options, struct store_vault_report *out,
+                                  struct dom_err *err);
 
 /* ---- traces: what is left of a subject ------------------------------------------------- */
 

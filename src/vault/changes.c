@@ -71,11 +71,15 @@ static enum dom_code grow(struct vault *v, struct dom_err *err) {
   return DOM_OK;
 }
 
-static enum dom_code wrap_new_key(struct vault *v, const struct vault_key *key, uint8_t image[SLOT_SIZE]) {
+static enum dom_code wrap_new_key(struct vault *v, const struct request *r, uint8_t image[SLOT_SIZE]) {
+  const struct vault_key *key = r->keys;
   struct slot s = {.region = v->files.region, .seq = ++v->seq, .epoch = key->epoch};
   memcpy(s.token, key->token, VAULT_TOKEN_SIZE);
   uint8_t data_key[KEY_SIZE], nonce[GCM_NONCE_SIZE];
-  random_bytes(data_key, sizeof data_key);
+  if (r->data_keys)
+    memcpy(data_key, r->data_keys[0], sizeof data_key);
+  else
+    random_bytes(data_key, sizeof data_key);
   random_bytes(nonce, sizeof nonce);
   const struct slot_kek *kek = kek_table_find(v, v->kek_current);
   assert(kek);
@@ -108,7 +112,7 @@ static enum dom_code stage_create(struct vault *v, struct request *const *batch,
   if (code == DOM_OK && v->free_count == 0) code = grow(v, &r->err);
   if (code != DOM_OK) return code;
   struct slot_change *change = &v->changes[*staged];
-  code = wrap_new_key(v, r->keys, change->image);
+  code = wrap_new_key(v, r, change->image);
   if (code != DOM_OK) return dom_fail(&r->err, code, "vault: create", "no memory");
   change->slot = v->free_slots[--v->free_count];
   ++*staged;
@@ -140,6 +144,26 @@ void vault_run_creates(struct vault *v, struct request *const *batch, size_t cou
   if (code == DOM_OK) v->used += staged;
   pthread_rwlock_unlock(&v->lock);
   if (code == DOM_OK) atomic_fetch_add(&v->counters.creates, staged);
+}
+
+void vault_run_import(struct vault *v, struct request *r) {
+  assert(r->kind == REQUEST_IMPORT && r->key_count <= VAULT_CHANGES_MAX);
+  AUTO_FREE struct request *each = dom_calloc(VAULT_CHANGES_MAX, sizeof *each);
+  struct request *batch[VAULT_CHANGES_MAX];
+  if (!each) {
+    r->code = dom_fail(&r->err, DOM_NO_MEMORY, "vault: import", "no memory");
+    return;
+  }
+  for (size_t i = 0; i < r->key_count; i++) {
+    each[i] = (struct request){.kind = REQUEST_CREATE, .keys = &r->keys[i], .data_keys = &r->data_keys[i]};
+    batch[i] = &each[i];
+  }
+  if (r->key_count > 0) vault_run_creates(v, batch, r->key_count);
+  r->code = DOM_OK;
+  for (size_t i = 0; i < r->key_count && r->code == DOM_OK; i++) {
+    r->code = each[i].code;
+    r->err = each[i].err;
+  }
 }
 
 /* ---- drop ---- */

@@ -52,6 +52,12 @@ static void run_batch(struct vault *v, struct request *const *batch, size_t coun
   case REQUEST_ROTATE_FINISH:
     vault_run_rotate_finish(v, batch[0]);
     break;
+  case REQUEST_IMPORT:
+    vault_run_import(v, batch[0]);
+    break;
+  case REQUEST_BACKUP:
+    vault_run_backup(v, batch[0]);
+    break;
   }
 }
 

@@ -15,7 +15,9 @@ enum request_kind {
   REQUEST_FORGET,
   REQUEST_REWRAP,
   REQUEST_ROTATE_BEGIN,
-  REQUEST_ROTATE_FINISH
+  REQUEST_ROTATE_FINISH,
+  REQUEST_IMPORT,
+  REQUEST_BACKUP
 };
 
 /* On the stack of the caller that waits for it. */
@@ -23,9 +25,12 @@ struct request {
   enum request_kind kind;
   const struct vault_key *keys; /* CREATE: one; DROP: key_count */
   size_t key_count;
-  uint32_t slots;  /* FORGET: the slot; REWRAP: how many at most */
-  uint64_t result; /* DROP: had a slot; REWRAP: slots passed; ROTATE_BEGIN: 1 = resumed */
-  bool finished;   /* REWRAP: every slot passed */
+  const uint8_t (*data_keys)[KEY_SIZE];      /* IMPORT: key_count of them; CREATE: NULL makes a random one */
+  const struct vault_backup_options *backup; /* BACKUP */
+  uint32_t slots;                            /* FORGET: the slot; REWRAP: how many at most */
+  uint64_t
+      result;    /* DROP: had a slot; BACKUP: keys written; REWRAP: slots passed; ROTATE_BEGIN: 1 = resumed */
+  bool finished; /* REWRAP: every slot passed */
   enum dom_code code;
   struct dom_err err;
 

@@ -177,8 +177,10 @@ void vault_run_rotate_finish(struct vault *v, struct request *r) {
                        (unsigned long long)v->old_kek);
     return;
   }
-  struct others others;
-  r->code = list_others(v, &others, &r->err);
+  /* The backup opens what the old KEK does: it goes before the KEK, so that a KEK that is gone means both. */
+  if (v->backup) r->code = vault_backup_run(v, v->backup, &r->result, &r->err);
+  struct others others = {0};
+  if (r->code == DOM_OK) r->code = list_others(v, &others, &r->err);
   for (size_t i = 0; i < others.count && r->code == DOM_OK; i++) {
     pthread_mutex_lock(&v->provider_lock);
     r->code = v->provider->ops->destroy(v->provider, others.id[i], &r->err);

@@ -15,6 +15,7 @@
 
 #include <stdatomic.h>
 
+#include "base/clock.h"
 #include "base/crypto.h"
 #include "base/disk.h"
 
@@ -253,6 +254,49 @@ enum dom_code vault_rotate(struct vault *v, bool (*progress)(void *arg, const st
 uint64_t vault_kek_current(struct vault *v);
 /* True when no KEK `id` is held any more. Ids are random, none returns. */
 bool vault_kek_gone(struct vault *v, uint64_t id);
+
+/* ---- Backup and restore ---------------------------------------------------------------- */
+
+/* A backup holds every data key, sealed to an offline key (base/age.h): it needs no KEK and is worth nothing
+ * without that key. Format: docs/formats/vault.md. */
+struct vault_backup_options {
+  struct disk *disk;           /* where it lies: never the region's data folder; borrowed */
+  const char *path;            /* on that disk; borrowed */
+  uint8_t recipient[KEY_SIZE]; /* the offline key's public half */
+  uint8_t deployment[16];
+  struct clock *clock; /* NULL: no time is written; borrowed */
+};
+/* Writes PATH.new, reads its length back, puts it in the place of PATH and overwrites what stood there. Waits
+ * for no reader; creates and drops wait meanwhile.
+ *   out_keys   how many keys it holds; may be NULL
+ * Durable: at return. Returns: DOM_IO, DOM_NO_SPACE, DOM_CORRUPT (a slot does not open), DOM_INVALID
+ * (recipient), DOM_NO_MEMORY; the old backup is then still there. */
+enum dom_code vault_backup(struct vault *v, const struct vault_backup_options *o, uint64_t *out_keys,
+                           struct dom_err *err);
+/* From now on each rotation replaces the backup before it destroys the old KEK: vault_kek_gone says that no
+ * backup at that place opens what was shredded before. A rotation whose backup fails fails. Borrowed until
+ * close; to be called before any rotation begins. */
+void vault_backup_each_rotation(struct vault *v, const struct vault_backup_options *o);
+
+/* What a backup says of itself. */
+struct vault_backup_info {
+  uint16_t region;
+  uint8_t deployment[16];
+  uint64_t kek_id; /* current when it was made */
+  uint64_t wall_ms, keys;
+};
+struct vault_restore_options {
+  struct disk *from;
+  const char *path;           /* the backup on that disk */
+  uint8_t identity[KEY_SIZE]; /* the offline key's private half */
+  uint8_t deployment[16];     /* must be the backup's */
+};
+/* Puts every key of a backup into `v`, an empty vault that nobody else uses. The caller removes the vault's
+ * files when it fails.
+ * Returns: DOM_DENIED sealed to another key, DOM_INCOMPATIBLE of another region or deployment (named) or
+ * format, DOM_INVALID no backup, DOM_CORRUPT changed or cut short, DOM_IO, DOM_NO_SPACE, DOM_NO_MEMORY. */
+enum dom_code vault_restore(struct vault *v, const struct vault_restore_options *o,
+                            struct vault_backup_info *out, struct dom_err *err);
 
 /* ---- Figures --------------------------------------------------------------------------- */
 

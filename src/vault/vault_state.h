@@ -42,6 +42,8 @@ struct vault {
   uint64_t used, old_kek, repaired;
   uint32_t rotate_next;
   struct slot_change *changes; /* VAULT_CHANGES_MAX */
+  const struct vault_backup_options
+      *backup; /* replaced at each rotation; NULL: none. Set before any is begun */
   atomic_bool read_only;
 
   pthread_mutex_t pin_lock;
@@ -81,6 +83,11 @@ void vault_run_forget(struct vault *v, struct request *r);
 void vault_run_rewrap(struct vault *v, struct request *r);
 void vault_run_rotate_begin(struct vault *v, struct request *r);
 void vault_run_rotate_finish(struct vault *v, struct request *r);
+void vault_run_import(struct vault *v, struct request *r);
+void vault_run_backup(struct vault *v, struct request *r);
+/* Writes the backup as the leader, who alone changes slots: so it is of one moment. */
+enum dom_code vault_backup_run(struct vault *v, const struct vault_backup_options *o, uint64_t *out_keys,
+                               struct dom_err *err);
 /* DOM_READ_ONLY once a write has failed. */
 enum dom_code vault_writable(struct vault *v, struct dom_err *err);
 
