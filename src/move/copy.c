@@ -53,8 +53,8 @@ static enum dom_code read_on(struct store_found *found, uint64_t at, size_t want
   return DOM_OK;
 }
 
-/* One body as chunks: head | transfer id | offset | last | bytes. `at` is its place within found; `hash` NULL:
- * its hash is known. */
+/* One body as chunks: head | transfer id | offset | last | bytes. `at` is its place within found; `hash`
+ * NULL: its hash is known. */
 static enum dom_code send_chunks(struct copy *c, struct store_found *found, uint64_t at,
                                  const struct store_body_ref *ref, struct hash *hash, struct dom_err *err) {
   BUF_AUTO chunk = BUF_INIT;
@@ -110,8 +110,8 @@ static enum dom_code read_inline(struct store_found *found, struct store_object 
   return code;
 }
 
-/* Sends the bodies of an item, or gathers the one that goes with it; all hashes of *item are known then, those
- * of its bodies in *out_refs. */
+/* Sends the bodies of an item, or gathers the one that goes with it; all hashes of *item are known then,
+ * those of its bodies in *out_refs. */
 static enum dom_code send_content(struct copy *c, struct store_view *v, struct store_item *item,
                                   struct store_body_ref **out_refs, struct buf *inline_body,
                                   struct dom_err *err) {

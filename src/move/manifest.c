@@ -1,4 +1,5 @@
-/* The manifest: SHA-256 over the digests of all items in walk order, as each side sees them in its own store. */
+/* The manifest: SHA-256 over the digests of all items in walk order, as each side sees them in its own store.
+ */
 #include <assert.h>
 #include <string.h>
 
@@ -102,7 +103,8 @@ enum dom_code manifest_compute(const struct manifest_of *of, uint8_t out[SHA256_
   if (!code) code = store_walk_open(v, of->action, of->permit, of->token, of->epoch, SLICE_LIT(""), &w, err);
   if (code) return code;
   struct sum sum = {.hash = hash_new(HASH_SHA256)};
-  code = sum.hash ? walk_all(of, v, w, &sum, err) : dom_fail(err, DOM_NO_MEMORY, "move/manifest", "no memory");
+  code =
+      sum.hash ? walk_all(of, v, w, &sum, err) : dom_fail(err, DOM_NO_MEMORY, "move/manifest", "no memory");
   store_walk_close(w);
   if (!code) {
     hash_final(sum.hash, out);

@@ -1,5 +1,5 @@
-/* What a side has read of a handoff's items, kept so that nothing is read twice behind the fence. A table with
- * open places; it only grows, and full it forgets nothing and takes nothing. */
+/* What a side has read of a handoff's items, kept so that nothing is read twice behind the fence. A table
+ * with open places; it only grows, and full it forgets nothing and takes nothing. */
 #include <assert.h>
 #include <string.h>
 
@@ -27,8 +27,7 @@ void memo_free(struct memo *m) {
 }
 
 /* The line of the stamp, or the free place for it. */
-static struct memo_line *line_at(struct memo_line *lines, uint32_t places,
-                                 const uint8_t stamp[SHA256_SIZE]) {
+static struct memo_line *line_at(struct memo_line *lines, uint32_t places, const uint8_t stamp[SHA256_SIZE]) {
   assert(places > 0 && (places & (places - 1)) == 0);
   uint32_t i = load_u32be(stamp) & (places - 1);
   while (lines[i].kind && memcmp(lines[i].stamp, stamp, SHA256_SIZE) != 0) i = (i + 1) & (places - 1);

@@ -12,13 +12,13 @@
 #include "move/move.h"
 
 enum {
-  MOVE_PROTOCOL = 2, /* of messages, items and manifest: docs/formats/handoff.md */
+  MOVE_PROTOCOL = 2,           /* of messages, items and manifest: docs/formats/handoff.md */
   MOVE_MESSAGE_FILL = 4 << 20, /* items are gathered up to this before they are sent: half of NET_MESSAGE_MAX,
                                   so that one more item of any inline size still fits */
-  MOVE_STAGE_ITEMS = 512, /* of one commit at the target: what a client's commit waits for behind it stays
-                             some milliseconds */
-  MOVE_BODY_CHUNK = 4 << 20,   /* of a body's transfer in one message: signing it is small beside hashing it */
-  MOVE_READ_CHUNK = 1 << 20,   /* of a body that is read to be hashed */
+  MOVE_STAGE_ITEMS = 512,    /* of one commit at the target: what a client's commit waits for behind it stays
+                                some milliseconds */
+  MOVE_BODY_CHUNK = 4 << 20, /* of a body's transfer in one message: signing it is small beside hashing it */
+  MOVE_READ_CHUNK = 1 << 20, /* of a body that is read to be hashed */
   MOVE_VERIFY_BYTES = 1 << 30, /* of a body read back within one message: seconds, well below its timeout */
   MOVE_ROUNDS_MAX = 8,         /* journal rounds before the subject's writers are slowed */
   MOVE_SLOW_ROUNDS_MAX =
@@ -35,16 +35,16 @@ enum {
   MOVE_RETRIES_MAX = 64,           /* guards of one commit */
   MOVE_PARALLEL_DEFAULT = 4,       /* subjects at once: hides a round trip without starving clients */
   MOVE_PARALLEL_MAX = 64,
-  MOVE_LEDGER_WAIT_MS = 100, /* for an entry index; without it the next entry names no peer */
+  MOVE_LEDGER_WAIT_MS = 100,  /* for an entry index; without it the next entry names no peer */
   MOVE_LEDGER_FENCED_MS = 20, /* … where writers are held meanwhile */
   FORGET_REST_MAX = 64, /* earlier stays of one person here that are not at their end: who has more is asked
                            about again */
   FORGET_BATCH = 64,    /* erasures taken a stage on in one scan */
   OPEN_KEY_SIZE = HANDOFF_KEY_SIZE, /* token ‖ epoch ‖ side, 0 for the erasure of a person */
   OPEN_BUCKETS = 1 << 12,           /* open handoffs are few, or wait for a peer that is away */
-  MOVE_SETS = 256,           /* buckets of the two in-memory sets below */
-  MOVE_MEMO_MAX = 1 << 19    /* items of one handoff whose digests are kept: 96 MiB at most with its free
-                                places. What is past it is read again behind the fence */
+  MOVE_SETS = 256,                  /* buckets of the two in-memory sets below */
+  MOVE_MEMO_MAX = 1 << 19 /* items of one handoff whose digests are kept: 96 MiB at most with its free
+                             places. What is past it is read again behind the fence */
 };
 
 /* A small set of tokens, for "somebody works on this subject". */
@@ -60,7 +60,7 @@ struct token_set {
 /* Handoffs and erasures that are not at their end. */
 struct open_set {
   pthread_mutex_t lock;
-  bool loaded;  /* the rows were read; from then on each change is noted */
+  bool loaded; /* the rows were read; from then on each change is noted */
   size_t count;
   uint64_t looked; /* rows that upkeep read, for tests of its cost */
   struct open_node *bucket[OPEN_BUCKETS];
@@ -94,8 +94,8 @@ void open_set_init(struct open_set *s);
 void open_set_done(struct open_set *s);
 /* After each durable change of the row. */
 void open_set_note(struct open_set *s, const uint8_t key[OPEN_KEY_SIZE], bool open);
-/* A copy of all keys, which the caller frees with dom_free; NULL when there are none. Reads the rows where that
- * was not done yet. Returns: DOM_NO_MEMORY; what the store's reads return. */
+/* A copy of all keys, which the caller frees with dom_free; NULL when there are none. Reads the rows where
+ * that was not done yet. Returns: DOM_NO_MEMORY; what the store's reads return. */
 enum dom_code open_set_take(struct mover *m, uint8_t (**out)[OPEN_KEY_SIZE], size_t *out_count,
                             struct dom_err *err);
 void forget_open_key(const struct forget *f, uint8_t out[OPEN_KEY_SIZE]); /* forget_row.c */
@@ -143,8 +143,8 @@ bool hashes_known(const struct store_item *item);
 enum dom_code hashes_own(struct store_item *item, struct store_body_ref **out_refs, struct dom_err *err);
 /* The object's hash of those of its bodies, all known by now; does nothing when it is known. */
 enum dom_code hashes_of_bodies(struct store_object *o, struct dom_err *err);
-/* Reads what it takes to fill the hashes that the item (an object or a part that is there) lacks; refs as from
- * hashes_own. */
+/* Reads what it takes to fill the hashes that the item (an object or a part that is there) lacks; refs as
+ * from hashes_own. */
 enum dom_code hashes_fill(struct store_found *found, struct store_item *item, struct store_body_ref *refs,
                           struct dom_err *err);
 
@@ -242,18 +242,18 @@ enum dom_code target_ask(struct mover *m, const struct handoff *h, struct dom_er
 struct transfers *transfers_new(void);
 void transfers_free(struct transfers *t);
 /* One chunk. After the last one the body is read back and hashed, MOVE_VERIFY_BYTES a message: *out_more says
- * that there is more of that, and the last chunk, or an empty one behind it, goes on with it. DOM_INVALID when the
- * offset does not follow. */
+ * that there is more of that, and the last chunk, or an empty one behind it, goes on with it. DOM_INVALID
+ * when the offset does not follow. */
 enum dom_code transfer_chunk(struct mover *m, const struct permit *permit, const struct handoff *h,
                              struct slice body, bool *out_more, struct dom_err *err);
-/* The body that the source names so, sealed and read back, its hash that of what was read; taken out of the table:
- * a commit names it, or it must be discarded. DOM_NOT_FOUND. */
+/* The body that the source names so, sealed and read back, its hash that of what was read; taken out of the
+ * table: a commit names it, or it must be discarded. DOM_NOT_FOUND. */
 enum dom_code transfer_take(struct mover *m, const struct handoff *h, const uint8_t id[STORE_BODY_ID_SIZE],
                             struct store_body_ref *out);
 /* Forgets all of a handoff's and discards their bodies. */
 void transfer_drop(struct mover *m, const struct handoff *h);
-/* What was read back of a handoff's items, made when it is not there; NULL without memory. Held until released;
- * transfer_drop forgets it. A restart forgets it too, and the manifest reads all rows. */
+/* What was read back of a handoff's items, made when it is not there; NULL without memory. Held until
+ * released; transfer_drop forgets it. A restart forgets it too, and the manifest reads all rows. */
 struct memo *transfer_memo_hold(struct mover *m, const struct handoff *h);
 void transfer_memo_release(struct mover *m, struct memo *memo); /* NULL is allowed */
 /* How many are in the table. */
@@ -261,7 +261,8 @@ uint32_t transfer_count(struct mover *m);
 
 /* erase.c */
 enum dom_code erase_source(struct mover *m, struct handoff *h, struct dom_err *err);
-/* Drops the key of (h's token, epoch) and removes the rows; idempotent. Of *h only token and country count. */
+/* Drops the key of (h's token, epoch) and removes the rows; idempotent. Of *h only token and country count.
+ */
 enum dom_code erase_epoch(struct mover *m, const struct handoff *h, uint64_t epoch, struct dom_err *err);
 /* The target's copy goes: recorded first, then shredded. */
 enum dom_code erase_discard(struct mover *m, struct handoff *h, struct dom_err *err);
@@ -272,7 +273,8 @@ enum dom_code erase_discarded(struct mover *m, const struct handoff *h, struct d
 /* forget.c */
 /* Goes on with an erasure that upkeep found open. */
 enum dom_code forget_resume(struct mover *m, const struct forget *f, struct dom_err *err);
-/* Takes every erasure in DROPPED whose KEK is gone, or in ERASED, one stage on; adds how many to *out_count. */
+/* Takes every erasure in DROPPED whose KEK is gone, or in ERASED, one stage on; adds how many to *out_count.
+ */
 enum dom_code forget_advance_all(struct mover *m, enum forget_state state, uint64_t *out_count,
                                  struct dom_err *err);
 /* Answers "move/forget". */

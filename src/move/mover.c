@@ -307,8 +307,8 @@ static enum dom_code upkeep_handoff(struct upkeep *u, const uint8_t key[OPEN_KEY
     STORE_VIEW_AUTO *v = NULL; /* closed before what follows, which may wait for other regions */
     enum dom_code code = store_view_open(m->o.store, &v, err);
     if (!code)
-      code = handoff_get(v, key, load_u64be(key + TOKEN_SIZE),
-                         (enum handoff_side)key[OPEN_KEY_SIZE - 1], &h, err);
+      code = handoff_get(v, key, load_u64be(key + TOKEN_SIZE), (enum handoff_side)key[OPEN_KEY_SIZE - 1], &h,
+                         err);
     if (code) return code;
     due = handoff_is_open(&h) && needs_upkeep(m, v, &h);
   }
@@ -356,8 +356,8 @@ enum dom_code mover_upkeep(struct mover *m, bool *out_did, struct dom_err *err) 
   for (size_t i = 0; i < count && !atomic_load(&m->stopping); i++) {
     struct dom_err why = {0};
     m->open.looked++;
-    enum dom_code one = keys[i][OPEN_KEY_SIZE - 1] ? upkeep_handoff(&u, keys[i], &why)
-                                                   : upkeep_forget(&u, keys[i], &why);
+    enum dom_code one =
+        keys[i][OPEN_KEY_SIZE - 1] ? upkeep_handoff(&u, keys[i], &why) : upkeep_forget(&u, keys[i], &why);
     if (one && !code) {
       code = one;
       if (err) *err = why;

@@ -188,8 +188,9 @@ static enum dom_code fenced(struct source *s, struct copy *c, uint64_t *journal,
   uint32_t sent = 0;
   if (!code) code = copy_journal(c, journal, &sent, err);
   if (!code)
-    code = manifest_compute(&(struct manifest_of){m, PERMIT_MOVE, s->permit, s->h.token, s->h.epoch_from, c->memo},
-                            s->h.manifest, &s->h.objects, &s->h.bytes, err);
+    code = manifest_compute(
+        &(struct manifest_of){m, PERMIT_MOVE, s->permit, s->h.token, s->h.epoch_from, c->memo}, s->h.manifest,
+        &s->h.objects, &s->h.bytes, err);
   struct commit commit = {.s = s};
   BUF_AUTO peer = BUF_INIT;
   if (!code) code = tell_prepare(s, &peer, err);

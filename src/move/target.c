@@ -79,9 +79,10 @@ static enum dom_code begin(struct mover *m, uint16_t from, const uint8_t token[T
   get_u64be(&r); /* the source's charter version: ours decides; they are compared in PREPARED */
   uint32_t protocol = r.bad || r.left == 0 ? 1 : get_u32be(&r); /* the first version did not say so */
   if (!r.bad && protocol != MOVE_PROTOCOL)
-    return dom_fail(err, DOM_INCOMPATIBLE, "move/target: begin",
-                    "the source speaks version %u of the handoff, this region version %u: run the same build in both",
-                    protocol, (unsigned)MOVE_PROTOCOL);
+    return dom_fail(
+        err, DOM_INCOMPATIBLE, "move/target: begin",
+        "the source speaks version %u of the handoff, this region version %u: run the same build in both",
+        protocol, (unsigned)MOVE_PROTOCOL);
   if (!reader_end(&r) || h.epoch_from >= epoch)
     return dom_fail(err, DOM_INVALID, "move/target: begin", "does not decode");
   struct charter_permit_storage storage;
@@ -300,7 +301,7 @@ static enum dom_code stage_alone(struct staging *s, struct store_item *item, str
 
 /* Objects that carry their content, one after the other in a message: one commit, then read back. */
 struct together {
-  struct reader from, to;                /* where they begin and end */
+  struct reader from, to;               /* where they begin and end */
   uint64_t names[2 * MOVE_STAGE_ITEMS]; /* what the commit changes, hashed: nothing twice */
   uint32_t name_count, count, count_max;
 };
@@ -343,7 +344,8 @@ static enum dom_code item_next(struct staging *s, struct reader *r, struct store
 }
 
 /* Stages from t->from on as many items as go together; t->to is where it ended. */
-static enum dom_code fill_tx(struct staging *s, struct together *t, struct store_tx *tx, struct dom_err *err) {
+static enum dom_code fill_tx(struct staging *s, struct together *t, struct store_tx *tx,
+                             struct dom_err *err) {
   t->to = t->from;
   t->count = t->name_count = 0;
   while (t->to.left > 0 && t->count < t->count_max) {

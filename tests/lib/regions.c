@@ -330,8 +330,7 @@ enum dom_code region_complete(struct test_regions *t, uint16_t number, const cha
   uint8_t upload[STORE_UPLOAD_ID_SIZE];
   memset(upload, id, sizeof upload);
   enum dom_code code = op_begin(&o, t, number, subject, name, PERMIT_STORE);
-  if (!code)
-    code = store_part_scan(o.v, &o.place, slice_str(o.key), upload, 0, complete_part, &parts, NULL);
+  if (!code) code = store_part_scan(o.v, &o.place, slice_str(o.key), upload, 0, complete_part, &parts, NULL);
   struct store_object object = {.key = slice_str(o.key),
                                 .mtime_ms = clock_wall_ms(t->clock),
                                 .etag_parts = parts.count,

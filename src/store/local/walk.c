@@ -28,7 +28,7 @@ struct store_walk {
   uint8_t bucket[STORE_BUCKET_ID_SIZE];
   struct buf prefix;
   bool in_place;
-  struct source *last; /* whose row was given last; it moves on at the next step */
+  struct source *last;   /* whose row was given last; it moves on at the next step */
   struct item_name name; /* of that row */
   struct source sources[SOURCES];
   struct item_state state;

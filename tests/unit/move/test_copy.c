@@ -52,8 +52,8 @@ static struct counted count_hashes(struct world *w, uint16_t at) {
   assert_int_equal(mover_permit(m, w->token, "IN", at, at == SG ? US : SG, &storage, &permit, NULL), DOM_OK);
   assert_int_equal(store_view_open(w->t.region[at].store, &v, NULL), DOM_OK);
   assert_int_equal(store_subject_get(v, w->token, &row, NULL), DOM_OK);
-  assert_int_equal(
-      store_walk_open(v, PERMIT_MOVE, permit, w->token, row.epoch, SLICE_LIT(""), &walk, NULL), DOM_OK);
+  assert_int_equal(store_walk_open(v, PERMIT_MOVE, permit, w->token, row.epoch, SLICE_LIT(""), &walk, NULL),
+                   DOM_OK);
   while (store_walk_next(walk, &item, NULL) == DOM_OK) *(hashes_known(item) ? &n.known : &n.unknown) += 1;
   store_walk_close(walk);
   return n;
@@ -156,8 +156,8 @@ static uint64_t commits_at(struct world *w, uint16_t at) {
   return stats.commits;
 }
 
-/* Thousands of objects of one subject are staged by the hundred, each with all its versions, and what was written anew
- * while they went replaces what was there. */
+/* Thousands of objects of one subject are staged by the hundred, each with all its versions, and what was
+ * written anew while they went replaces what was there. */
 static void overwrite(void *arg, const char *step) {
   struct world *w = arg;
   if (strcmp(step, "+snapshot") != 0) return;
@@ -185,7 +185,8 @@ static void test_many(void **state) {
   }
   uint64_t before = commits_at(w, SG);
   assert_int_equal(mover_move_subject(w->t.region[CN].mover, w->token, SG, NULL), DOM_OK);
-  assert_true(commits_at(w, SG) - before <= MANY / MOVE_STAGE_ITEMS + 24); /* the handoff's own, and a round's */
+  assert_true(commits_at(w, SG) - before <=
+              MANY / MOVE_STAGE_ITEMS + 24); /* the handoff's own, and a round's */
   for (int i = 0; i < MANY; i += 97) {
     char name[32];
     snprintf(name, sizeof name, "o/%d", i);
@@ -200,8 +201,8 @@ static void test_many(void **state) {
   world_free(w);
 }
 
-/* A message with one row twice, and with a null version and another of one order: the first is two commits, the second is
- * refused, in one message as in two. */
+/* A message with one row twice, and with a null version and another of one order: the first is two commits,
+ * the second is refused, in one message as in two. */
 static void test_not_together(void **state) {
   (void)state;
   struct world *w = world_new(4);
@@ -292,12 +293,8 @@ static void test_memo(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_unhashed),
-      cmocka_unit_test(test_manifest),
-      cmocka_unit_test(test_many),
-      cmocka_unit_test(test_not_together),
-      cmocka_unit_test(test_long_body),
-      cmocka_unit_test(test_memo),
+      cmocka_unit_test(test_unhashed),     cmocka_unit_test(test_manifest),  cmocka_unit_test(test_many),
+      cmocka_unit_test(test_not_together), cmocka_unit_test(test_long_body), cmocka_unit_test(test_memo),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
