@@ -193,6 +193,10 @@ enum dom_code charter_decide(const struct charter *c, const struct charter_inten
 enum dom_code charter_home_for(const struct charter *c, const char *country,
                                const struct charter_region **out_region, struct charter_refusal *refusal);
 
+/* Within how many hours after a move's commit the old home must have erased what it had of a subject of
+ * `country`; 0: the charter sets no time. */
+uint64_t charter_delete_abroad_hours(const struct charter *c, const char *country);
+
 /* Whether a whole subject that holds `classes` (0: any) may be moved to `region`, asked before a move
  * begins. Same answer as charter_decide(PERMIT_MOVE).
  * Returns: DOM_OK; DOM_REFUSED naming class and clause; DOM_INVALID as charter_decide. */

@@ -24,7 +24,8 @@ static const struct charter_clause clauses[] = {
     {"rules.*.*.clients", NULL}, /* the client's own country by IP database */
     {"rules.*.leave.*", "charter_decide: STORE, COPY, MOVE, READ, LIST"},
     {"rules.*.keep_at_least_days", "charter_decide: DELETE, and STORE that destroys what it overwrites"},
-    {"rules.*.delete_abroad_within_hours", NULL}, /* a timer that deletes copies */
+    {"rules.*.delete_abroad_within_hours",
+     "charter_delete_abroad_hours: mover_erasures destroys the KEK in time, and alarms when it is late"},
 };
 
 const struct charter_clause *charter_clauses(size_t *out_count) {

@@ -245,6 +245,13 @@ enum dom_code charter_home_for(const struct charter *c, const char *country,
   return DOM_OK;
 }
 
+uint64_t charter_delete_abroad_hours(const struct charter *c, const char *country) {
+  assert(c != NULL && country != NULL);
+  struct charter_refusal unwanted = {0};
+  const struct rule *rule = NULL;
+  return find_rule(c, country, &rule, &unwanted) ? 0 : rule->delete_abroad_hours;
+}
+
 /* What charter_subject_fits and charter_home_standing share: a subject as a whole at one region. */
 static enum dom_code ask_subject(struct question *q, const char *country, uint16_t region,
                                  unsigned *out_region) {

@@ -143,6 +143,16 @@ static void put_leaves(struct facts *f, const struct charter *c, const struct ru
   }
 }
 
+/* 0: the rule does not have it. */
+static void put_number(struct facts *f, const struct rule *rule, const char *key, uint64_t value) {
+  if (!value) return;
+  fact_begin(f);
+  buf_printf(&f->text, "rules.%s.%s", rule->country, key);
+  fact_value(f);
+  buf_printf(&f->text, "%" PRIu64, value);
+  fact_end(f);
+}
+
 static void put_rule(struct facts *f, const struct charter *c, const struct rule *rule) {
   assert(rule->home < c->region_count);
   fact_begin(f);
@@ -159,12 +169,8 @@ static void put_rule(struct facts *f, const struct charter *c, const struct rule
       fact_end(f);
     }
   put_leaves(f, c, rule);
-  if (!rule->keep_days) return;
-  fact_begin(f);
-  buf_printf(&f->text, "rules.%s.keep_at_least_days", rule->country);
-  fact_value(f);
-  buf_printf(&f->text, "%" PRIu64, rule->keep_days);
-  fact_end(f);
+  put_number(f, rule, "keep_at_least_days", rule->keep_days);
+  put_number(f, rule, "delete_abroad_within_hours", rule->delete_abroad_hours);
 }
 
 static int compare_paths(const void *a, const void *b) {

@@ -34,6 +34,7 @@ struct rule {
   struct jurisdictions access[CHARTER_CLASSES_MAX][ACCESS_COUNT];
   uint64_t leave_until_ms[CHARTER_REGIONS_MAX]; /* by region index; first millisecond after it; 0: none */
   uint64_t keep_days;                           /* keep_at_least_days; 0: none */
+  uint64_t delete_abroad_hours;                 /* delete_abroad_within_hours; 0: none */
 };
 
 enum { VKEY_BYTES_MAX = 255 }; /* a name of up to 200 bytes, key id and key */

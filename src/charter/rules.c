@@ -6,7 +6,7 @@
 #include "charter/model.h"
 
 /* A hundred years: longer is a slip of the pen. */
-enum { KEEP_DAYS_MAX = 36500 };
+enum { KEEP_DAYS_MAX = 36500, DELETE_HOURS_MAX = 87600 /* ten years: more is no deadline */ };
 static const uint64_t day_ms = UINT64_C(86400000);
 
 const char *const access_names[ACCESS_COUNT] = {"store", "read", "transit"};
@@ -112,7 +112,10 @@ static enum dom_code read_rule_key(const struct charter *c, const struct yaml_no
   unsigned class;
   if (key_is(at, key_home)) return read_home(c, at, rule, err);
   if (key_is(at, key_leave)) return read_leave(c, at, rule, err);
-  if (key_is(at, key_delete_abroad)) return clause_check(c, at, "rules.*.delete_abroad_within_hours", err);
+  if (key_is(at, key_delete_abroad)) {
+    enum dom_code code = clause_check(c, at, "rules.*.delete_abroad_within_hours", err);
+    return code ? code : yaml_to_u64(c->doc, at, 1, DELETE_HOURS_MAX, &rule->delete_abroad_hours, err);
+  }
   if (key_is(at, key_keep)) {
     enum dom_code code = clause_check(c, at, "rules.*.keep_at_least_days", err);
     return code == DOM_OK ? yaml_to_u64(c->doc, at, 1, KEEP_DAYS_MAX, &rule->keep_days, err) : code;

@@ -14,6 +14,13 @@ static void print_status(const json_t *s) {
   printf("log      change %llu, %s in %llu segments", (unsigned long long)cli_number(s, "log_lsn"),
          cli_show_bytes(cli_number(s, "log_bytes")).text, (unsigned long long)cli_number(s, "segments"));
   printf(" (%s live)\n", cli_show_bytes(cli_number(s, "log_live_bytes")).text);
+  if (cli_number(s, "erasures_waiting"))
+    printf("erasures %llu wait for the KEK's rotation", (unsigned long long)cli_number(s, "erasures_waiting"));
+  if (cli_number(s, "erasures_waiting") && cli_number(s, "erasures_deadline_ms"))
+    printf(", the first within %s", cli_show_time(cli_number(s, "erasures_deadline_ms")).text);
+  if (cli_number(s, "erasures_overdue"))
+    printf("; %llu OVERDUE by the charter", (unsigned long long)cli_number(s, "erasures_overdue"));
+  if (cli_number(s, "erasures_waiting")) printf("\n");
   printf("disk     %s free\n", cli_show_bytes(cli_number(s, "disk_free_bytes")).text);
   printf("keys     %llu under KEK %s", (unsigned long long)cli_number(s, "keys"), cli_text(s, "kek"));
   if (cli_number(s, "keys_under_old_kek"))

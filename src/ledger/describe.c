@@ -24,6 +24,7 @@ static const char *const NAMES[LEDGER_TYPE_LAST + 1] = {
     [LEDGER_SCRUB_FINDING] = "scrub finding",
     [LEDGER_REGISTRAR_CLOSED] = "registrar closed",
     [LEDGER_ERASURE_ORDERED] = "erasure ordered",
+    [LEDGER_ERASURE_OVERDUE] = "erasure overdue",
 };
 
 const char *ledger_type_name(enum ledger_type type) {
@@ -153,6 +154,10 @@ static void say_region_event(struct buf *out, const struct ledger_payload *p) {
   case LEDGER_INVENTORY:
     buf_printf(out, "inventory of %llu subjects", (unsigned long long)p->objects);
     say_digest(out, ", root", p);
+    break;
+  case LEDGER_ERASURE_OVERDUE:
+    buf_printf(out, "%llu subjects who left are not erased here within the charter's time",
+               (unsigned long long)p->objects);
     break;
   case LEDGER_SCRUB_FINDING:
     buf_append_str(out, "stored bytes were found bad");

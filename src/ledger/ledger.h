@@ -58,7 +58,8 @@ enum ledger_type {
   LEDGER_SCRUB_FINDING = 17,       /* stored bytes were found bad */
   LEDGER_REGISTRAR_CLOSED = 18,    /* this registrar gives out no more registrations */
   LEDGER_ERASURE_ORDERED = 19,     /* a person's right: erased for good; the three stages follow */
-  LEDGER_TYPE_LAST = LEDGER_ERASURE_ORDERED
+  LEDGER_ERASURE_OVERDUE = 20,     /* copies abroad were not erased within the charter's time */
+  LEDGER_TYPE_LAST = LEDGER_ERASURE_OVERDUE
 };
 
 enum ledger_flags {

@@ -44,7 +44,6 @@ static enum dom_code change(struct mover *m, struct forget *f, enum forget_state
   static const char *const after[] = {"+forget-none",    "+forget-checking", "+forget-erasing",
                                       "+forget-dropped", "+forget-erased",   "+forget-purged"};
   struct forget changed;
-  uint8_t key[OPEN_KEY_SIZE];
   enum dom_code code = DOM_RETRY;
   mover_fault(m, before[next]);
   for (int i = 0; code == DOM_RETRY && i < MOVE_RETRIES_MAX; i++) {
@@ -54,8 +53,7 @@ static enum dom_code change(struct mover *m, struct forget *f, enum forget_state
   }
   if (code) return code;
   *f = changed;
-  forget_open_key(f, key);
-  open_set_note(&m->open, key, next != FORGET_NONE && forget_is_open(f));
+  open_set_forget(&m->open, f);
   mover_fault(m, after[next]);
   return DOM_OK;
 }

@@ -76,7 +76,7 @@ struct handoff {
   uint64_t charter_version; /* under which it was permitted; at the target, prepared */
   uint8_t manifest[SHA256_SIZE];
   uint64_t objects, bytes;
-  uint64_t started_ms;
+  uint64_t started_ms; /* source, from COMMITTED on: of the commit */
   uint64_t kek;        /* KEY_DROPPED under this KEK (source, from DROPPED on) */
   uint64_t commit_lsn; /* LSN of the last state change's record, its ledger entry's cursor; in a row, which is
                           written before its LSN is known, that of the change before */

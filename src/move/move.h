@@ -258,6 +258,23 @@ enum dom_code mover_forget(struct mover *m, const uint8_t token[TOKEN_SIZE],
                            const struct mover_forget_check *check, bool dry_run,
                            struct mover_forget_status *out, struct dom_err *err);
 
+/* What waits here to be ERASED: of people who left, and of people erased for good. */
+struct mover_erasures {
+  uint64_t waiting;          /* (subject, epoch) pairs */
+  uint64_t dropped;          /* of these: only the KEK has to go */
+  uint64_t overdue;          /* of these: past the charter's delete_abroad_within_hours */
+  uint64_t late_ms;          /* the worst of them, by how much */
+  uint64_t next_deadline_ms; /* wall clock; the earliest to come; 0: none */
+  uint64_t erased;           /* by a rotation in this very call */
+};
+/* What a slower timer calls, in a thread of its own: keeps the charter's delete_abroad_within_hours. When a
+ * quarter of the time of any is left, or a person erased for good has waited MOVER_PERSON_ERASED_MS, it
+ * rotates the KEK, once for all that wait. Overdue ones get an entry in the ledger, again whenever they are more.
+ * Threads: one at a time; may take as long as a rotation.
+ * Returns: *out is filled, whatever is returned; what a rotation and a commit return: call again. */
+enum { MOVER_PERSON_ERASED_MS = 12 * 3600 * 1000 };
+enum dom_code mover_erasures(struct mover *m, struct mover_erasures *out, struct dom_err *err);
+
 /* What a timer calls: give up what no thread copies any more, deliver commits, ask about staged epochs, go on
  * erasing, run inline jobs. One round over all open handoffs, in which a peer that does not answer is asked
  * once. *out_did tells whether anything came on.

@@ -68,6 +68,8 @@ struct open_set {
 
 struct mover {
   struct mover_options o;
+  uint64_t rotate_after_ms; /* monotonic: a rotation by the timer failed, and is tried again then */
+  uint64_t overdue_told;    /* how many the last ledger entry told of */
   struct open_set open;
   struct token_set running; /* source handoffs with a thread */
   struct token_set heard;   /* target: when a message of this token's handoff last came */
@@ -92,10 +94,23 @@ uint64_t token_set_stamp(struct token_set *s, const uint8_t token[TOKEN_SIZE]); 
 /* open_set.c */
 void open_set_init(struct open_set *s);
 void open_set_done(struct open_set *s);
-/* After each durable change of the row. */
-void open_set_note(struct open_set *s, const uint8_t key[OPEN_KEY_SIZE], bool open);
-/* A copy of all keys, which the caller frees with dom_free; NULL when there are none. Reads the rows where
- * that was not done yet. Returns: DOM_NO_MEMORY; what the store's reads return. */
+/* What of a person who left, or is erased for good, is not ERASED here yet. */
+struct erasure_wait {
+  uint64_t since_ms; /* wall clock: the commit of the move, or the order; 0: nothing waits */
+  char country[2];
+  bool dropped; /* only the KEK has to go */
+  bool person;  /* erased for good, not moved */
+};
+/* After each durable change of a row: whether upkeep has to look at it, and what waits (since_ms 0: nothing). */
+void open_set_note(struct open_set *s, const uint8_t key[OPEN_KEY_SIZE], bool open,
+                   const struct erasure_wait *wait);
+void open_set_handoff(struct open_set *s, const struct handoff *h, bool open);
+void open_set_forget(struct open_set *s, const struct forget *f);
+/* All that wait, with the set's lock held: fn is short. */
+typedef void (*erasure_wait_fn)(void *arg, const struct erasure_wait *wait);
+enum dom_code open_set_waits(struct mover *m, erasure_wait_fn fn, void *arg, struct dom_err *err);
+/* A copy of all keys, which the caller frees with dom_free; NULL when there are none. Reads the rows where that
+ * was not done yet. Returns: DOM_NO_MEMORY; what the store's reads return. */
 enum dom_code open_set_take(struct mover *m, uint8_t (**out)[OPEN_KEY_SIZE], size_t *out_count,
                             struct dom_err *err);
 void forget_open_key(const struct forget *f, uint8_t out[OPEN_KEY_SIZE]); /* forget_row.c */

@@ -158,9 +158,7 @@ enum dom_code mover_advance(struct mover *m, struct handoff *h, enum handoff_eve
     code = advance_once(m, &changed, h->state, fn, arg, err);
   }
   if (code) return code;
-  uint8_t key[OPEN_KEY_SIZE];
-  handoff_key(&changed, key);
-  open_set_note(&m->open, key, handoff_is_open(&changed));
+  open_set_handoff(&m->open, &changed, handoff_is_open(&changed));
   mover_fault(m, after);
   assert(changed.state == next && changed.commit_lsn > 0);
   *h = changed;
@@ -313,7 +311,7 @@ static enum dom_code upkeep_handoff(struct upkeep *u, const uint8_t key[OPEN_KEY
     due = handoff_is_open(&h) && needs_upkeep(m, v, &h);
   }
   bool over = !handoff_is_open(&h) || (h.state == HANDOFF_DISCARDED && !due);
-  if (over) open_set_note(&m->open, key, false);
+  if (over) open_set_handoff(&m->open, &h, false);
   if (!due || is_away(u, h.peer)) return DOM_OK;
   enum dom_code code = take_on(m, &h, err);
   bool away = code == DOM_UNAVAILABLE || code == DOM_TIMEOUT;
@@ -333,7 +331,10 @@ static enum dom_code upkeep_forget(struct upkeep *u, const uint8_t key[OPEN_KEY_
     if (!code) code = forget_get(v, key, load_u64be(key + TOKEN_SIZE), &f, err);
     if (code && code != DOM_NOT_FOUND) return code;
     if (code == DOM_NOT_FOUND || !forget_is_open(&f)) {
-      open_set_note(&m->open, key, false);
+      if (code)
+        open_set_note(&m->open, key, false, &(struct erasure_wait){0});
+      else
+        open_set_forget(&m->open, &f);
       return DOM_OK;
     }
   }

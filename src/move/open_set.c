@@ -1,11 +1,13 @@
 /* Which handoffs and erasures are not at their end: read off the rows once, kept in memory from then on, so that
- * upkeep never looks at the millions that are. */
+ * upkeep never looks at the millions that are. And since when what is to be erased waits for it. */
 #include <assert.h>
 
 #include "move/move_internal.h"
 
 struct open_node {
   uint8_t key[OPEN_KEY_SIZE];
+  bool open; /* upkeep has something to do */
+  struct erasure_wait wait;
   struct open_node *next;
 };
 
@@ -30,14 +32,16 @@ static struct open_node **link_of(struct open_set *s, const uint8_t key[OPEN_KEY
   return link;
 }
 
-void open_set_note(struct open_set *s, const uint8_t key[OPEN_KEY_SIZE], bool open) {
+void open_set_note(struct open_set *s, const uint8_t key[OPEN_KEY_SIZE], bool open,
+                   const struct erasure_wait *wait) {
+  bool keep = open || wait->since_ms;
   pthread_mutex_lock(&s->lock);
   struct open_node **link = link_of(s, key), *n = *link;
-  if (n && !open) {
+  if (n && !keep) {
     *link = n->next;
     dom_free(n);
     s->count--;
-  } else if (!n && open) {
+  } else if (!n && keep) {
     n = dom_calloc(1, sizeof *n);
     if (n) {
       memcpy(n->key, key, OPEN_KEY_SIZE);
@@ -47,26 +51,48 @@ void open_set_note(struct open_set *s, const uint8_t key[OPEN_KEY_SIZE], bool op
       s->loaded = false; /* the rows still tell of it: they are read again */
     }
   }
+  if (n && keep) {
+    n->open = open;
+    n->wait = *wait;
+  }
   pthread_mutex_unlock(&s->lock);
+}
+
+void open_set_handoff(struct open_set *s, const struct handoff *h, bool open) {
+  uint8_t key[OPEN_KEY_SIZE];
+  struct erasure_wait wait = {0};
+  bool waits = h->side == HANDOFF_SOURCE && h->state >= HANDOFF_COMMITTED && h->state <= HANDOFF_DROPPED;
+  if (waits)
+    wait = (struct erasure_wait){.since_ms = h->started_ms ? h->started_ms : 1,
+                                 .country = {h->country[0], h->country[1]},
+                                 .dropped = h->state == HANDOFF_DROPPED};
+  handoff_key(h, key);
+  open_set_note(s, key, open, &wait);
+}
+
+void open_set_forget(struct open_set *s, const struct forget *f) {
+  uint8_t key[OPEN_KEY_SIZE];
+  struct erasure_wait wait = {0};
+  if (f->state == FORGET_DROPPED)
+    wait = (struct erasure_wait){
+        .since_ms = f->started_ms, .country = {f->country[0], f->country[1]}, .dropped = true, .person = true};
+  forget_open_key(f, key);
+  open_set_note(s, key, f->state != FORGET_NONE && forget_is_open(f), &wait);
 }
 
 /* ---- reading it off the rows ------------------------------------------------------------------- */
 
 static bool load_handoff(void *arg, const struct handoff *h) {
   struct mover *m = arg;
-  uint8_t key[OPEN_KEY_SIZE];
-  handoff_key(h, key);
   m->open.looked++;
-  if (handoff_is_open(h)) open_set_note(&m->open, key, true);
+  open_set_handoff(&m->open, h, handoff_is_open(h));
   return true;
 }
 
 static bool load_forget(void *arg, const struct forget *f) {
   struct mover *m = arg;
-  uint8_t key[OPEN_KEY_SIZE];
-  forget_open_key(f, key);
   m->open.looked++;
-  if (forget_is_open(f)) open_set_note(&m->open, key, true);
+  open_set_forget(&m->open, f);
   return true;
 }
 
@@ -77,24 +103,49 @@ static enum dom_code load(struct mover *m, struct dom_err *err) {
   return code ? code : forget_scan(v, NULL, load_forget, m, err);
 }
 
-enum dom_code open_set_take(struct mover *m, uint8_t (**out)[OPEN_KEY_SIZE], size_t *out_count,
-                            struct dom_err *err) {
+/* The rows are read where that was not done yet. */
+static enum dom_code ready(struct mover *m, struct dom_err *err) {
   struct open_set *s = &m->open;
-  size_t n = 0;
   pthread_mutex_lock(&s->lock);
   bool loaded = s->loaded;
   s->loaded = true; /* before the rows are read: what no memory keeps out meanwhile turns it back */
   pthread_mutex_unlock(&s->lock);
   enum dom_code code = loaded ? DOM_OK : load(m, err);
+  if (!code) return DOM_OK;
   pthread_mutex_lock(&s->lock);
-  if (code) s->loaded = false;
-  uint8_t(*keys)[OPEN_KEY_SIZE] = code || !s->count ? NULL : dom_calloc(s->count, OPEN_KEY_SIZE);
-  if (!code && s->count && !keys) code = dom_fail(err, DOM_NO_MEMORY, "move: upkeep", "no memory");
+  s->loaded = false;
+  pthread_mutex_unlock(&s->lock);
+  return code;
+}
+
+enum dom_code open_set_take(struct mover *m, uint8_t (**out)[OPEN_KEY_SIZE], size_t *out_count,
+                            struct dom_err *err) {
+  struct open_set *s = &m->open;
+  size_t n = 0, open = 0;
+  enum dom_code code = ready(m, err);
+  if (code) return code;
+  pthread_mutex_lock(&s->lock);
+  for (int i = 0; i < OPEN_BUCKETS; i++)
+    for (const struct open_node *k = s->bucket[i]; k; k = k->next) open += k->open;
+  uint8_t(*keys)[OPEN_KEY_SIZE] = open ? dom_calloc(open, OPEN_KEY_SIZE) : NULL;
+  if (open && !keys) code = dom_fail(err, DOM_NO_MEMORY, "move: upkeep", "no memory");
   for (int i = 0; keys && i < OPEN_BUCKETS; i++)
-    for (const struct open_node *k = s->bucket[i]; k; k = k->next) memcpy(keys[n++], k->key, OPEN_KEY_SIZE);
-  assert(!keys || n == s->count);
+    for (const struct open_node *k = s->bucket[i]; k; k = k->next)
+      if (k->open) memcpy(keys[n++], k->key, OPEN_KEY_SIZE);
+  assert(!keys || n == open);
   pthread_mutex_unlock(&s->lock);
   *out = keys;
   *out_count = n;
   return code;
+}
+
+enum dom_code open_set_waits(struct mover *m, erasure_wait_fn fn, void *arg, struct dom_err *err) {
+  enum dom_code code = ready(m, err);
+  if (code) return code;
+  pthread_mutex_lock(&m->open.lock);
+  for (int i = 0; i < OPEN_BUCKETS; i++)
+    for (const struct open_node *k = m->open.bucket[i]; k; k = k->next)
+      if (k->wait.since_ms) fn(arg, &k->wait);
+  pthread_mutex_unlock(&m->open.lock);
+  return DOM_OK;
 }

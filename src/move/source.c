@@ -144,6 +144,7 @@ static enum dom_code commit_step(void *arg, struct mover *m, struct store_view *
   row.epoch = h->epoch;
   row.home = h->peer;
   row.since_ms = clock_wall_ms(m->o.clock);
+  h->started_ms = row.since_ms; /* from here on the charter's time to erase runs */
   row.handoff_epoch = 0;
   row.handoff_to = 0;
   if (!code) code = subject_leave(tx, &row, buf_slice(&c->statement), err);

@@ -27,6 +27,9 @@ void admin_status(struct admin *a) {
                  {"keys", v.slots_used},
                  {"keys_damaged", v.slots_damaged},
                  {"keys_under_old_kek", v.slots_old_kek},
+                 {"erasures_waiting", atomic_load(&r->erasures_waiting)},
+                 {"erasures_overdue", atomic_load(&r->erasures_overdue)},
+                 {"erasures_deadline_ms", atomic_load(&r->erasures_deadline_ms)},
                  {"requests", atomic_load(&r->metrics.requests)},
                  {"refused", atomic_load(&r->metrics.refused_451)},
                  {"forwarded", atomic_load(&r->metrics.forwarded)}};

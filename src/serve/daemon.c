@@ -233,7 +233,9 @@ static enum dom_code start_threads(struct daemon *d, struct dom_err *err) {
   r->has_upkeep_thread = pthread_create(&r->upkeep_thread, NULL, upkeep_main, r) == 0;
   r->has_lifecycle_thread = pthread_create(&r->lifecycle_thread, NULL, lifecycle_main, r) == 0;
   r->has_config_thread = pthread_create(&r->config_thread, NULL, config_upkeep_main, r) == 0;
-  if (!r->has_ledger_thread || !r->has_upkeep_thread || !r->has_config_thread || !r->has_lifecycle_thread)
+  r->has_erasure_thread = pthread_create(&r->erasure_thread, NULL, erasure_main, r) == 0;
+  if (!r->has_ledger_thread || !r->has_upkeep_thread || !r->has_config_thread || !r->has_lifecycle_thread ||
+      !r->has_erasure_thread)
     return dom_fail(err, DOM_NO_MEMORY, where, "cannot start threads");
   return wire_server_start(r->server, err);
 }
@@ -271,6 +273,7 @@ void daemon_close(struct daemon *d) {
   if (r->has_upkeep_thread) pthread_join(r->upkeep_thread, NULL);
   if (r->has_config_thread) pthread_join(r->config_thread, NULL);
   if (r->has_lifecycle_thread) pthread_join(r->lifecycle_thread, NULL);
+  if (r->has_erasure_thread) pthread_join(r->erasure_thread, NULL);
   mover_close(r->mover);
   atomic_store(&r->ledger_stopping, true);
   if (r->has_ledger_thread) pthread_join(r->ledger_thread, NULL);

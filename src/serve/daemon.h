@@ -8,6 +8,7 @@
 enum {
   DAEMON_UPKEEP_MS = 200,                /* how soon a lost message of a handoff is asked for again */
   DAEMON_CONFIG_MS = 1000,               /* how soon a configuration that is not everywhere is told again */
+  DAEMON_ERASURE_MS = 5000,              /* how soon a deadline of the charter is noticed; its unit is hours */
   DAEMON_LIFECYCLE_MS = 60000,           /* first pass over lifecycle rules, after the rush of a start */
   DAEMON_OUTBOX_WAIT_MS = 500,           /* how soon the ledger thread notices that it is to end */
   DAEMON_LOG_QUIET_MS = 10000,           /* the same upkeep failure is logged this often at most */
@@ -99,6 +100,8 @@ void config_upkeep_first(struct region *r);
 void *config_upkeep_main(void *region);
 /* Carries out lifecycle rules of buckets, hour by hour. */
 void *lifecycle_main(void *region);
+/* Rotates the KEK in time for the charter's delete_abroad_within_hours, and alarms when it is past. */
+void *erasure_main(void *region);
 
 /* ---- move_watch.c: what the log says of moves of many ----------------------------------------------------
  */

@@ -13,8 +13,12 @@ const char *region_state(struct region *r) {
 void healthz(struct region *r, struct wire_exchange *x) {
   char text[160];
   const char *state = region_state(r);
-  int n = snprintf(text, sizeof text, "{\"state\":\"%s\",\"region\":\"%s\",\"ledger\":\"%s\"}\n", state,
-                   r->name, ledger_failed(r->ledger) ? "failed" : "ok");
+  uint64_t overdue = atomic_load(&r->erasures_overdue);
+  char alarm[48] = "";
+  if (overdue)
+    snprintf(alarm, sizeof alarm, ",\"erasures_overdue\":%llu", (unsigned long long)overdue);
+  int n = snprintf(text, sizeof text, "{\"state\":\"%s\",\"region\":\"%s\",\"ledger\":\"%s\"%s}\n", state,
+                   r->name, ledger_failed(r->ledger) ? "failed" : "ok", alarm);
   /* A read-only region still answers reads: only a draining one wants no more clients. */
   dispatch_reply(x, state[0] == 'd' ? 503 : 200, "application/json", slice_of(text, n > 0 ? (size_t)n : 0));
 }
@@ -113,6 +117,12 @@ static void put_storage(struct region *r, struct buf *out) {
       {"vault_slots_old_kek", "gauge", "Key slots wrapped by an older KEK", v.slots_old_kek},
       {"vault_creates_total", "counter", "Keys made", v.creates},
       {"vault_drops_total", "counter", "Keys shredded", v.drops},
+      {"erasures_waiting", "gauge", "Subjects who left or are erased for good, not ERASED yet",
+       atomic_load(&r->erasures_waiting)},
+      {"erasures_overdue", "gauge", "Of these, past the charter's delete_abroad_within_hours",
+       atomic_load(&r->erasures_overdue)},
+      {"erasures_late_seconds", "gauge", "By how much, the worst of them",
+       atomic_load(&r->erasures_late_ms) / 1000},
       {"ledger_entries", "gauge", "Entries in the ledger", ledger_size(r->ledger)},
       {"ledger_lsn", "gauge", "Last change that the ledger has taken up", ledger_cursor(r->ledger)},
       {"ledger_failed", "gauge", "1 after the ledger failed, until restart", ledger_failed(r->ledger)}};

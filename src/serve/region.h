@@ -124,8 +124,10 @@ struct region {
   atomic_bool draining;        /* takes nothing new; what is in flight goes on */
   atomic_bool stopping;        /* whatever waits for others gives up */
   atomic_bool ledger_stopping; /* after the last commit */
-  pthread_t ledger_thread, upkeep_thread, config_thread, lifecycle_thread;
-  bool has_ledger_thread, has_upkeep_thread, has_config_thread, has_lifecycle_thread;
+  _Atomic uint64_t erasures_waiting, erasures_overdue, erasures_late_ms; /* as the timer saw them last */
+  _Atomic uint64_t erasures_deadline_ms;                                 /* the next; 0: none */
+  pthread_t ledger_thread, upkeep_thread, config_thread, lifecycle_thread, erasure_thread;
+  bool has_ledger_thread, has_upkeep_thread, has_config_thread, has_lifecycle_thread, has_erasure_thread;
 };
 
 /* One client request. Lives on the worker's stack; memory is the exchange's arena. */

@@ -110,3 +110,40 @@ void *lifecycle_main(void *region) {
   }
   return NULL;
 }
+
+static void erasure_step(struct region *r, uint64_t *quiet_until) {
+  struct dom_err err = {0};
+  struct mover_erasures e;
+  enum dom_code code = mover_erasures(r->mover, &e, &err);
+  atomic_store(&r->erasures_waiting, e.waiting);
+  atomic_store(&r->erasures_overdue, e.overdue);
+  atomic_store(&r->erasures_late_ms, e.late_ms);
+  atomic_store(&r->erasures_deadline_ms, e.next_deadline_ms);
+  if (e.erased)
+    log_event(LOG_INFO, "serve", "", "the KEK was rotated: what left is erased",
+              LOG_FIELDS({.name = "subjects", .number = (int64_t)e.erased}));
+  if ((!e.overdue && !code) || mono_ms(r) < *quiet_until) return;
+  if (e.overdue)
+    log_event(LOG_ERROR, "serve", "", "erasures are past delete_abroad_within_hours",
+              LOG_FIELDS({.name = "subjects", .number = (int64_t)e.overdue},
+                         {.name = "late_s", .number = (int64_t)(e.late_ms / 1000)}));
+  if (code)
+    log_event(LOG_WARN, "serve", "", "erasures wait",
+              LOG_FIELDS({.name = "code", .text = dom_code_name(code)}, {.name = "detail", .text = err.text}));
+  *quiet_until = mono_ms(r) + DAEMON_LOG_QUIET_MS;
+}
+
+/* A rotation takes as long as there are keys: handoffs must not wait for it, so this is a thread of its own. */
+void *erasure_main(void *region) {
+  struct region *r = region;
+  uint64_t quiet_until = 0, at = 0; /* at once: a region may have been away past a deadline */
+  assert(r->mover);
+  while (!atomic_load(&r->stopping)) {
+    if (mono_ms(r) >= at) {
+      erasure_step(r, &quiet_until);
+      at = mono_ms(r) + DAEMON_ERASURE_MS;
+    }
+    clock_sleep_ms(r->clock, DAEMON_UPKEEP_MS);
+  }
+  return NULL;
+}

@@ -395,6 +395,96 @@ static void test_upkeep_cost(void **state) {
   world_free(w);
 }
 
+/* ---- the charter's time ---------------------------------------------------------------------------------- */
+
+static struct mover_erasures erasures(struct world *w, uint16_t at) {
+  struct mover_erasures e;
+  assert_int_equal(mover_erasures(w->t.region[at].mover, &e, NULL), DOM_OK);
+  return e;
+}
+
+static int region_entries(struct world *w, uint16_t at, enum ledger_type type) {
+  struct count c = {.type = (uint8_t)type};
+  assert_int_equal(store_outbox_scan(w->t.region[at].store, 0, count_one, &c, NULL), DOM_OK);
+  return c.n;
+}
+
+/* Who left in the same hours is erased by one rotation, before the time is over and not earlier than needed. */
+static void test_in_time(void **state) {
+  (void)state;
+  enum { HOUR = 3600 * 1000 };
+  struct world *w = world_new(11);
+  uint8_t other[TOKEN_SIZE];
+  charter_with(w, "    delete_abroad_within_hours: 24\n");
+  person(w, "ravi", other);
+  assert_int_equal(erasures(w, CN).waiting, 0);
+  assert_int_equal(mover_move_subject(w->t.region[CN].mover, w->token, SG, NULL), DOM_OK);
+  clock_sim_advance(w->t.clock, 2 * HOUR);
+  assert_int_equal(mover_move_subject(w->t.region[CN].mover, other, SG, NULL), DOM_OK);
+  struct mover_erasures e = erasures(w, CN);
+  assert_int_equal(e.waiting, 2);
+  assert_int_equal(e.dropped, 2);
+  uint64_t now_ms = clock_wall_ms(w->t.clock);
+  assert_true(e.next_deadline_ms > now_ms + 21 * HOUR && e.next_deadline_ms <= now_ms + 22 * HOUR);
+  clock_sim_advance(w->t.clock, 15 * HOUR);
+  assert_int_equal(erasures(w, CN).waiting, 2); /* 17 h of 24: there is time for others to join */
+  region_stop(&w->t, CN);                       /* the time runs while nobody is there to see it */
+  assert_int_equal(region_start(&w->t, CN, NULL), DOM_OK);
+  clock_sim_advance(w->t.clock, 2 * HOUR);
+  e = erasures(w, CN);
+  assert_int_equal(e.erased, 2);
+  assert_int_equal(e.waiting, 0);
+  assert_int_equal(e.overdue, 0);
+  assert_int_equal(region_entries(w, CN, LEDGER_KEY_ROTATED), 1);
+  assert_int_equal(entries(w, CN, LEDGER_ERASED), 1);
+  assert_int_equal(region_entries(w, CN, LEDGER_ERASURE_OVERDUE), 0);
+  world_free(w);
+}
+
+/* The target does not confirm, so nothing may be erased: that is past the time, and it is said. */
+static void too_late(void *arg, const char *step) {
+  struct world *w = arg;
+  if (strcmp(step, "+committed") == 0) net_sim_cut(w->t.net, CN, SG, true);
+}
+
+static void test_overdue(void **state) {
+  (void)state;
+  enum { HOUR = 3600 * 1000 };
+  struct world *w = world_new(12);
+  charter_with(w, "    delete_abroad_within_hours: 24\n");
+  region_stop(&w->t, CN);
+  w->t.fault_point = too_late;
+  assert_int_equal(region_start(&w->t, CN, NULL), DOM_OK);
+  assert_int_not_equal(mover_move_subject(w->t.region[CN].mover, w->token, SG, NULL), DOM_OK);
+  assert_int_equal(erasures(w, CN).waiting, 1);
+  clock_sim_advance(w->t.clock, 26 * (uint64_t)HOUR);
+  struct mover_erasures e = erasures(w, CN);
+  assert_int_equal(e.overdue, 1);
+  assert_true(e.late_ms > HOUR && e.late_ms <= 2 * HOUR);
+  erasures(w, CN);
+  assert_int_equal(region_entries(w, CN, LEDGER_ERASURE_OVERDUE), 1); /* once, not each time */
+  net_sim_cut(w->t.net, CN, SG, false);
+  upkeep(w);
+  e = erasures(w, CN); /* late or not: it is brought to its end */
+  assert_int_equal(e.erased, 1);
+  assert_int_equal(e.overdue, 0);
+  world_free(w);
+}
+
+/* A person erased for good does not wait for a charter, nor for an operator. */
+static void test_person_erased(void **state) {
+  (void)state;
+  struct world *w = world_new(13);
+  struct mover_forget_status s;
+  assert_int_equal(erase(w, CN, &s, NULL), DOM_OK);
+  assert_int_equal(erasures(w, CN).waiting, 1);
+  clock_sim_advance(w->t.clock, MOVER_PERSON_ERASED_MS);
+  assert_int_equal(erasures(w, CN).erased, 1);
+  assert_int_equal(erase(w, CN, &s, NULL), DOM_OK);
+  assert_int_equal(s.stage, MOVER_FORGET_ERASED);
+  world_free(w);
+}
+
 /* The row's bytes, as docs/formats/handoff.md has them. */
 static void test_row(void **state) {
   (void)state;
@@ -441,6 +531,9 @@ int main(void) {
       cmocka_unit_test(test_during_a_move),
       cmocka_unit_test(test_crashes),
       cmocka_unit_test(test_upkeep_cost),
+      cmocka_unit_test(test_in_time),
+      cmocka_unit_test(test_overdue),
+      cmocka_unit_test(test_person_erased),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
