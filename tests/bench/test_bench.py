@@ -1,4 +1,6 @@
 """What bench/s3 makes of its rows: medians, ratios within a round only, goals, and going on after an end."""
+import importlib.machinery
+import importlib.util
 import json
 import os
 import subprocess
@@ -102,3 +104,23 @@ def test_report_prints_what_is_there(tmp_path):
 @pytest.mark.parametrize("wrong", [("--cells", "none"), ("--rounds", "0"), ("--skip", "domicile"), ("--nothing",)])
 def test_wrong_options_are_usage_errors(tmp_path, wrong):
     assert s3(str(tmp_path), *wrong).returncode == 2
+
+
+def foreground():
+    spec = importlib.util.spec_from_loader("foreground", importlib.machinery.SourceFileLoader(
+        "foreground", os.path.join(ROOT, "bench", "foreground")))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def phase(round_number, what, p99, op="get"):
+    return {"round": round_number, "what": what, "op": op, "p50_us": 1.0, "p99_us": p99, "rps": 10.0, "moved_per_s": 3.0}
+
+
+@pytest.mark.parametrize("slow,verdict", [(400, "reached"), (401, "not reached")])
+def test_foreground_is_judged_by_the_rounds_ratios(slow, verdict):
+    found = [phase(1, "paused", 100), phase(1, "moving", 900), phase(2, "moving", slow), phase(2, "paused", 200),
+             phase(3, "paused", 50), phase(3, "moving", 50), phase(4, "moving", 5)]
+    line = line_of(foreground().table(found), "| GET 4 KiB")
+    assert line[6] == f"{slow / 200:.2f}" and line[7] == f"2.0: {verdict}"  # of 9, 2 and 1; a half round counts for nothing
