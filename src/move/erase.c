@@ -1,6 +1,7 @@
 /* Erasure after a move, in stages that are reported apart: KEY_DROPPED, ERASED, NAMES_PURGED. */
 #include <assert.h>
 
+#include "move/forget.h"
 #include "move/move_internal.h"
 
 static enum dom_code repair_permit(struct mover *m, const struct handoff *h,
@@ -199,8 +200,12 @@ enum dom_code mover_purge_names(struct mover *m, struct dom_err *err) {
   return code;
 }
 
-bool move_row_finished(struct slice key, struct slice value) {
+bool move_row_finished(enum store_table table, struct slice key, struct slice value) {
   struct handoff h;
+  struct forget f;
+  assert(table == STORE_TABLE_HANDOFF || table == STORE_TABLE_FORGET);
+  if (table == STORE_TABLE_FORGET)
+    return forget_decode(key, value, &f, NULL) == DOM_OK && f.state == FORGET_PURGED;
   if (handoff_decode(key, value, &h, NULL) != DOM_OK) return false;
   return h.state == HANDOFF_PURGED || h.state == HANDOFF_ABORTED || h.state == HANDOFF_ACTIVE ||
          h.state == HANDOFF_DISCARDED;

@@ -215,9 +215,10 @@ enum dom_code mover_rotate_kek(struct mover *m, store_progress_fn progress, void
  * began. Resumable: call again. Returns: as mover_rotate_kek and store_names_purge. */
 enum dom_code mover_purge_names(struct mover *m, struct dom_err *err);
 
-/* Whether a row of STORE_TABLE_HANDOFF says that nothing more is to come: at the source NAMES_PURGED or
- * aborted, at the target active or discarded. False also for a row that cannot be read. Pure. */
-bool move_row_finished(struct slice key, struct slice value);
+/* Whether a row of STORE_TABLE_HANDOFF or STORE_TABLE_FORGET says that nothing more is to come: at the
+ * source, and where a person was erased, NAMES_PURGED, or aborted; at the target active or discarded. False
+ * also for a row that cannot be read. Pure. */
+bool move_row_finished(enum store_table table, struct slice key, struct slice value);
 
 /* What the caller knows of locks and this room does not: whether a version may not be removed now, by its
  * opaque metadata. Called for each version. */
@@ -236,7 +237,7 @@ struct mover_forget_status {
   enum mover_forget_stage stage; /* of this region; NOT_YET after a dry run */
   uint64_t epoch, epoch_allotted;
   char country[2];
-  uint64_t objects, bytes; /* versions that go, or went */
+  uint64_t objects, bytes;                               /* versions that go, or went */
   uint64_t started_ms, dropped_ms, erased_ms, purged_ms; /* wall clock; 0: not yet */
   bool registrar_knows;
   uint32_t peer_count;
@@ -245,15 +246,15 @@ struct mover_forget_status {
     enum mover_forget_stage stage; /* NOT_YET: it has something, or did not answer */
   } peer[CHARTER_REGIONS_MAX];
 };
-/* Erases a person for good, whose home is here: all versions, markers, uploads and parts, in every bucket. The
- * subject's row becomes a tombstone, the registrar is told the highest epoch ever allotted, other regions erase
- * what they still have of earlier stays. ERASED follows with the next rotation of the KEK, NAMES_PURGED with
- * the next names purge. Asked again, it goes on with what is under way and tells how far it is.
- *   dry_run  says whether it may be, and how much it is; changes nothing
- * Durable: at DOM_OK (not a dry run) the order and KEY_DROPPED here; upkeep goes on with the rest.
- * Returns: DOM_REFUSED keep_at_least_days, with the clause; DOM_BUSY versions under object lock, with their
- * number, or it is being moved; DOM_ELSEWHERE it lives in another region, which err names; DOM_NOT_FOUND
- * unknown here; what the vault and the store return: call again. */
+/* Erases a person for good, whose home is here: all versions, markers, uploads and parts, in every bucket.
+ * The subject's row becomes a tombstone, the registrar is told the highest epoch ever allotted, other regions
+ * erase what they still have of earlier stays. ERASED follows with the next rotation of the KEK, NAMES_PURGED
+ * with the next names purge. Asked again, it goes on with what is under way and tells how far it is. dry_run
+ * says whether it may be, and how much it is; changes nothing Durable: at DOM_OK (not a dry run) the order
+ * and KEY_DROPPED here; upkeep goes on with the rest. Returns: DOM_REFUSED keep_at_least_days, with the
+ * clause; DOM_BUSY versions under object lock, with their number, or it is being moved; DOM_ELSEWHERE it
+ * lives in another region, which err names; DOM_NOT_FOUND unknown here; what the vault and the store return:
+ * call again. */
 enum dom_code mover_forget(struct mover *m, const uint8_t token[TOKEN_SIZE],
                            const struct mover_forget_check *check, bool dry_run,
                            struct mover_forget_status *out, struct dom_err *err);

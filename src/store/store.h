@@ -608,15 +608,15 @@ enum store_trace {
   TRACE_JOURNAL,
   TRACE_BODY_ROW,
   TRACE_HOME,    /* it lives here */
-  TRACE_HANDOFF, /* a move that is not finished: up to NAMES_PURGED at the source */
+  TRACE_HANDOFF, /* a move or erasure that is not finished: up to NAMES_PURGED */
   TRACE_STATE,   /* another state of the region that names it */
   TRACE_RECORD,  /* a log record under a key that is there */
   TRACE_BODY,    /* a file of a body */
   TRACE_BYTES,   /* the token in a file, in binary or hex, but for TRACE_LOG_BYTES */
   TRACE_NEEDLE,  /* a needle in a file */
   /* From here on: meant to stay. */
-  TRACE_TOMBSTONE,    /* that it left, and whither */
-  TRACE_MOVED,        /* a move that is finished */
+  TRACE_TOMBSTONE,    /* that it left, and whither, or was erased */
+  TRACE_MOVED,        /* a move or erasure that is finished */
   TRACE_REGISTRATION, /* at the registrar */
   TRACE_JOB,          /* a job that moved it */
   TRACE_FACT,         /* the signed statement of where it lives, and which scoped tokens are over */
@@ -644,8 +644,9 @@ struct store_traces_options {
   const uint8_t *token;        /* TOKEN_SIZE bytes; NULL: needles only */
   const struct slice *needles; /* of 8 to 4096 bytes each */
   size_t needle_count;
-  bool (*move_finished)(struct slice key, struct slice value); /* of a row of STORE_TABLE_HANDOFF */
-  store_progress_fn progress;                                  /* may be NULL */
+  /* Of a row of STORE_TABLE_HANDOFF or STORE_TABLE_FORGET. */
+  bool (*move_finished)(enum store_table table, struct slice key, struct slice value);
+  store_progress_fn progress; /* may be NULL */
   void *arg;
 };
 /* Looks for everything that a region which is not running has of a subject: keys, rows, log records, body

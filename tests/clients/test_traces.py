@@ -55,7 +55,7 @@ def test_stages_of_a_move():
         world.at("cn", "key", "rotate")
         world.at("cn", "names", "purge")
         left, stays = traces(world, "cn", token, "--needles", needles, ok=(0,))
-        assert not left and stays["finished move"] >= 1
+        assert not left and stays["finished move or erasure"] >= 1
         left, _ = traces(world, "sg", token, ok=(1,))
         assert left["home row"] == 1
 
@@ -63,6 +63,15 @@ def test_stages_of_a_move():
             file.write(os.urandom(5000) + bytes.fromhex(token) + SUBJECT.encode() + NAME.encode())
         left, _ = traces(world, "cn", token, "--needles", needles, ok=(1,))
         assert left == {"token in a file": 1, "needle in a file": 2}
+        os.unlink(os.path.join(world.data("cn"), "core.1234"))
+
+        world.at("sg", "subject", "erase", SUBJECT, "--tenant", regions.TENANT, "--yes")
+        left, stays = traces(world, "sg", token, ok=(1,))
+        assert left["unfinished move or erasure"] == 1 and "data key in the vault" not in left
+        world.at("sg", "key", "rotate")
+        world.at("sg", "names", "purge")
+        left, stays = traces(world, "sg", token)
+        assert not left and stays["tombstone"] == 1, left
         world.stop()
 
 

@@ -41,14 +41,14 @@ const char *store_trace_name(enum store_trace kind) {
       [TRACE_JOURNAL] = "journal row",
       [TRACE_BODY_ROW] = "body row",
       [TRACE_HOME] = "home row",
-      [TRACE_HANDOFF] = "unfinished move",
+      [TRACE_HANDOFF] = "unfinished move or erasure",
       [TRACE_STATE] = "state row",
       [TRACE_RECORD] = "readable log record",
       [TRACE_BODY] = "body file",
       [TRACE_BYTES] = "token in a file",
       [TRACE_NEEDLE] = "needle in a file",
       [TRACE_TOMBSTONE] = "tombstone",
-      [TRACE_MOVED] = "finished move",
+      [TRACE_MOVED] = "finished move or erasure",
       [TRACE_REGISTRATION] = "registration",
       [TRACE_JOB] = "job",
       [TRACE_FACT] = "statement, or revoked tokens",
@@ -165,7 +165,7 @@ static enum store_trace subject_kind(struct slice value) {
   struct store_subject subject;
   if (!row_state_parse(value, &state, &rest)) return TRACE_HOME;
   struct reader r = reader_of(rest);
-  return subject_decode(&r, &subject) && subject.state == SUBJECT_MOVED ? TRACE_TOMBSTONE : TRACE_HOME;
+  return subject_decode(&r, &subject) && !store_subject_lives(&subject) ? TRACE_TOMBSTONE : TRACE_HOME;
 }
 
 /* A named state of the region: what a move's row says, its room knows. */
@@ -178,8 +178,8 @@ static enum store_trace state_kind(const struct traces *t, struct slice key, str
   if (table == STORE_TABLE_JOB || table == STORE_TABLE_JOB_LIST || table == STORE_TABLE_JOB_FAILURE)
     return TRACE_JOB;
   if (table == STORE_TABLE_META) return TRACE_FACT;
-  if (table != STORE_TABLE_HANDOFF) return TRACE_STATE;
-  bool finished = t->o->move_finished && t->o->move_finished(slice_cut(key, 2, key.len), rest);
+  if (table != STORE_TABLE_HANDOFF && table != STORE_TABLE_FORGET) return TRACE_STATE;
+  bool finished = t->o->move_finished && t->o->move_finished(table, slice_cut(key, 2, key.len), rest);
   return finished ? TRACE_MOVED : TRACE_HANDOFF;
 }
 

@@ -5,7 +5,8 @@
 
 static bool finished;
 
-static bool move_finished(struct slice key, struct slice value) {
+static bool move_finished(enum store_table table, struct slice key, struct slice value) {
+  assert_true(table == STORE_TABLE_HANDOFF || table == STORE_TABLE_FORGET);
   assert_true(key.len > 0 && value.len > 0);
   return finished;
 }
