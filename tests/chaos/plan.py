@@ -9,7 +9,7 @@ BREAK_BYTES_MAX = 6000  # within a head, a message of a handoff or a body
 # Durable steps of a handoff at which a region that was started again dies by itself.
 STATES = ("copying", "fenced", "committed", "erasing", "key-dropped", "staging", "prepared", "active")
 POINTS = [sign + state for state in STATES for sign in "-+"] + ["+peer-prepared", "+slot-overwritten", "+rows-removed"]
-POINT_PASSES_MAX = 20   # N of STEP:N
+POINT_PASSES_MAX = 10   # N of STEP:N
 LINKS = ("cut", "hole", "delay", "break")
 
 
@@ -25,11 +25,11 @@ class Event:
 
 
 def kill(dice, at_s, names):
-    """A third of the recoveries are killed too; a third of the restarts die again at a step of a handoff."""
+    """A third of the recoveries are killed too; half of the restarts die again at a step of a handoff."""
     recoveries = 0
     while recoveries < 3 and dice.random() < 0.33:
         recoveries += 1
-    point = f"{dice.choice(POINTS)}:{dice.randrange(1, POINT_PASSES_MAX + 1)}" if dice.random() < 0.33 else None
+    point = f"{dice.choice(POINTS)}:{dice.randrange(1, POINT_PASSES_MAX + 1)}" if dice.random() < 0.5 else None
     return Event(at_s, "kill", region=dice.choice(names), down_s=round(dice.uniform(0, DOWN_S_MAX), 3),
                  recovery=[round(dice.random(), 3) for _ in range(recoveries)], point=point)
 

@@ -12,6 +12,7 @@ import collections
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import threading
@@ -28,9 +29,11 @@ from links_process import Links  # noqa: E402
 COUNTRY, START, HALFWAY, HOME, AWAY = "IN", "cn", "sg", "in", "us"
 WANDERER_COUNTRY = "US"    # of those who are moved around one by one
 WANDERERS, WANDERER_KEYS = 8, 4
+WANDER_EVERY_S = 0.2       # between single moves: the country shall have the larger part of the machine
 HOT_PEOPLE = 40            # of the country: so many that clients meet on their keys
 SETTLED_S_MAX = 180        # from the end of the faults until no handoff waits, on a loaded machine
 REST_S_MAX = 1800          # what is left of the journey when the time is up
+AROUND_S_MAX = 3600        # loading and everything afterwards: whatever hangs ends with its regions
 SERVED_S_MAX = 120         # until a gateway serves a key at the end
 POLL_S, TELL_S = 1.0, 10.0
 LOADERS = 24
@@ -221,7 +224,7 @@ class Wandering(threading.Thread):
 
     def run(self):
         try:
-            while not self.ended.is_set():
+            while not self.ended.wait(WANDER_EVERY_S):
                 person = self.dice.choice(self.people)
                 self.move(person, self.dice.choice([name for name in self.world.names if name != self.at[person]]))
             deadline = time.monotonic() + REST_S_MAX
@@ -563,9 +566,16 @@ def parse():
     return args
 
 
+def ended(number, frame):
+    raise Failure("it took too long" if number == signal.SIGALRM else "ended by a signal")
+
+
 def main():
     args = parse()
     print(f"chaos, seed {args.seed}", flush=True)
+    for number in (signal.SIGALRM, signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, ended)
+    signal.alarm(int(args.minutes * 60) + REST_S_MAX + AROUND_S_MAX)
     try:
         with Folder("chaos", args.keep) as folder:
             Chaos(args, folder).run()
