@@ -346,6 +346,10 @@ static enum dom_code run_retries(struct job *j, struct dom_err *err) {
     if (wait > FAIL_PAUSE_MS_MAX) wait = FAIL_PAUSE_MS_MAX; /* the clock was set back */
     if (wait && !job_sleep(j, wait)) continue;
     code = run_pass(j, true, &picked, err);
+    /* When failures cannot be kept, all of them stay due. */
+    if (!code && !store_writable(j->m->o.store))
+      code = dom_fail(err, DOM_READ_ONLY, "move/job: retry",
+                      "a disk failed and this region takes no writes: the job goes on when it starts again");
   }
   return code;
 }
@@ -437,6 +441,11 @@ static enum dom_code run_once(struct job *j, struct dom_err *err) {
 static bool settle(struct job *j, enum dom_code code, const struct dom_err *err) {
   if (atomic_load(&j->m->stopping)) return true; /* stays as it is: the next start goes on */
   pthread_mutex_lock(&j->lock);
+  if (code == DOM_READ_ONLY && j->status.state == JOB_RUNNING) {
+    memcpy(j->status.last_failure, err->text, sizeof err->text);
+    pthread_mutex_unlock(&j->lock);
+    return true; /* the same */
+  }
   struct move_job_status *s = &j->status;
   bool again = s->state == JOB_RUNNING && atomic_load(&j->cut);
   if (!again && s->state == JOB_RUNNING) s->state = JOB_DONE;

@@ -84,7 +84,7 @@ enum dom_code region_start(struct test_regions *t, uint16_t number, struct dom_e
                              .region = number,
                              .create = true,
                              .inline_threads = true,
-                             .segment_bytes = 4 << 20};
+                             .segment_bytes = t->segment_bytes ? t->segment_bytes : 4 << 20};
   memcpy(so.deployment, t->deployment, 16);
   enum dom_code code = store_open(&so, &r->store, err);
   if (code) return code;

@@ -31,6 +31,7 @@ struct test_regions {
   uint8_t charter_seed[ED25519_KEY_SIZE], charter_key[ED25519_KEY_SIZE], route_key[KEY_SIZE], deployment[16];
   struct test_region region[REGIONS_MAX + 1]; /* by number, from 1: cn, sg, us, in */
   unsigned count;
+  uint64_t segment_bytes; /* of the logs; 0: 4 MiB */
   bool unhashed; /* what is put from now on has no SHA-256 in its row */
   void (*fault_point)(void *arg, const char *step);
   void *fault_arg;

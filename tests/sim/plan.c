@@ -48,12 +48,12 @@ static void fill(struct dice *d, const struct sim_plan *p, struct sim_event *e) 
   e->salt = roll(d, 1u << 30);
   switch (e->kind) {
   case SIM_CALL:
-    e->a = roll(d, SIM_KEYS);
+    e->a = p->key[roll(d, SIM_PLAN_KEYS)];
     e->c = roll(d, 100);
     if (e->e == 4) e->e = 9; /* to its end */
     break;
   case SIM_LOOK:
-    e->a = roll(d, SIM_KEYS);
+    e->a = p->key[roll(d, SIM_PLAN_KEYS)];
     break;
   case SIM_STEP:
     e->a = roll(d, SIM_PENDING_MAX);
@@ -94,6 +94,7 @@ void sim_plan_make(uint64_t seed, struct sim_plan *out) {
   struct dice d = {sim_mix(seed, 0x51d)};
   uint32_t weight[WEIGHT_COUNT], total = 0;
   *out = (struct sim_plan){.seed = seed, .regions = 2 + roll(&d, 3)};
+  for (size_t i = 0; i < SIM_PLAN_KEYS; i++) out->key[i] = roll(&d, SIM_KEYS);
   for (size_t i = 0; i < WEIGHT_COUNT; i++) {
     weight[i] = WEIGHTS[i].always || roll(&d, 2) ? WEIGHTS[i].weight : 0;
     total += weight[i];

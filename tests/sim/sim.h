@@ -23,6 +23,7 @@ enum {
   SIM_BUCKETS = 2,  /* one never versioned, one with versions */
   SIM_NAMES = 2,    /* of a subject in a bucket: few, so that calls meet */
   SIM_KEYS = SIM_SUBJECTS * SIM_BUCKETS * SIM_NAMES,
+  SIM_PLAN_KEYS = 5,
   SIM_OPS_MAX = 1024,
   SIM_PENDING_MAX = 6, /* calls that are under way at once */
   SIM_DEPTH_MAX = 3,   /* events inside events */
@@ -63,7 +64,8 @@ struct sim_event {
 
 struct sim_plan {
   uint64_t seed;
-  uint32_t regions; /* 2 to 4 */
+  uint32_t regions;            /* 2 to 4 */
+  uint32_t key[SIM_PLAN_KEYS]; /* those that are called, so often as they stand here */
   size_t count;
   struct sim_event event[SIM_EVENTS_MAX];
 };
@@ -95,6 +97,7 @@ struct sim {
   const struct sim_plan *plan;
   size_t next; /* event */
   unsigned depth, in_call;
+  uint32_t steps; /* durable ones of moves, so far */
   bool trace;
   uint64_t dice; /* of the event that others run inside of */
   uint32_t inside_percent;

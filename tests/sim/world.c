@@ -2,6 +2,7 @@
 #include <assert.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "sim.h"
 
@@ -10,7 +11,15 @@ static const char *const SUBJECT[SIM_SUBJECTS] = {"asha", "ravi", "ben"};
 static const char *const COUNTRY[SIM_SUBJECTS] = {"IN", "IN", "US"};
 static const char *const NAME[SIM_NAMES] = {"contacts/k0", "pictures/k1"};
 
-enum { START_TRIES = 6, SETTLE_ROUNDS = 8, SETTLE_MS = 60000, STORE_STEPS_MAX = 200, CHARTER_LAST = 3 };
+enum {
+  START_TRIES = 6,
+  SETTLE_ROUNDS = 8,
+  SETTLE_MS = 60000,
+  STORE_STEPS_MAX = 200,
+  CHARTER_LAST = 3,
+  SEGMENT_BYTES = 256 << 10,
+  STEPS_MAX = 5000 /* of moves: the longest runs take some hundreds */
+};
 
 uint64_t sim_mix(uint64_t a, uint64_t b) {
   uint64_t z = a * 0x9e3779b97f4a7c15u + b;
@@ -123,6 +132,11 @@ static void inside(struct sim *s) {
 static void at_step(void *arg, const char *step) {
   struct sim *s = arg;
   sim_trace(s, ". %s", step);
+  if (++s->steps > STEPS_MAX) {
+    printf("seed %llu: it does not come to an end\n", (unsigned long long)s->plan->seed);
+    fflush(stdout);
+    _exit(1);
+  }
   sim_judge_step(s);
   inside(s);
 }
@@ -333,6 +347,7 @@ static void world_open(struct sim *s) {
   s->t.fault_point = at_step;
   s->t.message = at_message;
   s->t.fault_arg = s;
+  s->t.segment_bytes = SEGMENT_BYTES;
   regions_open(&s->t, s->plan->regions, s->plan->seed, 1);
   buckets_make(s);
   for (uint32_t i = 0; i < SIM_SUBJECTS; i++) {

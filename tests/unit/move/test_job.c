@@ -668,6 +668,36 @@ static void test_old_row(void **state) {
   assert_string_equal(back.last_failure, "why");
 }
 
+/* The target is away and, when failures are tried again, the source's disk fails: no failure can be kept any
+ * more, so all stay due. The job ends its round all the same, and goes on after a restart. */
+static void lose_line_then_disk(void *arg, const char *step) {
+  struct world *w = arg;
+  if (strcmp(step, "-copying") != 0) return;
+  w->seen++;
+  if (w->seen == 1) net_sim_cut(w->t.net, CN, SG, true);
+  if (w->seen == PEOPLE + 2) disk_sim_fail_after(w->t.region[CN].disk, 1, DOM_IO);
+}
+
+static void test_disk_fails(void **state) {
+  (void)state;
+  struct world *w = world_new(61);
+  region_stop(&w->t, CN);
+  w->t.fault_point = lose_line_then_disk;
+  assert_int_equal(region_start(&w->t, CN, NULL), DOM_OK);
+  start(w, &ALL_TO_SG);
+  struct move_job_status job = run(w);
+  assert_true(w->seen >= PEOPLE + 2);
+  assert_false(store_writable(w->t.region[CN].store));
+  assert_int_equal(job.state, JOB_RUNNING);
+  net_sim_cut(w->t.net, CN, SG, false);
+  region_stop(&w->t, CN);
+  assert_int_equal(region_start(&w->t, CN, NULL), DOM_OK);
+  job = run(w);
+  assert_int_equal(job.state, JOB_DONE);
+  assert_int_equal(job.subjects_done, PEOPLE);
+  world_free(w);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_pause_is_kept),
                                      cmocka_unit_test(test_pause_taken_back),
@@ -687,6 +717,7 @@ int main(void) {
                                      cmocka_unit_test(test_yield),
                                      cmocka_unit_test(test_plan),
                                      cmocka_unit_test(test_plan_scales),
-                                     cmocka_unit_test(test_old_row)};
+                                     cmocka_unit_test(test_old_row),
+                                     cmocka_unit_test(test_disk_fails)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
