@@ -83,12 +83,13 @@ int cli_subject_erase(int argc, char **argv) {
       CLI_COMMON_OPTIONS(w.common)};
   const struct cli_usage usage = {
       .line = "subject erase ID",
-      .summary = "Erases a person for good, at their home region: all versions, delete markers, uploads and tags\n"
-                 "in every bucket, and what other regions still have of earlier stays. Refused with the clause\n"
-                 "under keep_at_least_days, while versions are locked, and during a move. Reads and writes end\n"
-                 "at once, until `subject register` registers the person anew. The stages come one after the\n"
-                 "other: KEY_DROPPED at once, ERASED with the next rotation of the KEK, NAMES_PURGED with the\n"
-                 "next names purge; run it again to see how far it is.\n",
+      .summary =
+          "Erases a person for good, at their home region: all versions, delete markers, uploads and tags\n"
+          "in every bucket, and what other regions still have of earlier stays. Refused with the clause\n"
+          "under keep_at_least_days, while versions are locked, and during a move. Reads and writes end\n"
+          "at once, until `subject register` registers the person anew. The stages come one after the\n"
+          "other: KEY_DROPPED at once, ERASED with the next rotation of the KEK, NAMES_PURGED with the\n"
+          "next names purge; run it again to see how far it is.\n",
       .options = options,
       .option_count = sizeof options / sizeof options[0],
       .words_min = 1,

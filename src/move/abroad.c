@@ -5,7 +5,7 @@
 
 enum {
   HOUR_MS = 3600 * 1000,
-  ROTATE_SHARE = 4,             /* the KEK goes when a quarter of the time is left: room to try again */
+  ROTATE_SHARE = 4,            /* the KEK goes when a quarter of the time is left: room to try again */
   ROTATE_AGAIN_MS = 60 * 1000, /* after a rotation that failed */
 };
 
@@ -34,7 +34,8 @@ static void count(void *arg, const struct erasure_wait *w) {
   }
 }
 
-static enum dom_code look(struct mover *m, struct mover_erasures *out, bool *out_rotate, struct dom_err *err) {
+static enum dom_code look(struct mover *m, struct mover_erasures *out, bool *out_rotate,
+                          struct dom_err *err) {
   struct mover_erasures now = {.erased = out->erased};
   struct charter *c = subject_charter(m->o.subjects);
   struct tally t = {.c = c, .now_ms = clock_wall_ms(m->o.clock), .out = &now};

@@ -1,5 +1,5 @@
-/* A person's right: erased for good, at the home first, then wherever they lived before. From ORDERED on it only
- * goes forward, whatever crashes; before, a crash gives it up. */
+/* A person's right: erased for good, at the home first, then wherever they lived before. From ORDERED on it
+ * only goes forward, whatever crashes; before, a crash gives it up. */
 #include <assert.h>
 
 #include "move/move_internal.h"
@@ -219,9 +219,8 @@ struct rest {
 
 static bool rest_one(void *arg, const struct handoff *h) {
   struct rest *r = arg;
-  bool settled = h->side == HANDOFF_SOURCE
-                     ? h->state >= HANDOFF_DROPPED && h->state <= HANDOFF_ABORTED
-                     : h->state == HANDOFF_ACTIVE;
+  bool settled = h->side == HANDOFF_SOURCE ? h->state >= HANDOFF_DROPPED && h->state <= HANDOFF_ABORTED
+                                           : h->state == HANDOFF_ACTIVE;
   if (h->epoch > r->up_to || settled) return true;
   r->found[r->count++] = *h;
   return r->count < FORGET_REST_MAX;
@@ -333,18 +332,18 @@ enum dom_code forget_resume(struct mover *m, const struct forget *f, struct dom_
 /* ---- one person ------------------------------------------------------------------------------- */
 
 static void status_of(const struct forget *f, struct mover_forget_status *out) {
-  *out = (struct mover_forget_status){.stage = f->state <= FORGET_CHECKING ? MOVER_FORGET_NOT_YET
-                                               : (enum mover_forget_stage)f->state,
-                                      .epoch = f->epoch,
-                                      .epoch_allotted = f->allotted,
-                                      .objects = f->objects,
-                                      .bytes = f->bytes,
-                                      .started_ms = f->started_ms,
-                                      .dropped_ms = f->dropped_ms,
-                                      .erased_ms = f->erased_ms,
-                                      .purged_ms = f->purged_ms,
-                                      .registrar_knows = f->told,
-                                      .peer_count = f->peer_count};
+  *out = (struct mover_forget_status){
+      .stage = f->state <= FORGET_CHECKING ? MOVER_FORGET_NOT_YET : (enum mover_forget_stage)f->state,
+      .epoch = f->epoch,
+      .epoch_allotted = f->allotted,
+      .objects = f->objects,
+      .bytes = f->bytes,
+      .started_ms = f->started_ms,
+      .dropped_ms = f->dropped_ms,
+      .erased_ms = f->erased_ms,
+      .purged_ms = f->purged_ms,
+      .registrar_knows = f->told,
+      .peer_count = f->peer_count};
   memcpy(out->country, f->country, 2);
   for (uint32_t i = 0; i < f->peer_count; i++) {
     out->peer[i].region = f->peer[i].region;

@@ -15,7 +15,8 @@ enum forget_state { /* numbers are on disk */
 };
 const char *forget_state_name(enum forget_state state);
 
-/* How far another region says it is with what it still had of the person. Numbers are on disk and on the wire. */
+/* How far another region says it is with what it still had of the person. Numbers are on disk and on the
+ * wire. */
 enum forget_stage {
   FORGET_STAGE_READABLE = 0, /* something there can still be read; also: not heard of yet */
   FORGET_STAGE_DROPPED = 1,

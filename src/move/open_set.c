@@ -1,5 +1,5 @@
-/* Which handoffs and erasures are not at their end: read off the rows once, kept in memory from then on, so that
- * upkeep never looks at the millions that are. And since when what is to be erased waits for it. */
+/* Which handoffs and erasures are not at their end: read off the rows once, kept in memory from then on, so
+ * that upkeep never looks at the millions that are. And since when what is to be erased waits for it. */
 #include <assert.h>
 
 #include "move/move_internal.h"
@@ -74,8 +74,10 @@ void open_set_forget(struct open_set *s, const struct forget *f) {
   uint8_t key[OPEN_KEY_SIZE];
   struct erasure_wait wait = {0};
   if (f->state == FORGET_DROPPED)
-    wait = (struct erasure_wait){
-        .since_ms = f->started_ms, .country = {f->country[0], f->country[1]}, .dropped = true, .person = true};
+    wait = (struct erasure_wait){.since_ms = f->started_ms,
+                                 .country = {f->country[0], f->country[1]},
+                                 .dropped = true,
+                                 .person = true};
   forget_open_key(f, key);
   open_set_note(s, key, f->state != FORGET_NONE && forget_is_open(f), &wait);
 }

@@ -13,8 +13,8 @@ struct locks {
   struct arena *arena;
 };
 
-/* A version of which it cannot be told counts as locked. Nobody bypasses governance here: an operator takes the
- * retention off first, which leaves its own trace. */
+/* A version of which it cannot be told counts as locked. Nobody bypasses governance here: an operator takes
+ * the retention off first, which leaves its own trace. */
 static bool is_locked(void *arg, struct slice meta) {
   struct locks *l = arg;
   struct s3_meta m;
@@ -86,9 +86,11 @@ static void answer_elsewhere(struct admin *a, const uint8_t token[TOKEN_SIZE], e
   if (!found && who.where == SUBJECT_ELSEWHERE) {
     json_t *name = admin_region(a->r, who.home);
     const char *text = name && json_is_string(name) ? json_string_value(name) : "?";
-    code = dom_fail(err, DOM_ELSEWHERE, "serve/admin",
-                    "the subject's home is region %s: run this there, it erases what other regions still have, "
-                    "too", text);
+    code =
+        dom_fail(err, DOM_ELSEWHERE, "serve/admin",
+                 "the subject's home is region %s: run this there, it erases what other regions still have, "
+                 "too",
+                 text);
     json_decref(name);
   } else if (!found && who.where == SUBJECT_UNREGISTERED) {
     code = dom_fail(err, DOM_NOT_FOUND, "serve/admin", "the subject is not registered");

@@ -15,8 +15,7 @@ void healthz(struct region *r, struct wire_exchange *x) {
   const char *state = region_state(r);
   uint64_t overdue = atomic_load(&r->erasures_overdue);
   char alarm[48] = "";
-  if (overdue)
-    snprintf(alarm, sizeof alarm, ",\"erasures_overdue\":%llu", (unsigned long long)overdue);
+  if (overdue) snprintf(alarm, sizeof alarm, ",\"erasures_overdue\":%llu", (unsigned long long)overdue);
   int n = snprintf(text, sizeof text, "{\"state\":\"%s\",\"region\":\"%s\",\"ledger\":\"%s\"%s}\n", state,
                    r->name, ledger_failed(r->ledger) ? "failed" : "ok", alarm);
   /* A read-only region still answers reads: only a draining one wants no more clients. */

@@ -128,12 +128,14 @@ static void erasure_step(struct region *r, uint64_t *quiet_until) {
               LOG_FIELDS({.name = "subjects", .number = (int64_t)e.overdue},
                          {.name = "late_s", .number = (int64_t)(e.late_ms / 1000)}));
   if (code)
-    log_event(LOG_WARN, "serve", "", "erasures wait",
-              LOG_FIELDS({.name = "code", .text = dom_code_name(code)}, {.name = "detail", .text = err.text}));
+    log_event(
+        LOG_WARN, "serve", "", "erasures wait",
+        LOG_FIELDS({.name = "code", .text = dom_code_name(code)}, {.name = "detail", .text = err.text}));
   *quiet_until = mono_ms(r) + DAEMON_LOG_QUIET_MS;
 }
 
-/* A rotation takes as long as there are keys: handoffs must not wait for it, so this is a thread of its own. */
+/* A rotation takes as long as there are keys: handoffs must not wait for it, so this is a thread of its own.
+ */
 void *erasure_main(void *region) {
   struct region *r = region;
   uint64_t quiet_until = 0, at = 0; /* at once: a region may have been away past a deadline */

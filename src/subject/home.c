@@ -139,8 +139,8 @@ static enum dom_code who_left(struct subjects *s, struct store_view *v, const st
   return has_later ? DOM_OK : who_statement(v, out, err);
 }
 
-/* Nobody here knows the token, or only that it was erased here under `erased` (0: not so): the cache, else the
- * registrar. */
+/* Nobody here knows the token, or only that it was erased here under `erased` (0: not so): the cache, else
+ * the registrar. */
 static enum dom_code who_ask(struct subjects *s, uint64_t erased, struct subject_who *out,
                              struct dom_err *err) {
   struct home_answer a;

@@ -125,7 +125,8 @@ static enum dom_code create_token(struct subjects *s, const uint8_t token[TOKEN_
   buf_append(&body, token, TOKEN_SIZE);
   buf_append(&body, country, 2);
   enum dom_code code = buf_check(&body, err);
-  if (!code) code = registrar_ask(s, anew ? "registrar/renew" : "registrar/create", buf_slice(&body), &reply, err);
+  if (!code)
+    code = registrar_ask(s, anew ? "registrar/renew" : "registrar/create", buf_slice(&body), &reply, err);
   if (!code && (!home_answer_get(buf_slice(&reply), out) || out->kind == HOME_NONE))
     code =
         dom_fail(err, DOM_UNAVAILABLE, "subject/register: create", "the registrar's answer does not decode");

@@ -1,5 +1,5 @@
-/* The registrar's table: token → home, epoch, country. Nothing else is kept, and nothing is dropped: who is erased
- * leaves a tombstone. */
+/* The registrar's table: token → home, epoch, country. Nothing else is kept, and nothing is dropped: who is
+ * erased leaves a tombstone. */
 #include <assert.h>
 
 #include "subject/subject_internal.h"

@@ -1,4 +1,5 @@
-/* Persons erased for good: what goes, what refuses it, crashes at each durable step, and what upkeep costs. */
+/* Persons erased for good: what goes, what refuses it, crashes at each durable step, and what upkeep costs.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -29,7 +30,8 @@ static void fault(void *arg, const char *step) {
 
 static void person(struct world *w, const char *id, uint8_t token[TOKEN_SIZE]) {
   struct subject_who who;
-  assert_int_equal(subject_register(w->t.region[CN].subjects, TENANT, slice_str(id), "IN", &who, NULL), DOM_OK);
+  assert_int_equal(subject_register(w->t.region[CN].subjects, TENANT, slice_str(id), "IN", &who, NULL),
+                   DOM_OK);
   memcpy(token, who.token, TOKEN_SIZE);
   assert_int_equal(region_put(&w->t, CN, id, "photos/1", "one"), DOM_OK);
 }
@@ -168,10 +170,12 @@ static void test_registered_anew(void **state) {
     struct subjects *at = w->t.region[i].subjects;
     assert_int_equal(region_who(&w->t, i, "asha", &who), DOM_OK);
     assert_int_equal(who.where, SUBJECT_UNREGISTERED);
-    if (i == CN) assert_int_equal(subject_register(at, TENANT, SLICE_LIT("asha"), "IN", &who, &err), DOM_DENIED);
+    if (i == CN)
+      assert_int_equal(subject_register(at, TENANT, SLICE_LIT("asha"), "IN", &who, &err), DOM_DENIED);
   }
   assert_int_equal(
-      subject_register_anywhere(w->t.region[US].subjects, TENANT, SLICE_LIT("asha"), "US", &who, &err), DOM_OK);
+      subject_register_anywhere(w->t.region[US].subjects, TENANT, SLICE_LIT("asha"), "US", &who, &err),
+      DOM_OK);
   assert_int_equal(who.home, SG); /* the charter's home for another country */
   assert_int_equal(who.epoch, 3);
   assert_int_equal(region_who(&w->t, CN, "asha", &who), DOM_OK);
@@ -185,7 +189,8 @@ static void test_registered_anew(void **state) {
   /* And erased again, where it lives now; then back to the first home. */
   assert_int_equal(erase(w, SG, &s, &err), DOM_OK);
   assert_int_equal(
-      subject_register_anywhere(w->t.region[CN].subjects, TENANT, SLICE_LIT("asha"), "IN", &who, &err), DOM_OK);
+      subject_register_anywhere(w->t.region[CN].subjects, TENANT, SLICE_LIT("asha"), "IN", &who, &err),
+      DOM_OK);
   assert_int_equal(who.home, CN);
   assert_int_equal(who.epoch, 4);
   assert_int_equal(region_put(&w->t, CN, "asha", "photos/1", "again"), DOM_OK);
@@ -358,9 +363,9 @@ static void crash_at(const char *step) {
 
 static void test_crashes(void **state) {
   (void)state;
-  static const char *const STEPS[] = {"-forget-checking",  "+forget-checking", "-forget-erasing",
-                                      "+forget-erasing",   "+slot-overwritten", "+rows-removed",
-                                      "-forget-dropped",   "+forget-dropped"};
+  static const char *const STEPS[] = {"-forget-checking", "+forget-checking",  "-forget-erasing",
+                                      "+forget-erasing",  "+slot-overwritten", "+rows-removed",
+                                      "-forget-dropped",  "+forget-dropped"};
   for (size_t i = 0; i < sizeof STEPS / sizeof *STEPS; i++) crash_at(STEPS[i]);
 }
 
@@ -373,7 +378,8 @@ static uint64_t rows_of_a_round(struct world *w, uint16_t at) {
   return mover_upkeep_rows(w->t.region[at].mover) - before;
 }
 
-/* What is over costs a round of upkeep nothing, at either side, before a restart and behind its first round. */
+/* What is over costs a round of upkeep nothing, at either side, before a restart and behind its first round.
+ */
 static void test_upkeep_cost(void **state) {
   (void)state;
   struct world *w = world_new(10);
@@ -395,7 +401,8 @@ static void test_upkeep_cost(void **state) {
   world_free(w);
 }
 
-/* ---- the charter's time ---------------------------------------------------------------------------------- */
+/* ---- the charter's time ----------------------------------------------------------------------------------
+ */
 
 static struct mover_erasures erasures(struct world *w, uint16_t at) {
   struct mover_erasures e;
@@ -409,7 +416,8 @@ static int region_entries(struct world *w, uint16_t at, enum ledger_type type) {
   return c.n;
 }
 
-/* Who left in the same hours is erased by one rotation, before the time is over and not earlier than needed. */
+/* Who left in the same hours is erased by one rotation, before the time is over and not earlier than needed.
+ */
 static void test_in_time(void **state) {
   (void)state;
   enum { HOUR = 3600 * 1000 };
@@ -488,9 +496,10 @@ static void test_person_erased(void **state) {
 /* The row's bytes, as docs/formats/handoff.md has them. */
 static void test_row(void **state) {
   (void)state;
-  static const char HEX[] = "010301494e000000000000000500000000000000070000000000000003000000000000100000000000000000"
-                            "0a000000000000000b000000000000000000000000000000000200020100030"
-                            "3";
+  static const char HEX[] =
+      "010301494e000000000000000500000000000000070000000000000003000000000000100000000000000000"
+      "0a000000000000000b000000000000000000000000000000000200020100030"
+      "3";
   struct forget f = {.epoch = 4,
                      .state = FORGET_DROPPED,
                      .told = true,
