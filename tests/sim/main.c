@@ -33,7 +33,7 @@ struct tally {
 };
 
 struct options {
-  uint64_t first, seeds, jobs, cycles;
+  uint64_t first, seeds, jobs, cycles, minutes; /* minutes 0: until all seeds are done */
   bool move, power, trace, help, found_is_good;
 };
 
@@ -128,10 +128,11 @@ static void seed_run(uint64_t seed, const struct options *o, struct tally *t) {
  * ------------------------------------------------------------------------------------------------------ */
 
 static void worker(const struct options *o, uint64_t nth, struct tally *t) {
-  time_t last = time(NULL);
+  time_t last = time(NULL), began = last;
   for (uint64_t i = nth; i < o->seeds; i += o->jobs) {
     seed_run(o->first + i, o, t);
     if (o->found_is_good && t->failed) return;
+    if (o->minutes && (uint64_t)(time(NULL) - began) >= o->minutes * 60) return;
     if (nth != 0 || time(NULL) - last < PROGRESS_SECONDS) continue;
     last = time(NULL);
     printf("%llu of %llu seeds, %llu failed\n", (unsigned long long)(i + 1), (unsigned long long)o->seeds,
@@ -165,10 +166,11 @@ static bool workers_run(const struct options *o, struct tally *t) {
 
 static const char HELP[] =
     "usage: domicile-sim [--seeds N] [--first S] [--seed S] [--mode all|move|power] [--jobs N] [--cycles N]\n"
-    "                    [--trace] [--until-found]\n"
+    "                    [--minutes N] [--trace] [--until-found]\n"
     "Whole regions on simulated disks, net and clock; one seed is one run, the same each time.\n"
     "  --seeds N      how many seeds (200), from --first S (1) on\n"
     "  --seed S       this one alone\n"
+    "  --minutes N    begin no further seed after so long\n"
     "  --mode M       move: handoffs between regions, clients, faults; power: power cuts and failed "
     "operations\n"
     "                 over one store; all: both\n"
@@ -215,6 +217,8 @@ static bool options_read(int argc, char **argv, struct options *o) {
       good = number_read(value, &o->cycles) && o->cycles > 0;
     else if (strcmp(name, "--jobs") == 0)
       good = number_read(value, &o->jobs) && o->jobs > 0 && o->jobs <= JOBS_MAX;
+    else if (strcmp(name, "--minutes") == 0)
+      good = number_read(value, &o->minutes);
     else if (strcmp(name, "--seed") == 0)
       good = number_read(value, &o->first) && (o->seeds = 1);
     else
