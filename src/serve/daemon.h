@@ -6,12 +6,12 @@
 #include "serve/serve.h"
 
 enum {
-  DAEMON_UPKEEP_MS = 200,                /* how soon a lost message of a handoff is asked for again */
-  DAEMON_CONFIG_MS = 1000,               /* how soon a configuration that is not everywhere is told again */
-  DAEMON_ERASURE_MS = 5000,              /* how soon a deadline of the charter is noticed; its unit is hours */
-  DAEMON_LIFECYCLE_MS = 60000,           /* first pass over lifecycle rules, after the rush of a start */
-  DAEMON_OUTBOX_WAIT_MS = 500,           /* how soon the ledger thread notices that it is to end */
-  DAEMON_LOG_QUIET_MS = 10000,           /* the same upkeep failure is logged this often at most */
+  DAEMON_UPKEEP_MS = 200,      /* how soon a lost message of a handoff is asked for again */
+  DAEMON_CONFIG_MS = 1000,     /* how soon a configuration that is not everywhere is told again */
+  DAEMON_ERASURE_MS = 5000,    /* how soon a deadline of the charter is noticed; its unit is hours */
+  DAEMON_LIFECYCLE_MS = 60000, /* first pass over lifecycle rules, after the rush of a start */
+  DAEMON_OUTBOX_WAIT_MS = 500, /* how soon the ledger thread notices that it is to end */
+  DAEMON_LOG_QUIET_MS = 10000, /* the same upkeep failure is logged this often at most */
   DAEMON_CHARTER_BYTES_MAX = 300 * 1024, /* a charter file and what JSON adds to it */
   DAEMON_FILES_SPARE = 2048,             /* descriptors for store, index and peers, beside connections */
   DAEMON_FILES_MIN = 1024                /* with fewer not even the index has those it may open */
