@@ -134,6 +134,7 @@ int cli_plan(int argc, char **argv); /* move.c */
 int cli_charter(int argc, char **argv);
 int cli_key(int argc, char **argv);
 int cli_names(int argc, char **argv);
+int cli_quarantine(int argc, char **argv);
 int cli_ledger(int argc, char **argv);
 int cli_status(int argc, char **argv);
 int cli_fsck(int argc, char **argv);

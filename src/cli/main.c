@@ -15,6 +15,7 @@ static const struct cli_command COMMANDS[] = {{"serve", "serve one region", cli_
                                               {"key", "make keys, rotate the KEK", cli_key},
                                               {"names", "purge names of what was erased", cli_names},
                                               {"ledger", "what is recorded; receipts", cli_ledger},
+                                              {"quarantine", "a region restored from a backup", cli_quarantine},
                                               {"fsck", "check a region that is not running", cli_fsck},
                                               {"verify", "check a ledger or a receipt, offline", cli_verify},
                                               {"version", "version, commit, formats, libraries", cli_version},

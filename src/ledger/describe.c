@@ -25,6 +25,7 @@ static const char *const NAMES[LEDGER_TYPE_LAST + 1] = {
     [LEDGER_REGISTRAR_CLOSED] = "registrar closed",
     [LEDGER_ERASURE_ORDERED] = "erasure ordered",
     [LEDGER_ERASURE_OVERDUE] = "erasure overdue",
+    [LEDGER_REPAIR] = "repair",
 };
 
 const char *ledger_type_name(enum ledger_type type) {

@@ -59,7 +59,8 @@ enum ledger_type {
   LEDGER_REGISTRAR_CLOSED = 18,    /* this registrar gives out no more registrations */
   LEDGER_ERASURE_ORDERED = 19,     /* a person's right: erased for good; the three stages follow */
   LEDGER_ERASURE_OVERDUE = 20,     /* copies abroad were not erased within the charter's time */
-  LEDGER_TYPE_LAST = LEDGER_ERASURE_OVERDUE
+  LEDGER_REPAIR = 21,              /* a region came back from a backup, or an operator repaired it */
+  LEDGER_TYPE_LAST = LEDGER_REPAIR
 };
 
 enum ledger_flags {

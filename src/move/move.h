@@ -35,6 +35,7 @@ struct mover_options {
    * there are any, jobs stand back. NULL: nobody to stand back for. */
   unsigned (*clients)(void *arg);
   void *clients_arg;
+  bool start_confirmed; /* serve nobody until some region has answered mover_confirm or mover_watch */
   /* Fault points for crash tests: called with the name of each durable step before ("-STEP") and
    * after ("+STEP") it; NULL in production. */
   void (*fault_point)(void *arg, const char *step);
@@ -219,6 +220,56 @@ enum dom_code mover_purge_names(struct mover *m, struct dom_err *err);
  * source, and where a person was erased, NAMES_PURGED, or aborted; at the target active or discarded. False
  * also for a row that cannot be read. Pure. */
 bool move_row_finished(enum store_table table, struct slice key, struct slice value);
+
+/* ---- quarantine --------------------------------------------------------------------------- */
+
+/* A region that came back from a backup must not serve by what it knew then. Each region signs how far its
+ * log and ledger are, tells the others, and keeps what they told; a region that is shown a word of its own
+ * that is ahead of what it has is in quarantine: durably, until it has learned from every other region of the
+ * charter what it missed. It then goes on by itself, unless something was lost: that an operator accepts. */
+enum mover_quarantine_state {
+  MOVER_OPEN = 0,        /* nobody has seen more of this region than it knows */
+  MOVER_UNCONFIRMED = 1, /* start_confirmed, and nobody has answered yet */
+  MOVER_QUARANTINE = 2,  /* behind: catching up */
+  MOVER_LOSS = 3         /* caught up, but some subjects are lost: waits for mover_quarantine_leave */
+};
+struct mover_quarantine_status {
+  enum mover_quarantine_state state;
+  uint64_t since_ms;
+  uint64_t lsn, ledger_size;           /* of this region's log and ledger */
+  uint64_t seen_lsn, seen_ledger_size; /* the newest that others have seen of them */
+  uint64_t lost;                       /* subjects */
+  bool told_all; /* every region of the charter has kept how far this one is now */
+  uint16_t missing[CHARTER_REGIONS_MAX]; /* regions whose answers are waited for */
+  size_t missing_count;
+};
+/* Asks every region of the charter once what it has seen of this one, before it serves; together at most
+ * some seconds. Whoever does not answer is asked by mover_watch. */
+void mover_confirm(struct mover *m);
+/* To be called every second or so, by a thread that may wait for other regions: tells how far this region
+ * is, asks who has not answered, and catches up in quarantine. With inline_threads mover_upkeep does it.
+ * Returns: the first failure; the others were tried all the same. */
+enum dom_code mover_watch(struct mover *m, struct dom_err *err);
+/* False: no subject is served, read or moved. Threads: any; costs one load. */
+bool mover_is_open(const struct mover *m);
+enum dom_code mover_quarantine_status(struct mover *m, struct mover_quarantine_status *out,
+                                      struct dom_err *err);
+/* A subject whose home is this region by what others know, and whose data is not here. */
+struct mover_lost {
+  uint8_t token[TOKEN_SIZE];
+  uint64_t epoch;
+  uint16_t from;    /* the region it came from; 0: it was registered here */
+  bool kept_there;  /* that one has not erased its copy */
+  char country[2];
+};
+typedef bool (*mover_lost_fn)(void *arg, const struct mover_lost *lost);
+enum dom_code mover_quarantine_lost(struct mover *m, mover_lost_fn fn, void *arg, struct dom_err *err);
+/* The operator's word that what is lost is lost: each lost subject goes on here, empty, under an epoch that
+ * nobody has used; each gets an entry in the ledger. `unheard`: also without the regions that do not answer.
+ * Durable: at DOM_OK, and the region serves. Can be called again after a failure.
+ * Returns: DOM_INVALID not in quarantine; DOM_BUSY some region has not answered, or still keeps a copy
+ * (see mover_lost.kept_there), named in err; DOM_UNAVAILABLE the registrar; what a commit returns. */
+enum dom_code mover_quarantine_leave(struct mover *m, bool unheard, struct dom_err *err);
 
 /* What the caller knows of locks and this room does not: whether a version may not be removed now, by its
  * opaque metadata. Called for each version. */

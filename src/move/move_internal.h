@@ -66,11 +66,47 @@ struct open_set {
   struct open_node *bucket[OPEN_BUCKETS];
 };
 
+/* A region's signed word on how far its log and ledger are (docs/formats/handoff.md). What one region has
+ * heard of another is kept durably, and shown to that one: so a region that came back from a backup learns it.
+ */
+struct mark {
+  uint64_t life; /* grows with each time the region came back from a backup and went on from there */
+  uint64_t ledger_size, lsn;
+  uint8_t checkpoint[SHA256_SIZE]; /* of the checkpoint's text; zero without a ledger */
+};
+enum { MARK_SIZE = 4 + 1 + 16 + 2 + 8 + 8 + 8 + SHA256_SIZE + ED25519_SIG_SIZE };
+
+/* What this region says to one other, and has from it. In memory only. */
+struct watched {
+  uint16_t region;
+  bool heard;         /* it answered since this start */
+  bool told;          /* `told_at` was said */
+  uint64_t told_at;   /* LSN without the marks that were kept since: else two idle regions would tell each
+                         other of nothing but that, for ever */
+  uint64_t next_ms;   /* monotonic: not before */
+  bool history_done;  /* in quarantine: all it knows was taken */
+  uint8_t phase;      /* … else where to go on */
+  struct buf cursor;
+};
+
+struct quarantine {
+  atomic_int state;     /* enum mover_quarantine_state */
+  pthread_mutex_t lock; /* over what follows: one thread watches or catches up at a time */
+  uint64_t life;
+  uint64_t since_ms; /* wall clock */
+  struct mark ahead; /* what somebody has seen of this region */
+  struct watched watched[CHARTER_REGIONS_MAX];
+  size_t watched_count;
+  atomic_ullong marks_kept; /* commits that only kept somebody's mark */
+  bool ended_open;          /* what the backup had open was ended */
+};
+
 struct mover {
   struct mover_options o;
   uint64_t rotate_after_ms; /* monotonic: a rotation by the timer failed, and is tried again then */
   uint64_t overdue_told;    /* how many the last ledger entry told of */
   struct open_set open;
+  struct quarantine quarantine;
   struct token_set running; /* source handoffs with a thread */
   struct token_set heard;   /* target: when a message of this token's handoff last came */
   struct transfers *transfers;
@@ -138,6 +174,56 @@ enum dom_code mover_permit(struct mover *m, const uint8_t token[TOKEN_SIZE], con
                            uint16_t home, uint16_t target, struct charter_permit_storage *storage,
                            const struct permit **out, struct dom_err *err);
 uint64_t mover_charter_version(struct mover *m);
+
+/* mark.c */
+enum dom_code mark_own(struct mover *m, struct mark *out, struct dom_err *err);
+void mark_encode(struct mover *m, const struct mark *mark, struct buf *out);
+/* DOM_INVALID does not decode; DOM_DENIED not of `region`, or not signed by it. */
+enum dom_code mark_decode(struct mover *m, uint16_t region, struct slice bytes, struct mark *out,
+                          struct dom_err *err);
+/* Whether a region at `mine` lacks something that it had when it signed `seen`. */
+bool mark_is_ahead(const struct mark *seen, const struct mark *mine);
+/* Answers "move/mark": keeps the sender's if it is newer, and replies the newest that was known before. */
+enum dom_code mark_message(struct mover *m, uint16_t from, struct slice body, struct buf *reply,
+                           struct dom_err *err);
+/* Tells region `to` our mark; *out_seen what it has seen of us, zero for nothing. */
+enum dom_code mark_tell(struct mover *m, uint16_t to, uint32_t timeout_ms, struct mark *out_seen,
+                        struct dom_err *err);
+
+/* history.c: what one region can tell another, that came back from a backup, about their handoffs. */
+enum fact_kind {
+  FACT_LEFT = 1,    /* a handoff of which the asked region is, or was to be, the target */
+  FACT_CAME = 2,    /* … or the source */
+  FACT_RECORD = 3,  /* the registrar has the asking region on record as home */
+  FACT_AT_HOME = 4, /* to the registrar: the asked region is home */
+};
+enum { HISTORY_FIRST = 1, HISTORY_END = 4 }; /* phases: handoffs, records, subjects */
+struct fact {
+  enum fact_kind kind;
+  uint8_t token[TOKEN_SIZE];
+  uint64_t epoch;
+  char country[2];
+  enum handoff_state state; /* LEFT, CAME: the asked region's */
+  uint64_t epoch_from;      /* LEFT, CAME */
+  struct slice statement;   /* LEFT: by which it came; may be empty */
+  uint64_t charter_version; /* LEFT */
+  uint8_t manifest[SHA256_SIZE];
+};
+enum dom_code history_message(struct mover *m, uint16_t from, struct slice body, struct buf *reply,
+                              struct dom_err *err);
+/* Asks for one page behind (*phase, cursor) and moves both on; fn sees each fact. *phase is HISTORY_END when
+ * there is no more. Returns: fn's first failure; as net_call; DOM_INVALID the answer does not decode. */
+typedef enum dom_code (*fact_fn)(void *arg, const struct fact *f, struct dom_err *err);
+enum dom_code history_ask(struct mover *m, uint16_t of, uint8_t *phase, struct buf *cursor, fact_fn fn,
+                          void *arg, struct dom_err *err);
+
+/* quarantine.c */
+enum dom_code quarantine_open(struct mover *m, struct dom_err *err);
+void quarantine_close(struct mover *m);
+/* Nothing of a handoff goes on while the region does not know what it missed. */
+bool quarantine_holds(struct mover *m);
+/* Somebody has seen more of this region than it knows. */
+enum dom_code quarantine_enter(struct mover *m, const struct mark *ahead, struct dom_err *err);
 
 /* items.c: one item of a handoff on the wire, big-endian (docs/formats/handoff.md). */
 void item_put(struct buf *b, const struct store_item *item, struct slice inline_body);

@@ -146,6 +146,8 @@ enum dom_code mover_advance(struct mover *m, struct handoff *h, enum handoff_eve
     return dom_fail(err, DOM_STALE_EPOCH, "move: step", "not legal in state %s",
                     handoff_state_name(h->state));
   if (action == ACTION_NOTHING) return DOM_OK;
+  if (quarantine_holds(m))
+    return dom_fail(err, DOM_UNAVAILABLE, "move: step", "this region is in quarantine");
   struct handoff changed;
   enum dom_code code = DOM_RETRY;
   char before[32], after[32];
@@ -222,9 +224,11 @@ enum dom_code mover_open(const struct mover_options *o, struct mover **out, stru
   open_set_init(&m->open);
   pthread_mutex_init(&m->rotate_lock, NULL);
   pthread_mutex_init(&m->lists_lock, NULL);
+  pthread_mutex_init(&m->quarantine.lock, NULL);
   m->transfers = transfers_new();
   m->verify_bytes = MOVE_VERIFY_BYTES;
-  enum dom_code code = m->transfers ? job_runner_open(m, err) : DOM_NO_MEMORY;
+  enum dom_code code = m->transfers ? quarantine_open(m, err) : DOM_NO_MEMORY;
+  if (!code) code = job_runner_open(m, err);
   if (code) {
     mover_close(m);
     return dom_fail(err, code, "move: open", "cannot open");
@@ -243,12 +247,18 @@ void mover_close(struct mover *m) {
   open_set_done(&m->open);
   pthread_mutex_destroy(&m->rotate_lock);
   pthread_mutex_destroy(&m->lists_lock);
+  quarantine_close(m);
+  pthread_mutex_destroy(&m->quarantine.lock);
   dom_free(m);
 }
 
 enum dom_code mover_message(struct mover *m, uint16_t from, const char *path, struct slice body,
                             struct buf *reply, struct dom_err *err) {
   assert(from != 0 && from != m->o.region);
+  if (strcmp(path, "move/mark") == 0) return mark_message(m, from, body, reply, err);
+  if (quarantine_holds(m))
+    return dom_fail(err, DOM_UNAVAILABLE, "move: message", "this region is in quarantine");
+  if (strcmp(path, "move/history") == 0) return history_message(m, from, body, reply, err);
   if (strcmp(path, "move/forget") == 0) return forget_asked(m, from, body, reply, err);
   if (strcmp(path, "move/ask") == 0) return source_asked(m, from, body, reply, err);
   if (strcmp(path, "move/probe") == 0) return probe_message(m, from, body, err);
@@ -256,6 +266,8 @@ enum dom_code mover_message(struct mover *m, uint16_t from, const char *path, st
 }
 
 enum dom_code mover_take_statement(struct mover *m, struct slice statement, struct dom_err *err) {
+  if (quarantine_holds(m))
+    return dom_fail(err, DOM_UNAVAILABLE, "move: statement", "this region is in quarantine");
   return target_commit(m, statement, SLICE_LIT(""), err);
 }
 
@@ -353,7 +365,12 @@ enum dom_code mover_upkeep(struct mover *m, bool *out_did, struct dom_err *err) 
   struct upkeep u = {.m = m};
   uint8_t(*keys)[OPEN_KEY_SIZE] = NULL;
   size_t count = 0;
-  enum dom_code code = open_set_take(m, &keys, &count, err);
+  enum dom_code code = m->o.inline_threads ? mover_watch(m, err) : DOM_OK;
+  if (quarantine_holds(m)) {
+    *out_did = false;
+    return code;
+  }
+  if (!code) code = open_set_take(m, &keys, &count, err);
   for (size_t i = 0; i < count && !atomic_load(&m->stopping); i++) {
     struct dom_err why = {0};
     m->open.looked++;

@@ -358,6 +358,8 @@ static enum dom_code settle_left(struct mover *m, const uint8_t token[TOKEN_SIZE
 enum dom_code source_move(struct mover *m, const uint8_t token[TOKEN_SIZE], uint16_t to, struct pace *pace,
                           struct source_result *out, struct dom_err *err) {
   if (!m->o.net) return dom_fail(err, DOM_UNAVAILABLE, "move/source", "this region has no peers");
+  if (quarantine_holds(m))
+    return dom_fail(err, DOM_UNAVAILABLE, "move/source", "this region is in quarantine");
   if (!token_set_add(&m->running, token))
     return dom_fail(err, DOM_BUSY, "move/source", "a handoff is under way");
   struct source s = {.m = m, .h = {.side = HANDOFF_SOURCE, .peer = to}};

@@ -480,7 +480,7 @@ static enum dom_code prepare(struct mover *m, struct handoff *h, const struct pe
 
 struct commit {
   struct subject_statement st;
-  struct slice peer;
+  struct slice statement, peer;
 };
 
 static enum dom_code commit_step(void *arg, struct mover *m, struct store_view *v, struct store_tx *tx,
@@ -488,6 +488,7 @@ static enum dom_code commit_step(void *arg, struct mover *m, struct store_view *
   const struct commit *c = arg;
   assert(h->state == HANDOFF_ACTIVE && c->st.epoch == h->epoch && c->st.from == h->peer);
   enum dom_code code = subject_arrive(m->o.subjects, v, tx, &c->st, err);
+  if (!code) code = subject_arrival_put(tx, h->token, c->statement, err);
   return code ? code : mover_entry(m, tx, LEDGER_SUBJECT_HOMED, h, c->peer, err);
 }
 
@@ -504,7 +505,7 @@ static bool is_served(struct mover *m, struct slice statement) {
 }
 
 enum dom_code target_commit(struct mover *m, struct slice statement, struct slice peer, struct dom_err *err) {
-  struct commit c = {.peer = peer};
+  struct commit c = {.statement = statement, .peer = peer};
   if (is_served(m, statement)) return DOM_OK;
   enum dom_code code = subject_statement_check(m->o.subjects, statement, &c.st, err);
   if (code) return code;
@@ -539,10 +540,22 @@ static enum dom_code commit_message(struct mover *m, uint16_t from, struct slice
   return code ? code : subject_report_moved(m->o.subjects, statement, err);
 }
 
+/* Only after a restore: the subject came and went on, or came later, and the backup knew of neither. */
+static bool is_overtaken(struct mover *m, const struct handoff *h) {
+  STORE_VIEW_AUTO *v = NULL;
+  struct store_subject row;
+  return store_view_open(m->o.store, &v, NULL) == DOM_OK &&
+         store_subject_get(v, h->token, &row, NULL) == DOM_OK && row.epoch >= h->epoch;
+}
+
 enum dom_code target_ask(struct mover *m, const struct handoff *h, struct dom_err *err) {
   BUF_AUTO body = BUF_INIT;
   BUF_AUTO reply = BUF_INIT;
   assert(h->state == HANDOFF_STAGING || h->state == HANDOFF_PREPARED);
+  if (is_overtaken(m, h)) {
+    struct handoff gone = *h;
+    return erase_discard(m, &gone, err);
+  }
   handoff_head_put(&body, h);
   enum dom_code code = buf_check(&body, err);
   if (!m->o.net) return dom_fail(err, DOM_UNAVAILABLE, "move/target: ask", "no peers");

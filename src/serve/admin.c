@@ -181,6 +181,8 @@ static const struct route ROUTES[] = {{"GET", "status", admin_status},
                                       {"POST", "keys/rotate", admin_key_rotate},
                                       {"POST", "keys/backup", admin_key_backup},
                                       {"POST", "names/purge", admin_names_purge},
+                                      {"GET", "quarantine", admin_quarantine_get},
+                                      {"POST", "quarantine/leave", admin_quarantine_leave},
                                       {"GET", "ledger", admin_ledger},
                                       {"GET", "ledger/entries", admin_ledger_entries},
                                       {"GET", "receipts", admin_receipts}};

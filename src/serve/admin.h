@@ -81,6 +81,8 @@ bool admin_move_id(struct admin *a, uint64_t *out);
 void admin_key_rotate(struct admin *a);
 void admin_key_backup(struct admin *a);
 void admin_names_purge(struct admin *a);
+void admin_quarantine_get(struct admin *a);
+void admin_quarantine_leave(struct admin *a);
 void admin_status(struct admin *a);
 void admin_ledger(struct admin *a);
 void admin_ledger_entries(struct admin *a);

@@ -368,6 +368,7 @@ enum s3_error call_verify(struct call *c) {
 static enum s3_error serve(struct call *c) {
   struct arena *arena = wire_exchange_arena(c->x);
   struct s3_fault fault = {0};
+  if (!mover_is_open(c->r->mover)) return S3_ERR_REGION_IN_QUARANTINE;
   if (slice_equal(c->head.method, SLICE_LIT("OPTIONS"))) return serve_preflight(c);
   enum s3_error error = call_verify(c);
   if (!error) error = s3_request_parse(&c->head, &c->r->domains, arena, &c->q, &fault);

@@ -18,6 +18,8 @@ enum {
 
 static const char *const LEVELS[] = {"debug", "info", "warn", "error", NULL};
 
+static const char *const STARTS[] = {"open", "confirmed", NULL}; /* as enum serve_start */
+
 /* The maps of the file, read one after the other. */
 struct maps {
   const struct yaml_node *region, *charter, *s3, *tls, *certificates;
@@ -65,6 +67,7 @@ static const struct yaml_field TOP[] = {
      .offset = offsetof(struct top, m.drain_s),
      .min = 1,
      .max = DRAIN_S_MAX},
+    {.key = "start", .type = YAML_AS_CHOICE, .offset = offsetof(struct top, c.start), .choices = STARTS},
     {.key = "log", .type = YAML_AS_CHOICE, .offset = offsetof(struct top, c.log), .choices = LEVELS},
     {.key = "insecure", .type = YAML_AS_BOOL, .offset = offsetof(struct top, c.insecure)},
 };

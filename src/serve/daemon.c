@@ -147,6 +147,7 @@ static enum dom_code open_mover(struct daemon *d, struct dom_err *err) {
                             .region = r->number,
                             .clients = call_clients,
                             .clients_arg = r};
+  o.start_confirmed = d->config->start == SERVE_START_CONFIRMED;
   if (d->config->fault_point) {
     d->fault_left = fault_count(d->config->fault_point);
     o.fault_point = fault_point;
@@ -262,7 +263,8 @@ enum dom_code daemon_open(struct daemon *d, const struct serve_config *c, struct
   if (!code) code = open_admin(d, err);
   if (!code && c->access_log) code = access_log_open(c->access_log, &d->region.access_log, err);
   if (code) return code;
-  config_upkeep_first(&d->region);
+  quarantine_first(&d->region);
+  if (mover_is_open(d->region.mover)) config_upkeep_first(&d->region);
   return start_threads(d, err);
 }
 

@@ -98,6 +98,9 @@ void *upkeep_main(void *region);
  * serves and, in a thread that may wait for other regions, from then on. */
 void config_upkeep_first(struct region *r);
 void *config_upkeep_main(void *region);
+/* quarantine.c: asks the other regions whether this one is behind, before it serves and from then on. */
+void quarantine_first(struct region *r);
+void quarantine_step(struct region *r);
 /* Carries out lifecycle rules of buckets, hour by hour. */
 void *lifecycle_main(void *region);
 /* Rotates the KEK in time for the charter's delete_abroad_within_hours, and alarms when it is past. */
@@ -127,7 +130,7 @@ void dispatch_reply(struct wire_exchange *x, unsigned status, const char *type, 
 /* ---- metrics.c
  * --------------------------------------------------------------------------------------------- */
 
-/* "writable", "read-only" or "draining". */
+/* "writable", "read-only", "quarantine" or "draining". */
 const char *region_state(struct region *r);
 void healthz(struct region *r, struct wire_exchange *x);
 void metrics(struct region *r, struct wire_exchange *x);

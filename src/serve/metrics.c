@@ -7,6 +7,7 @@
 const char *region_state(struct region *r) {
   assert(r->store && r->ledger);
   if (atomic_load(&r->draining)) return "draining";
+  if (!mover_is_open(r->mover)) return "quarantine";
   return store_writable(r->store) && !ledger_failed(r->ledger) ? "writable" : "read-only";
 }
 
@@ -18,8 +19,9 @@ void healthz(struct region *r, struct wire_exchange *x) {
   if (overdue) snprintf(alarm, sizeof alarm, ",\"erasures_overdue\":%llu", (unsigned long long)overdue);
   int n = snprintf(text, sizeof text, "{\"state\":\"%s\",\"region\":\"%s\",\"ledger\":\"%s\"%s}\n", state,
                    r->name, ledger_failed(r->ledger) ? "failed" : "ok", alarm);
-  /* A read-only region still answers reads: only a draining one wants no more clients. */
-  dispatch_reply(x, state[0] == 'd' ? 503 : 200, "application/json", slice_of(text, n > 0 ? (size_t)n : 0));
+  /* A read-only region still answers reads: one that drains, or is in quarantine, wants no clients. */
+  bool wants = state[0] != 'd' && state[0] != 'q';
+  dispatch_reply(x, wants ? 200 : 503, "application/json", slice_of(text, n > 0 ? (size_t)n : 0));
 }
 
 struct figure {
@@ -103,6 +105,8 @@ static void put_storage(struct region *r, struct buf *out) {
   vault_stats(store_vault(r->store), &v);
   const struct figure figures[] = {
       {"writable", "gauge", "1 while the region takes writes", s.writable && !ledger_failed(r->ledger)},
+      {"quarantine", "gauge", "1 while the region serves nobody because it may be behind",
+       !mover_is_open(r->mover)},
       {"log_lsn", "gauge", "Last change applied", s.applied_lsn},
       {"log_commits_total", "counter", "Commits", s.commits},
       {"log_batches_total", "counter", "Log writes; commits share them", s.batches},

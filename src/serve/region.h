@@ -121,6 +121,8 @@ struct region {
   _Atomic uint64_t client_left_ns; /* … and when the last one ended: moves stand back for them */
   struct access_log *access_log;   /* NULL: none is kept */
   struct serve_refusals refusals;
+  atomic_int quarantine_logged;  /* enum mover_quarantine_state that the log was told of */
+  uint64_t quarantine_quiet_ms;  /* monotonic; the config thread's */
   atomic_bool draining;        /* takes nothing new; what is in flight goes on */
   atomic_bool stopping;        /* whatever waits for others gives up */
   atomic_bool ledger_stopping; /* after the last commit */

@@ -32,6 +32,9 @@ enum {
 /* What clients have to show. */
 enum serve_clients { SERVE_CLIENTS_OPTIONAL, SERVE_CLIENTS_REQUIRE };
 
+/* Whether a region serves before another one has told it that it is not behind. */
+enum serve_start { SERVE_START_OPEN, SERVE_START_CONFIRMED };
+
 /* TLS: files by name; what they hold is read at start and on SIGHUP. */
 struct serve_tls {
   struct serve_certificate {
@@ -73,6 +76,7 @@ struct serve_config {
   uint64_t workers, drain_ms; /* 0: default */
   uint64_t lifecycle_day_ms;  /* how long lifecycle rules take a day to be; 0: 24 hours. For tests */
   unsigned log;               /* enum log_level */
+  unsigned start;             /* enum serve_start */
   bool insecure;
   bool dev;
   const char *dev_keys[SERVE_DEV_KEYS_MAX]; /* ACCESS:SECRET[:ACCOUNT] */

@@ -65,7 +65,8 @@ void *config_upkeep_main(void *region) {
   assert(r->subjects);
   while (!atomic_load(&r->stopping)) {
     if (mono_ms(r) >= at) {
-      config_step(r, &quiet_until);
+      quarantine_step(r);
+      if (mover_is_open(r->mover)) config_step(r, &quiet_until);
       at = mono_ms(r) + DAEMON_CONFIG_MS;
     }
     clock_sleep_ms(r->clock, DAEMON_UPKEEP_MS); /* short, so that a stop is not waited for */
@@ -102,7 +103,7 @@ void *lifecycle_main(void *region) {
   /* Soon after a start, or a region that is started often would never come to it. */
   uint64_t at = mono_ms(r) + (every_ms < DAEMON_LIFECYCLE_MS ? every_ms : DAEMON_LIFECYCLE_MS);
   while (!atomic_load(&r->stopping)) {
-    if (mono_ms(r) >= at) {
+    if (mono_ms(r) >= at && mover_is_open(r->mover)) {
       lifecycle_step(r, &l);
       at = mono_ms(r) + every_ms;
     }

@@ -179,7 +179,9 @@ enum dom_code subject_resolve_token(struct subjects *s, struct store_view *v, co
   struct subject_who who = {0};
   memcpy(who.token, token, TOKEN_SIZE);
   struct store_subject row;
-  enum dom_code code = store_subject_get(v, token, &row, NULL);
+  enum dom_code code = hold_check(s, err);
+  if (code) return code;
+  code = store_subject_get(v, token, &row, NULL);
   if (code == DOM_OK && store_subject_lives(&row))
     who_here(&row, &who);
   else if (code == DOM_OK && row.state == SUBJECT_MOVED)
@@ -196,6 +198,8 @@ enum dom_code subject_resolve_token(struct subjects *s, struct store_view *v, co
 static enum dom_code resolve_pseudo(struct subjects *s, struct store_view *v, const struct subject_bucket *b,
                                     struct subject_who *out, struct dom_err *err) {
   struct subject_who who = {.pseudo = true};
+  enum dom_code held = hold_check(s, err);
+  if (held) return held;
   bucket_pseudo_token(s, b->id, who.token);
   struct home_answer a = {.found = true, .kind = HOME_KNOWN, .home = b->region, .epoch = 1};
   struct charter *c = subject_charter(s);

@@ -141,7 +141,8 @@ static enum dom_code register_one(struct subjects *s, struct slice tenant, struc
     return dom_fail(err, DOM_INVALID, "subject/register: id",
                     "a subject id is one path segment of 1 to %d bytes", SUBJECT_ID_MAX);
   uint16_t home = 0;
-  enum dom_code code = home_for(s, country, &home, err);
+  enum dom_code code = hold_check(s, err);
+  if (!code) code = home_for(s, country, &home, err);
   if (code) return code;
   uint8_t token[TOKEN_SIZE];
   subject_token(s, tenant, id, token);
@@ -245,6 +246,11 @@ static enum dom_code country_here(struct subjects *s, const uint8_t token[TOKEN_
   struct charter *c = subject_charter(s);
   char text[CHARTER_COUNTRY_SIZE] = {country[0], country[1], 0};
   struct charter_refusal refusal = {0};
+  enum dom_code held = hold_check(s, err);
+  if (held) {
+    charter_release(c);
+    return held;
+  }
   bool forbidden = !c || charter_forbids_home(c, text, s->o.region, clock_wall_ms(s->o.clock), &refusal);
   charter_release(c);
   if (forbidden)

@@ -60,7 +60,7 @@ struct ask {
   uint16_t from;
   char country[2];
   bool anew;      /* create: also over a tombstone */
-  uint64_t epoch; /* erased: the highest that its home allotted */
+  uint64_t epoch; /* erased: the highest that its home allotted; epoch: the one it goes on under */
   struct subject_statement statement;
   struct home_answer answer;
 };
@@ -134,6 +134,33 @@ static enum dom_code erased_step(void *arg, struct subjects *s, struct store_vie
   return table_put(tx, a->token, &a->answer, err);
 }
 
+/* The home on record goes on under a higher epoch: what it had under the lower one is gone or set aside. */
+static enum dom_code epoch_step(void *arg, struct subjects *s, struct store_view *v, struct store_tx *tx,
+                                struct dom_err *err) {
+  struct ask *a = arg;
+  (void)s;
+  enum dom_code code = table_get(v, a->token, &a->answer, err);
+  if (code) return code;
+  if (!a->answer.found || a->answer.home != a->from)
+    return dom_fail(err, DOM_DENIED, "subject/registrar: epoch", "only the home on record may raise it");
+  if (a->epoch <= a->answer.epoch) return DOM_EXISTS;
+  a->answer.epoch = a->epoch;
+  return table_put(tx, a->token, &a->answer, err);
+}
+
+static enum dom_code take_step(void *arg, struct subjects *s, struct store_view *v, struct store_tx *tx,
+                               struct dom_err *err) {
+  const struct subject_record *r = arg;
+  struct home_answer have;
+  (void)s;
+  enum dom_code code = table_get(v, r->token, &have, err);
+  if (code) return code;
+  if (have.kind != HOME_NONE && have.epoch >= r->epoch) return DOM_EXISTS;
+  have = (struct home_answer){.found = true, .kind = HOME_KNOWN, .home = r->home, .epoch = r->epoch};
+  memcpy(have.country, r->country, 2);
+  return table_put(tx, r->token, &have, err);
+}
+
 static enum dom_code find(struct subjects *s, struct ask *a, struct dom_err *err) {
   STORE_VIEW_AUTO *v = NULL;
   enum dom_code code = store_view_open(s->o.store, &v, err);
@@ -172,6 +199,9 @@ enum dom_code registrar_message(struct subjects *s, uint16_t from, const char *p
   } else if (slice_equal(p, SLICE_LIT("registrar/erased"))) {
     code = take_erased(body, &a, err);
     if (!code) code = subject_change(s, erased_step, &a, err);
+  } else if (slice_equal(p, SLICE_LIT("registrar/epoch"))) {
+    code = take_erased(body, &a, err);
+    if (!code) code = subject_change(s, epoch_step, &a, err);
   } else if (slice_equal(p, SLICE_LIT("registrar/create")) || slice_equal(p, SLICE_LIT("registrar/renew"))) {
     a.anew = slice_equal(p, SLICE_LIT("registrar/renew"));
     code = take_body(body, true, &a, err);
@@ -188,4 +218,79 @@ enum dom_code registrar_message(struct subjects *s, uint16_t from, const char *p
   if (code) return code;
   home_answer_put(reply, &a.answer);
   return buf_check(reply, err);
+}
+
+/* ---- for regions that are behind ----------------------------------------------------------- */
+
+bool subject_is_registrar(struct subjects *s) {
+  return registrar_is_here(s, NULL) == DOM_OK;
+}
+
+enum dom_code subject_record_find(struct subjects *s, const uint8_t token[TOKEN_SIZE],
+                                  struct subject_record *out, struct dom_err *err) {
+  struct home_answer a = {0};
+  BUF_AUTO reply = BUF_INIT;
+  enum dom_code code;
+  if (subject_is_registrar(s)) {
+    struct ask ask = {.token = token};
+    code = find(s, &ask, err);
+    a = ask.answer;
+  } else {
+    code = registrar_ask(s, "registrar/find", slice_of(token, TOKEN_SIZE), &reply, err);
+    if (!code && !home_answer_get(buf_slice(&reply), &a))
+      code =
+          dom_fail(err, DOM_UNAVAILABLE, "subject/registrar: find", "the registrar's answer does not decode");
+  }
+  if (code) return code;
+  *out = (struct subject_record){.home = a.found ? a.home : 0, .epoch = a.epoch};
+  memcpy(out->token, token, TOKEN_SIZE);
+  memcpy(out->country, a.country, 2);
+  return DOM_OK;
+}
+
+struct record_scan {
+  subject_record_fn fn;
+  void *arg;
+  bool bad;
+};
+
+static bool record_one(void *arg, struct slice key, struct slice value) {
+  struct record_scan *scan = arg;
+  struct home_answer a;
+  scan->bad = key.len != TOKEN_SIZE || !home_answer_get(value, &a);
+  if (scan->bad) return false;
+  if (!a.found) return true; /* erased: at home nowhere */
+  struct subject_record record = {.home = a.home, .epoch = a.epoch};
+  memcpy(record.token, key.data, TOKEN_SIZE);
+  memcpy(record.country, a.country, 2);
+  return scan->fn(scan->arg, &record);
+}
+
+enum dom_code subject_record_scan(struct store_view *v, struct slice after, subject_record_fn fn, void *arg,
+                                  struct dom_err *err) {
+  struct record_scan scan = {.fn = fn, .arg = arg};
+  enum dom_code code =
+      store_row_scan(v, STORE_TABLE_REGISTRAR, SLICE_LIT(""), after, record_one, &scan, err);
+  if (!code && scan.bad) code = dom_fail(err, DOM_CORRUPT, "subject/registrar: table", "bad row");
+  return code;
+}
+
+enum dom_code subject_record_take(struct subjects *s, const struct subject_record *record,
+                                  struct dom_err *err) {
+  struct subject_record copy = *record;
+  assert(record->home && record->epoch);
+  return subject_change(s, take_step, &copy, err);
+}
+
+enum dom_code subject_record_raise(struct subjects *s, const uint8_t token[TOKEN_SIZE], uint64_t epoch,
+                                   struct dom_err *err) {
+  uint8_t body[TOKEN_SIZE + 8];
+  BUF_AUTO reply = BUF_INIT;
+  assert(epoch > 0);
+  memcpy(body, token, TOKEN_SIZE);
+  store_u64be(body + TOKEN_SIZE, epoch);
+  if (!subject_is_registrar(s))
+    return registrar_ask(s, "registrar/epoch", slice_of(body, sizeof body), &reply, err);
+  struct ask ask = {.token = token, .from = s->o.region, .epoch = epoch};
+  return subject_change(s, epoch_step, &ask, err);
 }

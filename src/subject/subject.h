@@ -377,6 +377,50 @@ bool subject_gate_close(struct subjects *s, const uint8_t token[TOKEN_SIZE], uin
 /* New writers come in again, at their own speed, and those that wait go on. An open gate stays open. */
 void subject_gate_open(struct subjects *s, const uint8_t token[TOKEN_SIZE]);
 
+/* ---- a region that may be behind ------------------------------------------------------------------------ */
+
+/* While held, this region neither serves a subject nor answers what other regions ask of this room, for what
+ * it knows may be old: those calls are DOM_UNAVAILABLE. Told by move, which knows why. */
+void subject_hold(struct subjects *s, bool held);
+bool subject_held(const struct subjects *s);
+/* Appends the deployment's 16 bytes. */
+void subject_deployment(const struct subjects *s, struct buf *out);
+/* Signs with this region's key; whether `region` of the charter in force signed exactly these bytes. */
+void subject_sign(const struct subjects *s, struct slice bytes, uint8_t out[ED25519_SIG_SIZE]);
+bool subject_signed_by(struct subjects *s, uint16_t region, struct slice bytes,
+                       const uint8_t signature[ED25519_SIG_SIZE]);
+/* In the commit that activates a subject: the statement that brought it, so that its former home can be shown
+ * its own word should it forget. Returns: as store_tx_row_put. */
+enum dom_code subject_arrival_put(struct store_tx *tx, const uint8_t token[TOKEN_SIZE],
+                                  struct slice statement, struct dom_err *err);
+/* Appends the statement of the last arrival. DOM_NOT_FOUND. */
+enum dom_code subject_arrival_kept(struct store_view *v, const uint8_t token[TOKEN_SIZE], struct buf *out,
+                                   struct dom_err *err);
+/* Where the registrar has a token at home. */
+struct subject_record {
+  uint8_t token[TOKEN_SIZE];
+  uint16_t home; /* 0: it knows no such token */
+  uint64_t epoch;
+  char country[2];
+};
+/* Asks the registrar, wherever it is; a held region may ask. Returns: DOM_UNAVAILABLE, DOM_TIMEOUT. */
+enum dom_code subject_record_find(struct subjects *s, const uint8_t token[TOKEN_SIZE],
+                                  struct subject_record *out, struct dom_err *err);
+/* The registrar's own records after `after` (empty: from the first), by token; none in other regions. fn
+ * returns false to stop. DOM_CORRUPT. */
+typedef bool (*subject_record_fn)(void *arg, const struct subject_record *record);
+enum dom_code subject_record_scan(struct store_view *v, struct slice after, subject_record_fn fn, void *arg,
+                                  struct dom_err *err);
+/* Whether this region is the registrar of the charter in force. */
+bool subject_is_registrar(struct subjects *s);
+/* In a registrar that is behind: what a home says of itself, taken where it is newer. Durable: at DOM_OK. */
+enum dom_code subject_record_take(struct subjects *s, const struct subject_record *record,
+                                  struct dom_err *err);
+/* The home on record tells the registrar that it goes on under a higher epoch. Idempotent.
+ * Durable: there, at DOM_OK. Returns: DOM_DENIED another home is on record; DOM_UNAVAILABLE, DOM_TIMEOUT. */
+enum dom_code subject_record_raise(struct subjects *s, const uint8_t token[TOKEN_SIZE], uint64_t epoch,
+                                   struct dom_err *err);
+
 /* ---- ledger entries ----------------------------------------------------------------------------------- */
 
 /* Adds one entry of this region to the tx: fills in region, time and charter version. peer_log_id NULL: none.

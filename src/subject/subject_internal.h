@@ -48,6 +48,7 @@ struct subjects {
   struct config_cache *configs;
   struct config_spread spread;
   struct gate_table *gate;
+  atomic_bool held; /* what this region knows may be old */
 };
 
 /* A view and a tx over it, the begin of every change. Both freed by scope. */
@@ -96,6 +97,9 @@ enum dom_code registrar_message(struct subjects *s, uint16_t from, const char *p
                                 struct buf *reply, struct dom_err *err);
 /* DOM_OK when this region is the registrar of the charter in force, else DOM_DENIED. */
 enum dom_code registrar_is_here(struct subjects *s, struct dom_err *err);
+
+/* hold.c: DOM_UNAVAILABLE while the region is held. */
+enum dom_code hold_check(const struct subjects *s, struct dom_err *err);
 
 /* register.c: makes the durable row of a subject that the registrar homes here. */
 enum dom_code register_adopt(struct subjects *s, const uint8_t token[TOKEN_SIZE], const struct home_answer *a,

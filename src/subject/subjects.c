@@ -138,6 +138,8 @@ void subjects_close(struct subjects *s) {
 enum dom_code subject_message(struct subjects *s, uint16_t from, const char *path, struct slice body,
                               struct buf *reply, struct dom_err *err) {
   struct slice p = slice_str(path);
+  enum dom_code held = hold_check(s, err);
+  if (held) return held;
   if (slice_starts_with(p, SLICE_LIT("registrar/")))
     return registrar_message(s, from, path, body, reply, err);
   if (slice_starts_with(p, SLICE_LIT("registry/"))) return registry_message(s, path, body, reply, err);

@@ -104,7 +104,9 @@ enum dom_code region_start(struct test_regions *t, uint16_t number, struct dom_e
                              .inline_threads = true,
                              .fault_point = t->fault_point,
                              .fault_arg = t->fault_arg};
-  return mover_open(&mo, &r->mover, err);
+  code = mover_open(&mo, &r->mover, err);
+  if (!code) mover_confirm(r->mover);
+  return code;
 }
 
 void region_stop(struct test_regions *t, uint16_t number) {

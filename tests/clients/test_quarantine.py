@@ -1,0 +1,99 @@
+"""A region whose disk is lost and that comes back from a copy of its folder, taken while it was stopped."""
+import json
+import pathlib
+import shutil
+import sys
+import time
+import urllib.error
+import urllib.request
+
+import botocore.exceptions
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from kit import tools  # noqa: E402
+from kit.world import KEY, watched  # noqa: E402
+
+BUCKET = "phones"
+RULES = """  IN:
+    home: cn
+    restricted: {store: any, read: any, transit: any}
+    personal: {store: any, read: any, transit: any}
+  "*":
+    home: cn
+    restricted: {store: any, read: any, transit: any}
+    personal: {store: any, read: any, transit: any}
+"""
+WAIT_S = 60  # a catch-up of a few people, on a loaded machine
+
+
+@pytest.fixture(scope="module")
+def world():
+    with watched("quarantine", RULES, BUCKET) as made:
+        yield made
+
+
+def shown(world, name):
+    return json.loads(world.at(name, "quarantine", "show", "--json", ok=(0, 1)))
+
+
+def wait_for(condition, what):
+    deadline = time.monotonic() + WAIT_S
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.05)
+
+
+def put(world, at, subject, name, value):
+    tools.boto(world.gateway[at], KEY).put_object(Bucket=BUCKET, Key=f"{subject}/{name}", Body=value)
+
+
+def get(world, at, subject, name):
+    return tools.boto(world.gateway[at], KEY).get_object(Bucket=BUCKET, Key=f"{subject}/{name}")["Body"].read()
+
+
+def move(world, token, source, target):
+    world.at(source, "move", "--token", token, "--to", target)
+
+
+def test_restored(world):
+    tokens = {who: world.register(who, "IN", at="cn") for who in ("asha", "ravi", "mina", "tara")}
+    for who in tokens:
+        put(world, "cn", who, "a", who.encode())
+    assert world.region["cn"].stop() == 0
+    backup = world.folder.file("cn-backup")
+    shutil.copytree(world.data("cn"), backup, ignore=shutil.ignore_patterns("admin.sock"))
+    world.region["cn"].start()
+    move(world, tokens["asha"], "cn", "sg")
+    move(world, tokens["mina"], "cn", "us")
+    move(world, tokens["mina"], "us", "in")
+    put(world, "sg", "asha", "a", b"new")
+    wait_for(lambda: shown(world, "cn")["told_all"], "cn has not told everybody how far it is")
+    # The disk is lost; and one region cannot say at first what it knows.
+    world.region["cn"].kill()
+    shutil.rmtree(world.data("cn"))
+    shutil.copytree(backup, world.data("cn"))
+    assert world.region["us"].stop() == 0
+    world.region["cn"].start()
+    assert shown(world, "cn")["state"] == "catching-up"
+    with pytest.raises(urllib.error.HTTPError) as health:
+        urllib.request.urlopen(f"{world.gateway['cn'].url}/-/healthz", timeout=20)
+    assert health.value.code == 503 and b"quarantine" in health.value.read()
+    for who in tokens:
+        with pytest.raises(botocore.exceptions.ClientError) as refused:
+            get(world, "cn", who, "a")
+        assert refused.value.response["Error"]["Code"] == "RegionInQuarantine"
+        assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 503
+    assert "us" in shown(world, "cn")["missing"]
+    world.region["us"].start()
+    wait_for(lambda: shown(world, "cn")["state"] == "open", "cn does not leave quarantine")
+    for who, home in (("asha", "sg"), ("mina", "in"), ("ravi", "cn"), ("tara", "cn")):
+        wait_for(lambda: list(world.homes(tokens[who])) == [home], f"{who} is not at home in {home} alone")
+    assert get(world, "cn", "asha", "a") == b"new"  # forwarded
+    assert get(world, "cn", "mina", "a") == b"mina"
+    assert get(world, "cn", "ravi", "a") == b"ravi"
+    # Back again, under an epoch that nobody had.
+    move(world, tokens["asha"], "sg", "cn")
+    assert world.rows("cn")[tokens["asha"]]["epoch"] == 3
+    assert get(world, "us", "asha", "a") == b"new"

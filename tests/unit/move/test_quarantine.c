@@ -1,0 +1,378 @@
+/* A region that comes back from a backup: it finds out by its own signed word, waits, learns, and goes on. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "lib/regions.h"
+#include "move/move_internal.h"
+
+static const struct slice TENANT = {(const uint8_t *)"phones-inc", 10};
+enum { CN = 1, SG = 2, US = 3 };
+
+/* ---- backups: every file of a region's disk, while it is stopped ----------------------------- */
+
+struct copying {
+  struct disk *from, *to;
+  const char *folder;
+};
+
+static void copy_file(struct disk *from, struct disk *to, const char *path) {
+  struct disk_file *in = NULL, *out = NULL;
+  uint64_t size = 0;
+  static uint8_t chunk[1 << 16];
+  assert_int_equal(disk_open(from, path, DISK_READ, &in, NULL), DOM_OK);
+  assert_int_equal(disk_open(to, path, DISK_READ | DISK_WRITE | DISK_CREATE, &out, NULL), DOM_OK);
+  assert_int_equal(disk_size(in, &size, NULL), DOM_OK);
+  for (uint64_t at = 0; at < size;) {
+    size_t got = 0;
+    assert_int_equal(disk_read(in, at, chunk, sizeof chunk, &got, NULL), DOM_OK);
+    assert_int_equal(disk_write(out, at, chunk, got, NULL), DOM_OK);
+    at += got;
+  }
+  assert_int_equal(disk_sync(out, NULL), DOM_OK);
+  disk_close(in);
+  disk_close(out);
+}
+
+static void copy_folder(struct disk *from, struct disk *to, const char *folder);
+
+static bool copy_name(void *arg, const char *name, bool is_dir) {
+  const struct copying *c = arg;
+  char path[256];
+  snprintf(path, sizeof path, "%s%s%s", c->folder, c->folder[0] ? "/" : "", name);
+  if (is_dir) {
+    assert_int_equal(disk_mkdir(c->to, path, NULL), DOM_OK);
+    copy_folder(c->from, c->to, path);
+  } else {
+    copy_file(c->from, c->to, path);
+  }
+  return true;
+}
+
+static void copy_folder(struct disk *from, struct disk *to, const char *folder) {
+  struct copying c = {from, to, folder};
+  assert_int_equal(disk_list(from, folder, copy_name, &c, NULL), DOM_OK);
+  assert_int_equal(disk_dir_sync(to, folder, NULL), DOM_OK);
+}
+
+static struct disk *back_up(struct test_regions *t, uint16_t number) {
+  struct disk *copy = disk_sim_new(77);
+  region_stop(t, number);
+  copy_folder(t->region[number].disk, copy, "");
+  assert_int_equal(region_start(t, number, NULL), DOM_OK);
+  return copy;
+}
+
+/* The disk is lost, the backup takes its place; the process starts. */
+static void restore_take(struct test_regions *t, uint16_t number, struct disk *backup) {
+  region_stop(t, number);
+  disk_sim_free(t->region[number].disk);
+  t->region[number].disk = backup;
+  struct dom_err err = {0};
+  enum dom_code code = region_start(t, number, &err);
+  if (code) fail_msg("%s: %s", err.where, err.text);
+}
+
+/* ---- the world ------------------------------------------------------------------------------------ */
+
+static struct test_regions *world_new(uint64_t seed) {
+  struct test_regions *t = dom_calloc(1, sizeof *t);
+  assert_non_null(t);
+  regions_open(t, 3, seed, 1);
+  regions_bucket(t);
+  return t;
+}
+
+static void world_free(struct test_regions *t) {
+  regions_close(t);
+  dom_free(t);
+}
+
+static void add(struct test_regions *t, const char *id, uint8_t token[TOKEN_SIZE]) {
+  struct subject_who who;
+  assert_int_equal(subject_register(t->region[CN].subjects, TENANT, slice_str(id), "IN", &who, NULL), DOM_OK);
+  memcpy(token, who.token, TOKEN_SIZE);
+  assert_int_equal(region_put(t, CN, id, "a", id), DOM_OK);
+}
+
+static void settle(struct test_regions *t) {
+  for (int round = 0; round < 8; round++) {
+    clock_sim_advance(t->clock, 60000);
+    for (uint16_t i = 1; i <= t->count; i++) {
+      bool did = false;
+      struct dom_err err = {0};
+      enum dom_code code = mover_upkeep(t->region[i].mover, &did, &err);
+      if (code && round == 7) fail_msg("region %u: %s: %s", i, err.where, err.text);
+    }
+  }
+}
+
+static void move(struct test_regions *t, const uint8_t *token, uint16_t from, uint16_t to) {
+  struct dom_err err = {0};
+  enum dom_code code = mover_move_subject(t->region[from].mover, token, to, &err);
+  if (code) fail_msg("%s: %s", err.where, err.text);
+}
+
+static struct store_subject row_of(struct test_regions *t, uint16_t at, const uint8_t *token) {
+  STORE_VIEW_AUTO *v = NULL;
+  struct store_subject row = {.epoch = 0};
+  assert_int_equal(store_view_open(t->region[at].store, &v, NULL), DOM_OK);
+  store_subject_get(v, token, &row, NULL);
+  return row;
+}
+
+static enum mover_quarantine_state state(struct test_regions *t, uint16_t at) {
+  struct mover_quarantine_status s;
+  assert_int_equal(mover_quarantine_status(t->region[at].mover, &s, NULL), DOM_OK);
+  return s.state;
+}
+
+static void assert_reads(struct test_regions *t, uint16_t at, const char *id, const char *want) {
+  BUF_AUTO out = BUF_INIT;
+  assert_int_equal(region_get(t, at, id, "a", &out), DOM_OK);
+  assert_true(slice_equal(buf_slice(&out), slice_str(want)));
+}
+
+static void assert_gone(struct test_regions *t, uint16_t at, const uint8_t *token, uint64_t epoch) {
+  struct vault_key key = {.epoch = epoch};
+  memcpy(key.token, token, TOKEN_SIZE);
+  assert_int_equal(vault_key_exists(store_vault(t->region[at].store), &key, NULL), DOM_NOT_FOUND);
+}
+
+/* ---- tests ----------------------------------------------------------------------------------------- */
+
+/* Who left since the backup is not served, its tombstone and statement come back, what lies here of it is
+ * erased again, and who stayed is served as before. */
+static void test_left_since(void **unused) {
+  (void)unused;
+  struct test_regions *t = world_new(1);
+  uint8_t asha[TOKEN_SIZE], ravi[TOKEN_SIZE], mina[TOKEN_SIZE];
+  BUF_AUTO out = BUF_INIT;
+  add(t, "asha", asha);
+  add(t, "ravi", ravi);
+  add(t, "mina", mina);
+  struct disk *backup = back_up(t, CN);
+  move(t, asha, CN, SG);
+  move(t, mina, CN, SG);
+  move(t, mina, SG, US);
+  assert_int_equal(region_put(t, SG, "asha", "a", "new"), DOM_OK);
+  settle(t); /* the others have heard of it */
+  net_sim_cut(t->net, CN, US, true); /* … and one does not answer at first */
+  restore_take(t, CN, backup);
+  assert_int_equal(state(t, CN), MOVER_QUARANTINE);
+  assert_int_equal(region_get(t, CN, "asha", "a", &out), DOM_UNAVAILABLE);
+  assert_int_equal(region_put(t, CN, "ravi", "a", "x"), DOM_UNAVAILABLE);
+  assert_int_equal(mover_move_subject(t->region[CN].mover, ravi, SG, NULL), DOM_UNAVAILABLE);
+  for (int i = 0; i < 3; i++) {
+    bool did;
+    clock_sim_advance(t->clock, 60000);
+    mover_upkeep(t->region[CN].mover, &did, NULL);
+  }
+  assert_int_equal(state(t, CN), MOVER_QUARANTINE); /* us may know of somebody who left for it */
+  region_stop(t, CN);
+  assert_int_equal(region_start(t, CN, NULL), DOM_OK); /* a restart changes nothing of that */
+  assert_int_equal(state(t, CN), MOVER_QUARANTINE);
+  net_sim_cut(t->net, CN, US, false);
+  settle(t);
+  assert_int_equal(state(t, CN), MOVER_OPEN);
+  assert_int_equal(row_of(t, CN, asha).state, SUBJECT_MOVED);
+  assert_int_equal(row_of(t, CN, asha).home, SG);
+  assert_int_equal(row_of(t, CN, mina).state, SUBJECT_MOVED);
+  assert_int_equal(region_get(t, CN, "asha", "a", &out), DOM_ELSEWHERE);
+  struct subject_who who;
+  assert_int_equal(region_who(t, CN, "asha", &who), DOM_OK);
+  assert_true(who.has_statement);
+  assert_gone(t, CN, asha, 1);
+  assert_gone(t, CN, mina, 1);
+  assert_reads(t, SG, "asha", "new");
+  assert_reads(t, US, "mina", "mina");
+  assert_reads(t, CN, "ravi", "ravi");
+  /* back again: the epoch is above every one there was */
+  move(t, asha, SG, CN);
+  assert_int_equal(row_of(t, CN, asha).epoch, 3);
+  assert_reads(t, CN, "asha", "new");
+  /* once through, a further start is an ordinary one */
+  region_stop(t, CN);
+  assert_int_equal(region_start(t, CN, NULL), DOM_OK);
+  assert_int_equal(state(t, CN), MOVER_OPEN);
+  world_free(t);
+}
+
+struct cut {
+  struct test_regions *t;
+  struct disk *backup;
+};
+
+/* The backup is of the moment when the copy was fenced: what it had open is over. */
+static void back_up_at_fence(void *arg, const char *step) {
+  struct cut *c = arg;
+  if (strcmp(step, "+fenced") != 0 || c->backup) return;
+  c->backup = disk_sim_new(78);
+  copy_folder(c->t->region[CN].disk, c->backup, "");
+}
+
+static void test_open_at_backup(void **unused) {
+  (void)unused;
+  struct test_regions *t = world_new(2);
+  struct cut c = {.t = t};
+  uint8_t asha[TOKEN_SIZE];
+  add(t, "asha", asha);
+  region_stop(t, CN);
+  t->fault_point = back_up_at_fence;
+  t->fault_arg = &c;
+  assert_int_equal(region_start(t, CN, NULL), DOM_OK);
+  move(t, asha, CN, SG);
+  assert_non_null(c.backup);
+  settle(t);
+  restore_take(t, CN, c.backup);
+  assert_int_equal(state(t, CN), MOVER_QUARANTINE);
+  settle(t);
+  assert_int_equal(state(t, CN), MOVER_OPEN);
+  assert_int_equal(row_of(t, CN, asha).state, SUBJECT_MOVED);
+  assert_int_equal(row_of(t, SG, asha).state, SUBJECT_HOME);
+  assert_gone(t, CN, asha, 1);
+  assert_reads(t, SG, "asha", "asha");
+  world_free(t);
+}
+
+static bool take_lost(void *arg, const struct mover_lost *lost) {
+  *(struct mover_lost *)arg = *lost;
+  return true;
+}
+
+/* Who came or was registered since is lost with the disk: that is said, by token, and an operator accepts it;
+ * they go on empty, under epochs that nobody had, and the registrar knows. */
+static void test_came_since(void **unused) {
+  (void)unused;
+  struct test_regions *t = world_new(3);
+  uint8_t asha[TOKEN_SIZE], ravi[TOKEN_SIZE];
+  BUF_AUTO out = BUF_INIT;
+  struct mover_lost lost = {.epoch = 0};
+  struct subject_who who;
+  add(t, "asha", asha);
+  move(t, asha, CN, SG);
+  struct disk *backup = back_up(t, CN);
+  move(t, asha, SG, CN);
+  add(t, "ravi", ravi);
+  settle(t);
+  restore_take(t, CN, backup);
+  settle(t);
+  assert_int_equal(state(t, CN), MOVER_LOSS);
+  assert_int_equal(region_get(t, CN, "asha", "a", &out), DOM_UNAVAILABLE);
+  struct mover_quarantine_status s;
+  assert_int_equal(mover_quarantine_status(t->region[CN].mover, &s, NULL), DOM_OK);
+  assert_int_equal(s.lost, 2);
+  assert_true(s.seen_lsn > 0);
+  assert_int_equal(mover_quarantine_lost(t->region[CN].mover, take_lost, &lost, NULL), DOM_OK);
+  assert_true(memcmp(lost.token, asha, TOKEN_SIZE) == 0 || memcmp(lost.token, ravi, TOKEN_SIZE) == 0);
+  struct dom_err err = {0};
+  enum dom_code code = mover_quarantine_leave(t->region[CN].mover, false, &err);
+  if (code) fail_msg("%s: %s", err.where, err.text);
+  assert_int_equal(state(t, CN), MOVER_OPEN);
+  assert_int_equal(row_of(t, CN, asha).epoch, 4); /* 3 was the lost one */
+  assert_int_equal(row_of(t, CN, ravi).epoch, 2);
+  assert_int_equal(region_get(t, CN, "asha", "a", &out), DOM_NOT_FOUND);
+  assert_int_equal(region_put(t, CN, "asha", "a", "again"), DOM_OK);
+  assert_int_equal(region_who(t, US, "asha", &who), DOM_OK);
+  assert_int_equal(who.home, CN);
+  move(t, asha, CN, US);
+  assert_reads(t, US, "asha", "again");
+  assert_int_equal(mover_quarantine_leave(t->region[CN].mover, false, NULL), DOM_INVALID);
+  world_free(t);
+}
+
+/* Nobody answers: it serves, keeps asking, and is in quarantine as soon as somebody does. */
+static void test_nobody_answers(void **unused) {
+  (void)unused;
+  struct test_regions *t = world_new(4);
+  uint8_t asha[TOKEN_SIZE];
+  BUF_AUTO out = BUF_INIT;
+  bool did;
+  add(t, "asha", asha);
+  struct disk *backup = back_up(t, CN);
+  move(t, asha, CN, SG);
+  settle(t);
+  net_sim_cut(t->net, CN, SG, true);
+  net_sim_cut(t->net, CN, US, true);
+  restore_take(t, CN, backup);
+  assert_int_equal(state(t, CN), MOVER_OPEN);
+  assert_reads(t, CN, "asha", "asha");
+  net_sim_cut(t->net, CN, US, false);
+  clock_sim_advance(t->clock, 60000);
+  mover_upkeep(t->region[CN].mover, &did, NULL);
+  assert_int_equal(state(t, CN), MOVER_QUARANTINE);
+  assert_int_equal(region_get(t, CN, "asha", "a", &out), DOM_UNAVAILABLE);
+  net_sim_cut(t->net, CN, SG, false);
+  settle(t);
+  assert_int_equal(state(t, CN), MOVER_OPEN);
+  assert_int_equal(region_get(t, CN, "asha", "a", &out), DOM_ELSEWHERE);
+  world_free(t);
+}
+
+/* The registrar itself is restored: it learns from those who are home. */
+static void test_registrar_restored(void **unused) {
+  (void)unused;
+  struct test_regions *t = world_new(5);
+  uint8_t asha[TOKEN_SIZE], ravi[TOKEN_SIZE];
+  struct subject_who who;
+  add(t, "asha", asha);
+  struct disk *backup = back_up(t, SG);
+  add(t, "ravi", ravi);
+  move(t, asha, CN, US);
+  settle(t);
+  restore_take(t, SG, backup);
+  assert_int_equal(state(t, SG), MOVER_QUARANTINE);
+  assert_int_equal(subject_register(t->region[CN].subjects, TENANT, SLICE_LIT("new"), "IN", &who, NULL),
+                   DOM_UNAVAILABLE);
+  settle(t);
+  assert_int_equal(state(t, SG), MOVER_OPEN);
+  assert_int_equal(region_who(t, SG, "asha", &who), DOM_OK);
+  assert_int_equal(who.home, US);
+  assert_int_equal(region_who(t, SG, "ravi", &who), DOM_OK);
+  assert_int_equal(who.home, CN);
+  move(t, asha, US, SG);
+  assert_reads(t, SG, "asha", "asha");
+  world_free(t);
+}
+
+/* Two idle regions tell each other of nothing for ever. */
+static void test_quiet(void **unused) {
+  (void)unused;
+  struct test_regions *t = world_new(6);
+  struct store_stats before, after;
+  settle(t);
+  store_stats(t->region[CN].store, &before);
+  settle(t);
+  store_stats(t->region[CN].store, &after);
+  assert_int_equal(before.applied_lsn, after.applied_lsn);
+  world_free(t);
+}
+
+/* Only a region's own signature makes it doubt itself. */
+static void test_forged(void **unused) {
+  (void)unused;
+  struct test_regions *t = world_new(7);
+  struct mark mark = {.life = 9, .lsn = 1u << 30}, out;
+  BUF_AUTO bytes = BUF_INIT;
+  mark_encode(t->region[SG].mover, &mark, &bytes);
+  assert_int_equal(bytes.len, MARK_SIZE);
+  assert_int_equal(mark_decode(t->region[CN].mover, SG, buf_slice(&bytes), &out, NULL), DOM_OK);
+  assert_int_equal(out.lsn, mark.lsn);
+  assert_int_equal(mark_decode(t->region[CN].mover, CN, buf_slice(&bytes), &out, NULL), DOM_DENIED);
+  bytes.data[30] ^= 1;
+  assert_int_equal(mark_decode(t->region[CN].mover, SG, buf_slice(&bytes), &out, NULL), DOM_DENIED);
+  bytes.len--;
+  assert_int_equal(mark_decode(t->region[CN].mover, SG, buf_slice(&bytes), &out, NULL), DOM_INVALID);
+  world_free(t);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_left_since),         cmocka_unit_test(test_open_at_backup),
+      cmocka_unit_test(test_came_since),         cmocka_unit_test(test_nobody_answers),
+      cmocka_unit_test(test_registrar_restored), cmocka_unit_test(test_quiet),
+      cmocka_unit_test(test_forged)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
