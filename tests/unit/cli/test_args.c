@@ -183,19 +183,25 @@ static void shows_values(void **state) {
 
 static void tells_a_deadline_from_a_late_end(void **state) {
   (void)state;
-  json_t *m = json_pack("{s:s,s:i,s:i,s:i,s:i,s:i,s:i,s:i}", "state", "running", "subjects", 100,
-                        "subjects_done", 50, "objects_done", 7, "bytes_done", 2048, "started_ms", 1000,
-                        "deadline_ms", 1000000, "subjects_failed", 0);
+  json_t *m = json_pack("{s:s,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i}", "state", "running", "subjects", 100,
+                        "subjects_done", 50, "objects_done", 7, "bytes_done", 2048, "left_ms", 100000,
+                        "late_ms", 0, "deadline_ms", 1000000, "subjects_failed", 0);
   BUF_AUTO line = BUF_INIT;
-  watch_line(m, 101000, &line); /* 100 s for half: 100 s left, the deadline 899 s away */
+  watch_line(m, 101000, &line); /* 100 s left, the deadline 899 s away */
   assert_non_null(strstr(buf_str(&line), "50 of 100 subjects"));
-  assert_non_null(strstr(buf_str(&line), "1 min 40 s left, 13 min 19 s before the deadline"));
+  assert_non_null(strstr(buf_str(&line), "1 min 40 s left, on time with 13 min 19 s to spare"));
   buf_reset(&line);
   json_object_set_new(m, "deadline_ms", json_integer(150000));
+  json_object_set_new(m, "late_ms", json_integer(51000));
   json_object_set_new(m, "subjects_failed", json_integer(3));
   watch_line(m, 101000, &line);
-  assert_non_null(strstr(buf_str(&line), "51 s AFTER THE DEADLINE"));
+  assert_non_null(strstr(buf_str(&line), "1 min 40 s left, LATE by 51 s"));
   assert_non_null(strstr(buf_str(&line), "3 failed"));
+  buf_reset(&line);
+  json_object_set_new(m, "deadline_ms", json_integer(0));
+  json_object_set_new(m, "late_ms", json_integer(0));
+  watch_line(m, 101000, &line);
+  assert_null(strstr(buf_str(&line), "on time"));
   json_decref(m);
 }
 
