@@ -6,7 +6,8 @@
 
 static const char *explain(const char *state) {
   if (strcmp(state, "open") == 0) return "the region serves: nobody has seen more of it than it knows";
-  if (strcmp(state, "unconfirmed") == 0) return "no region has answered yet (start: confirmed); nobody is served";
+  if (strcmp(state, "unconfirmed") == 0)
+    return "no region has answered yet (start: confirmed); nobody is served";
   if (strcmp(state, "loss") == 0)
     return "caught up, but subjects are lost: bring back a newer backup, or leave with --accept-loss";
   return "the region learns what it missed; nobody is served";
@@ -92,9 +93,8 @@ static int leave(int argc, char **argv) {
 }
 
 int cli_quarantine(int argc, char **argv) {
-  static const struct cli_command COMMANDS[] = {{"show", "what the region waits for", show},
-                                                {"leave", "accept what is lost", leave},
-                                                {0}};
+  static const struct cli_command COMMANDS[] = {
+      {"show", "what the region waits for", show}, {"leave", "accept what is lost", leave}, {0}};
   assert(argc >= 0);
   return cli_dispatch("domicile quarantine", COMMANDS, argc, argv);
 }

@@ -15,7 +15,8 @@ static void print_status(const json_t *s) {
          cli_show_bytes(cli_number(s, "log_bytes")).text, (unsigned long long)cli_number(s, "segments"));
   printf(" (%s live)\n", cli_show_bytes(cli_number(s, "log_live_bytes")).text);
   if (cli_number(s, "erasures_waiting"))
-    printf("erasures %llu wait for the KEK's rotation", (unsigned long long)cli_number(s, "erasures_waiting"));
+    printf("erasures %llu wait for the KEK's rotation",
+           (unsigned long long)cli_number(s, "erasures_waiting"));
   if (cli_number(s, "erasures_waiting") && cli_number(s, "erasures_deadline_ms"))
     printf(", the first within %s", cli_show_time(cli_number(s, "erasures_deadline_ms")).text);
   if (cli_number(s, "erasures_overdue"))

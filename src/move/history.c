@@ -2,8 +2,8 @@
  * back from a backup asks all others, and learns who left it, who came, and which epochs are used up.
  *
  * Big-endian. Body: phase u8 | cursor bytes16. Answer: next phase u8 | next cursor bytes16 | facts. A fact:
- * kind u8 | token 32 | epoch u64 | country 2, and of a handoff: state u8 | epoch from u64 | charter version u64
- * | manifest 32 | statement bytes16. docs/formats/handoff.md. */
+ * kind u8 | token 32 | epoch u64 | country 2, and of a handoff: state u8 | epoch from u64 | charter version
+ * u64 | manifest 32 | statement bytes16. docs/formats/handoff.md. */
 #include <assert.h>
 #include <string.h>
 
@@ -180,8 +180,7 @@ enum dom_code history_ask(struct mover *m, uint16_t of, uint8_t *phase, struct b
   put_u8(&body, *phase);
   put_bytes16be(&body, buf_slice(cursor));
   enum dom_code code = buf_check(&body, err);
-  if (!code)
-    code = net_call(m->o.net, of, "move/history", buf_slice(&body), HISTORY_TIMEOUT_MS, &reply, err);
+  if (!code) code = net_call(m->o.net, of, "move/history", buf_slice(&body), HISTORY_TIMEOUT_MS, &reply, err);
   if (code) return code;
   struct reader r = reader_of(buf_slice(&reply));
   uint8_t next = get_u8(&r);

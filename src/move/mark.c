@@ -1,8 +1,8 @@
 /* Marks: how far a region's log and ledger are, by its own signed word, kept by those it told.
  *
  * Big-endian: "DOMK" | version 1 u8 | deployment 16 | region u16 | life u64 | ledger size u64 | LSN u64 |
- * SHA-256 of the checkpoint 32 | Ed25519 signature 64 over all before it. Kept in META under 'm' ‖ region u16;
- * the region's own life under "life". docs/formats/handoff.md. */
+ * SHA-256 of the checkpoint 32 | Ed25519 signature 64 over all before it. Kept in META under 'm' ‖ region
+ * u16; the region's own life under "life". docs/formats/handoff.md. */
 #include <assert.h>
 #include <string.h>
 

@@ -236,10 +236,10 @@ enum mover_quarantine_state {
 struct mover_quarantine_status {
   enum mover_quarantine_state state;
   uint64_t since_ms;
-  uint64_t lsn, ledger_size;           /* of this region's log and ledger */
-  uint64_t seen_lsn, seen_ledger_size; /* the newest that others have seen of them */
-  uint64_t lost;                       /* subjects */
-  bool told_all; /* every region of the charter has kept how far this one is now */
+  uint64_t lsn, ledger_size;             /* of this region's log and ledger */
+  uint64_t seen_lsn, seen_ledger_size;   /* the newest that others have seen of them */
+  uint64_t lost;                         /* subjects */
+  bool told_all;                         /* every region of the charter has kept how far this one is now */
   uint16_t missing[CHARTER_REGIONS_MAX]; /* regions whose answers are waited for */
   size_t missing_count;
 };
@@ -258,8 +258,8 @@ enum dom_code mover_quarantine_status(struct mover *m, struct mover_quarantine_s
 struct mover_lost {
   uint8_t token[TOKEN_SIZE];
   uint64_t epoch;
-  uint16_t from;    /* the region it came from; 0: it was registered here */
-  bool kept_there;  /* that one has not erased its copy */
+  uint16_t from;   /* the region it came from; 0: it was registered here */
+  bool kept_there; /* that one has not erased its copy */
   char country[2];
 };
 typedef bool (*mover_lost_fn)(void *arg, const struct mover_lost *lost);
@@ -321,7 +321,7 @@ struct mover_erasures {
 };
 /* What a slower timer calls, in a thread of its own: keeps the charter's delete_abroad_within_hours. When a
  * quarter of the time of any is left, or a person erased for good has waited MOVER_PERSON_ERASED_MS, it
- * rotates the KEK, once for all that wait. Overdue ones get an entry in the ledger, again whenever they are more.
+ * rotates the KEK, once for all that wait. Overdue ones get an entry in the ledger, again when they are more.
  * Threads: one at a time; may take as long as a rotation.
  * Returns: *out is filled, whatever is returned; what a rotation and a commit return: call again. */
 enum { MOVER_PERSON_ERASED_MS = 12 * 3600 * 1000 };

@@ -67,7 +67,7 @@ struct open_set {
 };
 
 /* A region's signed word on how far its log and ledger are (docs/formats/handoff.md). What one region has
- * heard of another is kept durably, and shown to that one: so a region that came back from a backup learns it.
+ * heard of another is kept durably, and shown to that one: so a region restored from a backup learns it.
  */
 struct mark {
   uint64_t life; /* grows with each time the region came back from a backup and went on from there */
@@ -79,13 +79,13 @@ enum { MARK_SIZE = 4 + 1 + 16 + 2 + 8 + 8 + 8 + SHA256_SIZE + ED25519_SIG_SIZE }
 /* What this region says to one other, and has from it. In memory only. */
 struct watched {
   uint16_t region;
-  bool heard;         /* it answered since this start */
-  bool told;          /* `told_at` was said */
-  uint64_t told_at;   /* LSN without the marks that were kept since: else two idle regions would tell each
-                         other of nothing but that, for ever */
-  uint64_t next_ms;   /* monotonic: not before */
-  bool history_done;  /* in quarantine: all it knows was taken */
-  uint8_t phase;      /* … else where to go on */
+  bool heard;        /* it answered since this start */
+  bool told;         /* `told_at` was said */
+  uint64_t told_at;  /* LSN without the marks that were kept since: else two idle regions would tell each
+                        other of nothing but that, for ever */
+  uint64_t next_ms;  /* monotonic: not before */
+  bool history_done; /* in quarantine: all it knows was taken */
+  uint8_t phase;     /* … else where to go on */
   struct buf cursor;
 };
 
@@ -137,7 +137,7 @@ struct erasure_wait {
   bool dropped; /* only the KEK has to go */
   bool person;  /* erased for good, not moved */
 };
-/* After each durable change of a row: whether upkeep has to look at it, and what waits (since_ms 0: nothing). */
+/* After each durable change of a row: whether upkeep has to look at it, and what waits (since_ms 0: none). */
 void open_set_note(struct open_set *s, const uint8_t key[OPEN_KEY_SIZE], bool open,
                    const struct erasure_wait *wait);
 void open_set_handoff(struct open_set *s, const struct handoff *h, bool open);
@@ -145,8 +145,8 @@ void open_set_forget(struct open_set *s, const struct forget *f);
 /* All that wait, with the set's lock held: fn is short. */
 typedef void (*erasure_wait_fn)(void *arg, const struct erasure_wait *wait);
 enum dom_code open_set_waits(struct mover *m, erasure_wait_fn fn, void *arg, struct dom_err *err);
-/* A copy of all keys, which the caller frees with dom_free; NULL when there are none. Reads the rows where that
- * was not done yet. Returns: DOM_NO_MEMORY; what the store's reads return. */
+/* A copy of all keys, which the caller frees with dom_free; NULL when there are none. Reads the rows where
+ * that was not done yet. Returns: DOM_NO_MEMORY; what the store's reads return. */
 enum dom_code open_set_take(struct mover *m, uint8_t (**out)[OPEN_KEY_SIZE], size_t *out_count,
                             struct dom_err *err);
 void forget_open_key(const struct forget *f, uint8_t out[OPEN_KEY_SIZE]); /* forget_row.c */

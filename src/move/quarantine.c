@@ -1,9 +1,9 @@
 /* A region that is behind its own word: how it finds out, waits, catches up and goes on.
  *
- * The order is that of tests/model/handoff.pml: what the backup had open is ended first, or giving it up would
- * make this region home of somebody who has left since; only then is learned who left, and nobody is served or
- * answered before all of it is known. Rows: META "quarantine" (mark, since u64), "life" u64, 'q' ‖ token (lost:
- * epoch u64 | from u16 | kept u8 | country 2). docs/formats/handoff.md. */
+ * The order is that of tests/model/handoff.pml: what the backup had open is ended first, or giving it up
+ * would make this region home of somebody who has left since; only then is learned who left, and nobody is
+ * served or answered before all of it is known. Rows: META "quarantine" (mark, since u64), "life" u64, 'q' ‖
+ * token (lost: epoch u64 | from u16 | kept u8 | country 2). docs/formats/handoff.md. */
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,12 +11,12 @@
 #include "move/move_internal.h"
 
 enum {
-  CONFIRM_MS = 5000,      /* all regions together, before a start goes on without them */
-  CONFIRM_ONE_MS = 2000,  /* one of them: an ocean away, and slow */
-  TELL_EVERY_MS = 1000,   /* what is lost between two of these with the disk goes unnoticed */
-  TELL_AWAY_MS = 10000,   /* a region that did not answer is asked again */
-  LOSS_AGAIN_MS = 30000,  /* whether those who kept a copy still do */
-  ENDED_BATCH = 64        /* handoffs of one scan */
+  CONFIRM_MS = 5000,     /* all regions together, before a start goes on without them */
+  CONFIRM_ONE_MS = 2000, /* one of them: an ocean away, and slow */
+  TELL_EVERY_MS = 1000,  /* what is lost between two of these with the disk goes unnoticed */
+  TELL_AWAY_MS = 10000,  /* a region that did not answer is asked again */
+  LOSS_AGAIN_MS = 30000, /* whether those who kept a copy still do */
+  ENDED_BATCH = 64       /* handoffs of one scan */
 };
 
 static const struct slice ROW = {(const uint8_t *)"quarantine", 10}, LIFE = {(const uint8_t *)"life", 4};
@@ -129,8 +129,7 @@ static bool lost_one(void *arg, struct slice key, struct slice value) {
 static enum dom_code lost_each(struct mover *m, struct lost_scan *s, struct dom_err *err) {
   STORE_VIEW_AUTO *v = NULL;
   enum dom_code code = store_view_open(m->o.store, &v, err);
-  if (!code)
-    code = store_row_scan(v, STORE_TABLE_META, SLICE_LIT("q"), SLICE_LIT(""), lost_one, s, err);
+  if (!code) code = store_row_scan(v, STORE_TABLE_META, SLICE_LIT("q"), SLICE_LIT(""), lost_one, s, err);
   if (!code && s->bad) code = dom_fail(err, DOM_CORRUPT, "move/quarantine", "a lost subject's row is bad");
   return code;
 }
@@ -628,7 +627,7 @@ enum dom_code mover_watch(struct mover *m, struct dom_err *err) {
   return code;
 }
 
-/* ---- operators ------------------------------------------------------------------------------------------ */
+/* ---- operators ------------------------------------------------------------------------------- */
 
 enum dom_code mover_quarantine_status(struct mover *m, struct mover_quarantine_status *out,
                                       struct dom_err *err) {

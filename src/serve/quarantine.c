@@ -14,18 +14,19 @@ static const char *state_name(enum mover_quarantine_state state) {
 /* ---- the log ------------------------------------------------------------------------------ */
 
 static void log_state(struct region *r, const struct mover_quarantine_status *s) {
-  const struct log_field *fields =
-      LOG_FIELDS({.name = "region", .text = r->name}, {.name = "state", .text = state_name(s->state)},
-                 {.name = "lsn", .number = (int64_t)s->lsn}, {.name = "seen_lsn", .number = (int64_t)s->seen_lsn},
-                 {.name = "ledger", .number = (int64_t)s->ledger_size},
-                 {.name = "seen_ledger", .number = (int64_t)s->seen_ledger_size},
-                 {.name = "lost_subjects", .number = (int64_t)s->lost});
+  const struct log_field *fields = LOG_FIELDS(
+      {.name = "region", .text = r->name}, {.name = "state", .text = state_name(s->state)},
+      {.name = "lsn", .number = (int64_t)s->lsn}, {.name = "seen_lsn", .number = (int64_t)s->seen_lsn},
+      {.name = "ledger", .number = (int64_t)s->ledger_size},
+      {.name = "seen_ledger", .number = (int64_t)s->seen_ledger_size},
+      {.name = "lost_subjects", .number = (int64_t)s->lost});
   if (s->state == MOVER_OPEN)
     log_event(LOG_INFO, "serve", "", "quarantine is over: the region serves", fields);
   else if (s->state == MOVER_LOSS)
     log_event(LOG_ERROR, "serve", "", "subjects are lost: domicile quarantine show", fields);
   else if (s->state == MOVER_QUARANTINE)
-    log_event(LOG_ERROR, "serve", "", "QUARANTINE: others have seen more of this region than it knows", fields);
+    log_event(LOG_ERROR, "serve", "", "QUARANTINE: others have seen more of this region than it knows",
+              fields);
   else
     log_event(LOG_WARN, "serve", "", "start is confirmed by no region yet: nobody is served", fields);
 }
@@ -90,11 +91,11 @@ void admin_quarantine_get(struct admin *a) {
   for (size_t i = 0; i < s.missing_count; i++)
     json_array_append_new(missing, admin_region(a->r, s.missing[i]));
   admin_reply_take(a, 200,
-                   json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:b,s:I,s:o,s:o}", "state", state_name(s.state), "since_ms",
-                             (json_int_t)s.since_ms, "lsn", (json_int_t)s.lsn, "seen_lsn",
+                   json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:b,s:I,s:o,s:o}", "state", state_name(s.state),
+                             "since_ms", (json_int_t)s.since_ms, "lsn", (json_int_t)s.lsn, "seen_lsn",
                              (json_int_t)s.seen_lsn, "ledger_size", (json_int_t)s.ledger_size,
-                             "seen_ledger_size", (json_int_t)s.seen_ledger_size, "told_all", s.told_all, "lost", (json_int_t)s.lost,
-                             "missing", missing, "subjects", shown.list));
+                             "seen_ledger_size", (json_int_t)s.seen_ledger_size, "told_all", s.told_all,
+                             "lost", (json_int_t)s.lost, "missing", missing, "subjects", shown.list));
 }
 
 /* Body: {"accept_loss": true, "unheard": BOOL}. */

@@ -121,11 +121,11 @@ struct region {
   _Atomic uint64_t client_left_ns; /* … and when the last one ended: moves stand back for them */
   struct access_log *access_log;   /* NULL: none is kept */
   struct serve_refusals refusals;
-  atomic_int quarantine_logged;  /* enum mover_quarantine_state that the log was told of */
-  uint64_t quarantine_quiet_ms;  /* monotonic; the config thread's */
-  atomic_bool draining;        /* takes nothing new; what is in flight goes on */
-  atomic_bool stopping;        /* whatever waits for others gives up */
-  atomic_bool ledger_stopping; /* after the last commit */
+  atomic_int quarantine_logged; /* enum mover_quarantine_state that the log was told of */
+  uint64_t quarantine_quiet_ms; /* monotonic; the config thread's */
+  atomic_bool draining;         /* takes nothing new; what is in flight goes on */
+  atomic_bool stopping;         /* whatever waits for others gives up */
+  atomic_bool ledger_stopping;  /* after the last commit */
   _Atomic uint64_t erasures_waiting, erasures_overdue, erasures_late_ms; /* as the timer saw them last */
   _Atomic uint64_t erasures_deadline_ms;                                 /* the next; 0: none */
   pthread_t ledger_thread, upkeep_thread, config_thread, lifecycle_thread, erasure_thread;
@@ -539,8 +539,7 @@ void call_headers(struct call *c, const struct s3_headers *headers);
 /* Streams part of an object out, after the reply has begun. */
 enum s3_error object_send(struct call *c, struct customer_reader *f, uint64_t first, uint64_t count);
 
-/* ---- expiration.c ----------------------------------------------------------------------------------------
- */
+/* ---- expiration.c ---------------------------------------------------------------------------- */
 
 /* Adds x-amz-expiration where a lifecycle rule will end c->q.key, now as `o` (its size and time) with this
  * metadata. Costs nothing where the bucket has no rules; of a version that was asked for by id says nothing.

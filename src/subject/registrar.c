@@ -269,8 +269,7 @@ static bool record_one(void *arg, struct slice key, struct slice value) {
 enum dom_code subject_record_scan(struct store_view *v, struct slice after, subject_record_fn fn, void *arg,
                                   struct dom_err *err) {
   struct record_scan scan = {.fn = fn, .arg = arg};
-  enum dom_code code =
-      store_row_scan(v, STORE_TABLE_REGISTRAR, SLICE_LIT(""), after, record_one, &scan, err);
+  enum dom_code code = store_row_scan(v, STORE_TABLE_REGISTRAR, SLICE_LIT(""), after, record_one, &scan, err);
   if (!code && scan.bad) code = dom_fail(err, DOM_CORRUPT, "subject/registrar: table", "bad row");
   return code;
 }

@@ -377,7 +377,7 @@ bool subject_gate_close(struct subjects *s, const uint8_t token[TOKEN_SIZE], uin
 /* New writers come in again, at their own speed, and those that wait go on. An open gate stays open. */
 void subject_gate_open(struct subjects *s, const uint8_t token[TOKEN_SIZE]);
 
-/* ---- a region that may be behind ------------------------------------------------------------------------ */
+/* ---- a region that may be behind ------------------------------------------------------------- */
 
 /* While held, this region neither serves a subject nor answers what other regions ask of this room, for what
  * it knows may be old: those calls are DOM_UNAVAILABLE. Told by move, which knows why. */
@@ -429,8 +429,7 @@ enum dom_code subject_tx_entry(struct subjects *s, struct store_tx *tx, struct l
                                uint64_t epoch, const uint8_t *peer_log_id, uint64_t peer_index,
                                struct dom_err *err);
 
-/* ---- messages -------------------------------------------------------------------------------------------
- */
+/* ---- messages -------------------------------------------------------------------------------- */
 
 /* Handles "subject/…", "bucket/…", "registry/…" and "registrar/…" messages from an authenticated region;
  * net_handler's contract. Returns: DOM_NOT_FOUND for another path; DOM_INVALID, DOM_CORRUPT does not decode;

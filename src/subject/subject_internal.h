@@ -65,7 +65,7 @@ enum dom_code subject_change(struct subjects *s, subject_change_fn fn, void *arg
 /* home.c */
 struct home_cache *home_cache_new(void);
 void home_cache_free(struct home_cache *c);
-/* Kinds of answers; numbers are on disk and on the wire. What an older build would misread is longer there. */
+/* Kinds of answers; numbers are on disk and on the wire. What an older build would misread is longer. */
 enum home_kind {
   HOME_NONE = 0,
   HOME_KNOWN = 1,  /* lives at `home` under `epoch` */

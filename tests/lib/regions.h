@@ -32,7 +32,7 @@ struct test_regions {
   struct test_region region[REGIONS_MAX + 1]; /* by number, from 1: cn, sg, us, in */
   unsigned count;
   uint64_t segment_bytes; /* of the logs; 0: 4 MiB */
-  bool unhashed; /* what is put from now on has no SHA-256 in its row */
+  bool unhashed;          /* what is put from now on has no SHA-256 in its row */
   void (*fault_point)(void *arg, const char *step);
   void *fault_arg;
   /* Called when a message arrives, and when its answer leaves; false: what arrives or leaves is lost. Both

@@ -642,8 +642,8 @@ static void test_unconfirmed_job(void **state) {
   world_free(w);
 }
 
-/* There, back and on before the first target could confirm: what the subject left behind at its first home goes,
- * though that home's statement is now about its second departure. */
+/* There, back and on before the first target could confirm: what the subject left behind at its first home
+ * goes, though that home's statement is now about its second departure. */
 static void test_left_again_unconfirmed(void **state) {
   (void)state;
   struct world *w = world_new(26);

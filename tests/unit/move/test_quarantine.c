@@ -158,7 +158,7 @@ static void test_left_since(void **unused) {
   move(t, mina, CN, SG);
   move(t, mina, SG, US);
   assert_int_equal(region_put(t, SG, "asha", "a", "new"), DOM_OK);
-  settle(t); /* the others have heard of it */
+  settle(t);                         /* the others have heard of it */
   net_sim_cut(t->net, CN, US, true); /* … and one does not answer at first */
   restore_take(t, CN, backup);
   assert_int_equal(state(t, CN), MOVER_QUARANTINE);
@@ -369,10 +369,12 @@ static void test_forged(void **unused) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_left_since),         cmocka_unit_test(test_open_at_backup),
-      cmocka_unit_test(test_came_since),         cmocka_unit_test(test_nobody_answers),
-      cmocka_unit_test(test_registrar_restored), cmocka_unit_test(test_quiet),
-      cmocka_unit_test(test_forged)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_left_since),
+                                     cmocka_unit_test(test_open_at_backup),
+                                     cmocka_unit_test(test_came_since),
+                                     cmocka_unit_test(test_nobody_answers),
+                                     cmocka_unit_test(test_registrar_restored),
+                                     cmocka_unit_test(test_quiet),
+                                     cmocka_unit_test(test_forged)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
