@@ -94,15 +94,34 @@ static enum dom_code unfence_step(struct mover *m, struct store_view *v, struct 
   return put_state(v, tx, f, SUBJECT_FENCED, SUBJECT_HOME, 0, err);
 }
 
-static enum dom_code order_step(struct mover *m, struct store_view *v, struct store_tx *tx, struct forget *f,
-                                struct dom_err *err) {
+static void peers_all(struct mover *m, struct forget *f) {
   struct charter *c = subject_charter(m->o.subjects);
   for (unsigned i = 0; c && i < charter_region_count(c); i++)
     if (charter_region_at(c, i)->number != m->o.region) forget_peer(f, charter_region_at(c, i)->number);
   charter_release(c);
+}
+
+static enum dom_code order_step(struct mover *m, struct store_view *v, struct store_tx *tx, struct forget *f,
+                                struct dom_err *err) {
+  peers_all(m, f);
   f->started_ms = clock_wall_ms(m->o.clock);
   enum dom_code code = put_state(v, tx, f, SUBJECT_FENCED, SUBJECT_ERASED, f->started_ms, err);
   return code ? code : entry(m, tx, LEDGER_ERASURE_ORDERED, f, err);
+}
+
+enum dom_code forget_learned(struct mover *m, struct store_tx *tx, const struct store_subject *row,
+                             struct dom_err *err) {
+  struct forget f = {.epoch = row->epoch,
+                     .allotted = row->epoch_allotted,
+                     .state = FORGET_ERASING,
+                     .told = true, /* it is the registrar that tells */
+                     .started_ms = row->since_ms};
+  assert(row->state == SUBJECT_ERASED);
+  memcpy(f.token, row->token, TOKEN_SIZE);
+  memcpy(f.country, row->country, 2);
+  peers_all(m, &f);
+  enum dom_code code = forget_put(tx, &f, err);
+  return code ? code : entry(m, tx, LEDGER_ERASURE_ORDERED, &f, err);
 }
 
 static enum dom_code drop_step(struct mover *m, struct store_view *v, struct store_tx *tx, struct forget *f,

@@ -3,7 +3,7 @@
  *
  * Big-endian. Body: phase u8 | cursor bytes16. Answer: next phase u8 | next cursor bytes16 | facts. A fact:
  * kind u8 | token 32 | epoch u64 | country 2, and of a handoff: state u8 | epoch from u64 | charter version
- * u64 | manifest 32 | statement bytes16. docs/formats/handoff.md. */
+ * u64 | manifest 32 | statement bytes16; of an erasure: home u16. docs/formats/handoff.md. */
 #include <assert.h>
 #include <string.h>
 
@@ -36,11 +36,12 @@ static bool is_handoff(enum fact_kind kind) {
 }
 
 static void fact_put(struct buf *b, const struct fact *f) {
-  assert(f->kind >= FACT_LEFT && f->kind <= FACT_AT_HOME && f->epoch > 0);
+  assert(f->kind >= FACT_LEFT && f->kind <= FACT_ERASED && f->epoch > 0);
   put_u8(b, (uint8_t)f->kind);
   buf_append(b, f->token, TOKEN_SIZE);
   put_u64be(b, f->epoch);
   buf_append(b, f->country, 2);
+  if (f->kind == FACT_ERASED) put_u16be(b, f->home);
   if (!is_handoff(f->kind)) return;
   put_u8(b, (uint8_t)f->state);
   put_u64be(b, f->epoch_from);
@@ -54,6 +55,7 @@ static bool fact_get(struct reader *r, struct fact *out) {
   get_copy(r, f.token, TOKEN_SIZE);
   f.epoch = get_u64be(r);
   get_copy(r, f.country, 2);
+  if (f.kind == FACT_ERASED) f.home = get_u16be(r);
   if (is_handoff(f.kind)) {
     f.state = (enum handoff_state)get_u8(r);
     f.epoch_from = get_u64be(r);
@@ -61,7 +63,7 @@ static bool fact_get(struct reader *r, struct fact *out) {
     get_copy(r, f.manifest, SHA256_SIZE);
     f.statement = get_bytes16be(r);
   }
-  bool good = !r->bad && f.kind >= FACT_LEFT && f.kind <= FACT_AT_HOME && f.epoch > 0 &&
+  bool good = !r->bad && f.kind >= FACT_LEFT && f.kind <= FACT_ERASED && f.epoch > 0 &&
               (!is_handoff(f.kind) || f.epoch_from < f.epoch);
   if (good) *out = f;
   return good;
@@ -105,8 +107,10 @@ static bool put_handoff(void *arg, struct slice key, struct slice value) {
 static bool put_record(void *arg, const struct subject_record *record) {
   struct page *p = arg;
   if (!page_takes(p, slice_of(record->token, TOKEN_SIZE))) return false;
-  if (record->home != p->to) return true;
-  struct fact f = {.kind = FACT_RECORD, .epoch = record->epoch};
+  /* Of who is erased everybody is told: also a former home must not be left with what its backup had. */
+  if (record->home != p->to && !record->erased) return true;
+  struct fact f = {
+      .kind = record->erased ? FACT_ERASED : FACT_RECORD, .epoch = record->epoch, .home = record->home};
   memcpy(f.token, record->token, TOKEN_SIZE);
   memcpy(f.country, record->country, 2);
   fact_put(&p->facts, &f);
@@ -116,8 +120,11 @@ static bool put_record(void *arg, const struct subject_record *record) {
 static bool put_subject(void *arg, const struct store_subject *row) {
   struct page *p = arg;
   if (!page_takes(p, slice_of(row->token, TOKEN_SIZE))) return false;
-  if (!store_subject_lives(row) || row->country[0] == 0) return true;
-  struct fact f = {.kind = FACT_AT_HOME, .epoch = row->epoch};
+  bool erased = row->state == SUBJECT_ERASED;
+  if ((!store_subject_lives(row) && !erased) || row->country[0] == 0) return true;
+  struct fact f = {.kind = erased ? FACT_ERASED : FACT_AT_HOME,
+                   .epoch = erased ? row->epoch_allotted : row->epoch,
+                   .home = p->m->o.region};
   memcpy(f.token, row->token, TOKEN_SIZE);
   memcpy(f.country, row->country, 2);
   fact_put(&p->facts, &f);

@@ -196,13 +196,15 @@ enum fact_kind {
   FACT_CAME = 2,    /* … or the source */
   FACT_RECORD = 3,  /* the registrar has the asking region on record as home */
   FACT_AT_HOME = 4, /* to the registrar: the asked region is home */
+  FACT_ERASED = 5,  /* the registrar's tombstone, told to all; or a home's own, told to the registrar */
 };
 enum { HISTORY_FIRST = 1, HISTORY_END = 4 }; /* phases: handoffs, records, subjects */
 struct fact {
   enum fact_kind kind;
   uint8_t token[TOKEN_SIZE];
-  uint64_t epoch;
+  uint64_t epoch; /* ERASED: the highest ever allotted */
   char country[2];
+  uint16_t home;            /* ERASED: where */
   enum handoff_state state; /* LEFT, CAME: the asked region's */
   uint64_t epoch_from;      /* LEFT, CAME */
   struct slice statement;   /* LEFT: by which it came; may be empty */
@@ -372,6 +374,11 @@ bool erase_is_due(struct mover *m, struct store_view *v, const struct handoff *h
 enum dom_code erase_discarded(struct mover *m, const struct handoff *h, struct dom_err *err);
 
 /* forget.c */
+/* In a commit of a region in quarantine that makes the subject's row ERASED: the erasure as it would be had
+ * this region ordered it, from where the key goes; the registrar knows. Returns: as forget_put; an entry's.
+ */
+enum dom_code forget_learned(struct mover *m, struct store_tx *tx, const struct store_subject *row,
+                             struct dom_err *err);
 /* Goes on with an erasure that upkeep found open. */
 enum dom_code forget_resume(struct mover *m, const struct forget *f, struct dom_err *err);
 /* Takes every erasure in DROPPED whose KEK is gone, or in ERASED, one stage on; adds how many to *out_count.

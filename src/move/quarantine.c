@@ -369,7 +369,8 @@ static enum dom_code end_open(struct mover *m, struct dom_err *err) {
 
 struct learn {
   struct mover *m;
-  uint16_t from; /* the region that tells */
+  uint16_t from;       /* the region that tells */
+  bool from_registrar; /* … which is the registrar of the charter in force */
   const struct fact *f;
   struct buf statement;
 };
@@ -393,7 +394,7 @@ static enum dom_code find_proof(struct learn *l, struct dom_err *err) {
   struct subject_record record;
   enum dom_code code = subject_record_find(subjects, f->token, &record, err);
   if (code) return code;
-  if (record.home == 0 || record.epoch < f->epoch)
+  if (record.epoch < f->epoch) /* also of a token that it does not know */
     return dom_fail(err, DOM_DENIED, "move/quarantine",
                     "region %u says that a subject left for it, and nothing shows it", l->from);
   st = (struct subject_statement){.from = l->m->o.region,
@@ -431,6 +432,11 @@ static enum dom_code left_row(struct learn *l, struct store_view *v, struct stor
   return code ? code : mover_entry(l->m, tx, LEDGER_MOVE_COMMITTED, &h, SLICE_LIT(""), err);
 }
 
+/* Up to this epoch this region has the last word on a subject. */
+static uint64_t epoch_known(const struct store_subject *row) {
+  return row->state == SUBJECT_ERASED ? row->epoch_allotted : row->epoch;
+}
+
 static enum dom_code left_step(void *arg, struct mover *m, struct store_view *v, struct store_tx *tx,
                                struct dom_err *err) {
   struct learn *l = arg;
@@ -440,7 +446,7 @@ static enum dom_code left_step(void *arg, struct mover *m, struct store_view *v,
   enum dom_code code = store_subject_get(v, f->token, &row, NULL);
   if (code && code != DOM_NOT_FOUND)
     return dom_fail(err, code, "move/quarantine", "a subject's row cannot be read");
-  bool is_last = row.epoch < f->epoch;
+  bool is_last = epoch_known(&row) < f->epoch;
   if (is_last) {
     assert(row.handoff_epoch == 0); /* ended before */
     memcpy(row.token, f->token, TOKEN_SIZE);
@@ -454,7 +460,7 @@ static enum dom_code left_step(void *arg, struct mover *m, struct store_view *v,
   } else {
     code = DOM_OK;
   }
-  if (!code) code = lost_drop(v, tx, f->token, row.epoch, &dropped, err);
+  if (!code) code = lost_drop(v, tx, f->token, epoch_known(&row), &dropped, err);
   if (code) return code;
   code = left_row(l, v, tx, is_last, err);
   return code == DOM_EXISTS && (is_last || dropped) ? DOM_OK : code;
@@ -485,7 +491,7 @@ static enum dom_code came_step(void *arg, struct mover *m, struct store_view *v,
   enum dom_code code = store_subject_get(v, f->token, &row, NULL);
   if (code && code != DOM_NOT_FOUND)
     return dom_fail(err, code, "move/quarantine", "a subject's row cannot be read");
-  if (code == DOM_OK && row.epoch >= f->epoch) return DOM_EXISTS;
+  if (code == DOM_OK && epoch_known(&row) >= f->epoch) return DOM_EXISTS;
   code = handoff_get(v, f->token, f->epoch, HANDOFF_TARGET, &h, err);
   if (code && code != DOM_NOT_FOUND) return code;
   if (code == DOM_OK && h.state == HANDOFF_PREPARED) return DOM_EXISTS; /* all is here: it asks, and serves */
@@ -503,6 +509,46 @@ static enum dom_code came_step(void *arg, struct mover *m, struct store_view *v,
   if (same && (f->kind != FACT_CAME || (had.from == lost.from && had.kept_there == lost.kept_there)))
     return DOM_EXISTS;
   return lost_put(tx, &lost, err);
+}
+
+/* The person was erased after the backup: what it brought back of them is erased here once more, and who
+ * never came back in it is not lost either. */
+static enum dom_code erased_step(void *arg, struct mover *m, struct store_view *v, struct store_tx *tx,
+                                 struct dom_err *err) {
+  const struct fact *f = ((const struct learn *)arg)->f;
+  struct store_subject row = {.epoch = 0};
+  bool dropped = false;
+  enum dom_code code = store_subject_get(v, f->token, &row, NULL);
+  if (code && code != DOM_NOT_FOUND)
+    return dom_fail(err, code, "move/quarantine", "a subject's row cannot be read");
+  bool lives = code == DOM_OK && store_subject_lives(&row);
+  bool newer = code == DOM_OK && epoch_known(&row) > f->epoch;
+  bool known = row.state == SUBJECT_ERASED && row.epoch_allotted >= f->epoch;
+  code = newer ? DOM_OK : lost_drop(v, tx, f->token, f->epoch, &dropped, err);
+  if (code) return code;
+  if (newer || known || (!lives && f->home != m->o.region)) return dropped ? DOM_OK : DOM_EXISTS;
+  memcpy(row.token, f->token, TOKEN_SIZE);
+  memcpy(row.country, f->country, 2);
+  row.state = SUBJECT_ERASED;
+  if (!lives) row.epoch = f->epoch;
+  if (row.epoch_allotted < f->epoch) row.epoch_allotted = f->epoch;
+  row.home = m->o.region;
+  row.handoff_epoch = 0;
+  row.handoff_to = 0;
+  row.since_ms = clock_wall_ms(m->o.clock);
+  code = store_tx_subject_put(tx, &row, err);
+  return code ? code : forget_learned(m, tx, &row, err);
+}
+
+/* The registrar's word is believed of everybody; a home's own only by a registrar, which has less. */
+static enum dom_code learn_erased(struct learn *l, struct dom_err *err) {
+  struct subjects *subjects = l->m->o.subjects;
+  struct subject_record record = {.home = l->from, .erased = true, .epoch = l->f->epoch};
+  if (!subject_is_registrar(subjects)) return l->from_registrar ? change(l->m, erased_step, l, err) : DOM_OK;
+  if (l->f->home != l->from) return DOM_OK;
+  memcpy(record.token, l->f->token, TOKEN_SIZE);
+  memcpy(record.country, l->f->country, 2);
+  return subject_record_take(subjects, &record, err);
 }
 
 static enum dom_code learn_fact(void *arg, const struct fact *f, struct dom_err *err) {
@@ -527,12 +573,17 @@ static enum dom_code learn_fact(void *arg, const struct fact *f, struct dom_err 
     memcpy(record.country, f->country, 2);
     return subject_is_registrar(m->o.subjects) ? subject_record_take(m->o.subjects, &record, err) : DOM_OK;
   }
+  case FACT_ERASED:
+    return learn_erased(l, err);
   }
   return dom_fail(err, DOM_INVALID, "move/quarantine", "an unknown fact");
 }
 
 static enum dom_code learn_from(struct mover *m, struct watched *w, struct dom_err *err) {
   struct learn l = {.m = m, .from = w->region};
+  struct charter *c = subject_charter(m->o.subjects);
+  l.from_registrar = c && charter_registrar(c)->number == w->region;
+  charter_release(c);
   enum dom_code code = DOM_OK;
   while (!code && w->phase < HISTORY_END && !atomic_load(&m->stopping))
     code = history_ask(m, w->region, &w->phase, &w->cursor, learn_fact, &l, err);

@@ -155,8 +155,10 @@ static enum dom_code take_step(void *arg, struct subjects *s, struct store_view 
   (void)s;
   enum dom_code code = table_get(v, r->token, &have, err);
   if (code) return code;
-  if (have.kind != HOME_NONE && have.epoch >= r->epoch) return DOM_EXISTS;
-  have = (struct home_answer){.found = true, .kind = HOME_KNOWN, .home = r->home, .epoch = r->epoch};
+  bool ends_it = have.found && r->erased && have.epoch == r->epoch;
+  if (have.kind != HOME_NONE && have.epoch >= r->epoch && !ends_it) return DOM_EXISTS;
+  have = (struct home_answer){
+      .found = !r->erased, .kind = r->erased ? HOME_ERASED : HOME_KNOWN, .home = r->home, .epoch = r->epoch};
   memcpy(have.country, r->country, 2);
   return table_put(tx, r->token, &have, err);
 }
@@ -242,7 +244,8 @@ enum dom_code subject_record_find(struct subjects *s, const uint8_t token[TOKEN_
           dom_fail(err, DOM_UNAVAILABLE, "subject/registrar: find", "the registrar's answer does not decode");
   }
   if (code) return code;
-  *out = (struct subject_record){.home = a.found ? a.home : 0, .epoch = a.epoch};
+  *out = (struct subject_record){
+      .home = a.found ? a.home : 0, .erased = a.kind == HOME_ERASED, .epoch = a.epoch};
   memcpy(out->token, token, TOKEN_SIZE);
   memcpy(out->country, a.country, 2);
   return DOM_OK;
@@ -259,8 +262,7 @@ static bool record_one(void *arg, struct slice key, struct slice value) {
   struct home_answer a;
   scan->bad = key.len != TOKEN_SIZE || !home_answer_get(value, &a);
   if (scan->bad) return false;
-  if (!a.found) return true; /* erased: at home nowhere */
-  struct subject_record record = {.home = a.home, .epoch = a.epoch};
+  struct subject_record record = {.home = a.home, .erased = a.kind == HOME_ERASED, .epoch = a.epoch};
   memcpy(record.token, key.data, TOKEN_SIZE);
   memcpy(record.country, a.country, 2);
   return scan->fn(scan->arg, &record);

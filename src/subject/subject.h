@@ -396,24 +396,27 @@ enum dom_code subject_arrival_put(struct store_tx *tx, const uint8_t token[TOKEN
 /* Appends the statement of the last arrival. DOM_NOT_FOUND. */
 enum dom_code subject_arrival_kept(struct store_view *v, const uint8_t token[TOKEN_SIZE], struct buf *out,
                                    struct dom_err *err);
-/* Where the registrar has a token at home. */
+/* Where the registrar has a token at home, or its tombstone. */
 struct subject_record {
   uint8_t token[TOKEN_SIZE];
-  uint16_t home; /* 0: it knows no such token */
-  uint64_t epoch;
+  uint16_t home;  /* 0: it knows no such token */
+  bool erased;    /* a tombstone: erased at `home`, which allotted no epoch above `epoch` */
+  uint64_t epoch; /* 0: it knows no such token */
   char country[2];
 };
-/* Asks the registrar, wherever it is; a held region may ask. Returns: DOM_UNAVAILABLE, DOM_TIMEOUT. */
+/* Asks the registrar, wherever it is; a held region may ask. Of whom is erased out->home is 0. Returns:
+ * DOM_UNAVAILABLE, DOM_TIMEOUT. */
 enum dom_code subject_record_find(struct subjects *s, const uint8_t token[TOKEN_SIZE],
                                   struct subject_record *out, struct dom_err *err);
-/* The registrar's own records after `after` (empty: from the first), by token; none in other regions. fn
- * returns false to stop. DOM_CORRUPT. */
+/* The registrar's own records after `after` (empty: from the first), tombstones too, by token; none in other
+ * regions. fn returns false to stop. DOM_CORRUPT. */
 typedef bool (*subject_record_fn)(void *arg, const struct subject_record *record);
 enum dom_code subject_record_scan(struct store_view *v, struct slice after, subject_record_fn fn, void *arg,
                                   struct dom_err *err);
 /* Whether this region is the registrar of the charter in force. */
 bool subject_is_registrar(struct subjects *s);
-/* In a registrar that is behind: what a home says of itself, taken where it is newer. Durable: at DOM_OK. */
+/* In a registrar that is behind: what a home says of itself, taken where it is newer; of one epoch a
+ * tombstone is. Durable: at DOM_OK. */
 enum dom_code subject_record_take(struct subjects *s, const struct subject_record *record,
                                   struct dom_err *err);
 /* The home on record tells the registrar that it goes on under a higher epoch. Idempotent.

@@ -237,6 +237,88 @@ static void test_open_at_backup(void **unused) {
   world_free(t);
 }
 
+static void forget(struct test_regions *t, const uint8_t *token, uint16_t at) {
+  struct mover_forget_status s;
+  struct dom_err err = {0};
+  enum dom_code code = mover_forget(t->region[at].mover, token, NULL, false, &s, &err);
+  if (code) fail_msg("%s: %s", err.where, err.text);
+}
+
+/* Who was erased after the backup is not served again, wherever that was; nor lost, when they came or were
+ * registered since. Who was erased and registered anew keeps the later epoch. */
+static void test_erased_since(void **unused) {
+  (void)unused;
+  struct test_regions *t = world_new(8);
+  uint8_t asha[TOKEN_SIZE], mina[TOKEN_SIZE], tara[TOKEN_SIZE], nila[TOKEN_SIZE], ravi[TOKEN_SIZE];
+  BUF_AUTO out = BUF_INIT;
+  struct mover_forget_status s;
+  struct subject_who who;
+  add(t, "asha", asha);
+  add(t, "mina", mina);
+  add(t, "tara", tara);
+  add(t, "ravi", ravi);
+  move(t, tara, CN, SG);
+  struct disk *backup = back_up(t, CN);
+  forget(t, asha, CN);
+  move(t, mina, CN, US);
+  forget(t, mina, US);
+  move(t, tara, SG, CN);
+  forget(t, tara, CN);
+  add(t, "nila", nila);
+  forget(t, nila, CN);
+  settle(t);
+  net_sim_cut(t->net, CN, US, true); /* what the registrar knows must be enough */
+  restore_take(t, CN, backup);
+  for (int i = 0; i < 3; i++) {
+    bool did;
+    clock_sim_advance(t->clock, 60000);
+    mover_upkeep(t->region[CN].mover, &did, NULL);
+  }
+  assert_int_equal(state(t, CN), MOVER_QUARANTINE);
+  assert_int_equal(row_of(t, CN, mina).state, SUBJECT_ERASED);
+  net_sim_cut(t->net, CN, US, false);
+  settle(t);
+  assert_int_equal(state(t, CN), MOVER_OPEN); /* nobody is lost */
+  const uint8_t *const erased[] = {asha, mina, tara, nila};
+  for (size_t i = 0; i < 4; i++) {
+    assert_int_equal(row_of(t, CN, erased[i]).state, SUBJECT_ERASED);
+    assert_gone(t, CN, erased[i], 1);
+  }
+  assert_int_equal(row_of(t, CN, tara).epoch_allotted, 3);
+  assert_int_equal(region_get(t, CN, "asha", "a", &out), DOM_NOT_FOUND);
+  assert_int_equal(region_get(t, CN, "mina", "a", &out), DOM_NOT_FOUND);
+  assert_int_equal(region_put(t, CN, "asha", "a", "x"), DOM_NOT_FOUND);
+  assert_reads(t, CN, "ravi", "ravi");
+  assert_int_equal(mover_forget(t->region[CN].mover, asha, NULL, true, &s, NULL), DOM_OK);
+  assert_int_equal(s.stage, MOVER_FORGET_KEY_DROPPED);
+  /* anew, above every epoch there was */
+  assert_int_equal(
+      subject_register_anywhere(t->region[CN].subjects, TENANT, SLICE_LIT("tara"), "IN", &who, NULL), DOM_OK);
+  assert_int_equal(who.epoch, 4);
+  world_free(t);
+}
+
+/* The registrar forgets a tombstone with its disk: the home that erased has it still. */
+static void test_tombstone_restored(void **unused) {
+  (void)unused;
+  struct test_regions *t = world_new(9);
+  uint8_t asha[TOKEN_SIZE];
+  struct subject_who who;
+  add(t, "asha", asha);
+  struct disk *backup = back_up(t, SG);
+  forget(t, asha, CN);
+  settle(t);
+  restore_take(t, SG, backup);
+  settle(t);
+  assert_int_equal(state(t, SG), MOVER_OPEN);
+  assert_int_equal(region_who(t, US, "asha", &who), DOM_OK);
+  assert_int_equal(who.where, SUBJECT_UNREGISTERED);
+  struct subject_record record;
+  assert_int_equal(subject_record_find(t->region[SG].subjects, asha, &record, NULL), DOM_OK);
+  assert_true(record.erased && record.epoch == 1);
+  world_free(t);
+}
+
 static bool take_lost(void *arg, const struct mover_lost *lost) {
   *(struct mover_lost *)arg = *lost;
   return true;
@@ -372,6 +454,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_left_since),
                                      cmocka_unit_test(test_open_at_backup),
                                      cmocka_unit_test(test_came_since),
+                                     cmocka_unit_test(test_erased_since),
+                                     cmocka_unit_test(test_tombstone_restored),
                                      cmocka_unit_test(test_nobody_answers),
                                      cmocka_unit_test(test_registrar_restored),
                                      cmocka_unit_test(test_quiet),
