@@ -153,12 +153,16 @@ struct progress {
 static bool show_progress(void *arg, const struct vault_rotation *at) {
   struct progress *p = arg;
   if (p->fn) p->fn(p->arg, "re-wrapping keys", at->slots_done, at->slots_total);
-  return !atomic_load(&p->m->stopping);
+  return !atomic_load(&p->m->stopping) && !quarantine_holds(p->m);
 }
 
 /* With rotate_lock held, as what follows. */
 static enum dom_code rotate(struct mover *m, store_progress_fn progress, void *arg, struct dom_err *err) {
   struct vault *vault = store_vault(m->o.store);
+  /* A newer backup that may yet be brought here opens by the KEKs there are, and by the vault's last backup. */
+  if (quarantine_holds(m))
+    return dom_fail(err, DOM_UNAVAILABLE, "move/erase: rotate",
+                    "this region is in quarantine: no key is destroyed before it knows what it missed");
   uint64_t old = vault_kek_current(vault);
   struct progress p = {m, progress, arg};
   enum dom_code code = vault_rotate(vault, show_progress, &p, err);

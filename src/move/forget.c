@@ -45,6 +45,7 @@ static enum dom_code change(struct mover *m, struct forget *f, enum forget_state
                                       "+forget-dropped", "+forget-erased",   "+forget-purged"};
   struct forget changed;
   enum dom_code code = DOM_RETRY;
+  if (quarantine_holds(m)) return dom_fail(err, DOM_UNAVAILABLE, where, "this region is in quarantine");
   mover_fault(m, before[next]);
   for (int i = 0; code == DOM_RETRY && i < MOVE_RETRIES_MAX; i++) {
     changed = *f;
@@ -428,6 +429,9 @@ enum dom_code mover_forget(struct mover *m, const uint8_t token[TOKEN_SIZE],
                            const struct mover_forget_check *check, bool dry_run,
                            struct mover_forget_status *out, struct dom_err *err) {
   struct forget f = {0};
+  if (quarantine_holds(m))
+    return dom_fail(err, DOM_UNAVAILABLE, where,
+                    "this region is in quarantine: it may not be the subject's home any more");
   if (!token_set_add(&m->running, token))
     return dom_fail(err, DOM_BUSY, where, "the subject is being moved or erased just now: ask again");
   enum dom_code code = forget(m, token, check, dry_run, &f, err);

@@ -209,7 +209,8 @@ enum dom_code mover_job_failures(struct mover *m, uint64_t id, const uint8_t *af
 /* KEK rotation with its ledger entries (KEY_ROTATED, KEK_DESTROYED), and ERASED for every (token, epoch)
  * whose key was dropped under an older KEK. *out_erased (may be NULL): how many. Resumable: call again.
  * Threads: one rotation or purge at a time, others wait. Durable: at return.
- * Returns: what vault_rotate and a commit return; DOM_CANCELLED the mover stops. */
+ * Returns: what vault_rotate and a commit return; DOM_CANCELLED the mover stops; DOM_UNAVAILABLE in
+ * quarantine. */
 enum dom_code mover_rotate_kek(struct mover *m, store_progress_fn progress, void *arg, uint64_t *out_erased,
                                struct dom_err *err);
 /* Rotation as above, then the names purge with its ledger entry for everything that was ERASED before it
@@ -301,11 +302,11 @@ struct mover_forget_status {
  * The subject's row becomes a tombstone, the registrar is told the highest epoch ever allotted, other regions
  * erase what they still have of earlier stays. ERASED follows with the next rotation of the KEK, NAMES_PURGED
  * with the next names purge. Asked again, it goes on with what is under way and tells how far it is. dry_run
- * says whether it may be, and how much it is; changes nothing Durable: at DOM_OK (not a dry run) the order
+ * says whether it may be, and how much it is; changes nothing. Durable: at DOM_OK (not a dry run) the order
  * and KEY_DROPPED here; upkeep goes on with the rest. Returns: DOM_REFUSED keep_at_least_days, with the
  * clause; DOM_BUSY versions under object lock, with their number, or it is being moved; DOM_ELSEWHERE it
- * lives in another region, which err names; DOM_NOT_FOUND unknown here; what the vault and the store return:
- * call again. */
+ * lives in another region, which err names; DOM_NOT_FOUND unknown here; DOM_UNAVAILABLE in quarantine; what
+ * the vault and the store return: call again. */
 enum dom_code mover_forget(struct mover *m, const uint8_t token[TOKEN_SIZE],
                            const struct mover_forget_check *check, bool dry_run,
                            struct mover_forget_status *out, struct dom_err *err);
@@ -322,6 +323,7 @@ struct mover_erasures {
 /* What a slower timer calls, in a thread of its own: keeps the charter's delete_abroad_within_hours. When a
  * quarter of the time of any is left, or a person erased for good has waited MOVER_PERSON_ERASED_MS, it
  * rotates the KEK, once for all that wait. Overdue ones get an entry in the ledger, again when they are more.
+ * In quarantine it only counts.
  * Threads: one at a time; may take as long as a rotation.
  * Returns: *out is filled, whatever is returned; what a rotation and a commit return: call again. */
 enum { MOVER_PERSON_ERASED_MS = 12 * 3600 * 1000 };

@@ -59,7 +59,11 @@ void admin_key_backup(struct admin *a) {
     admin_refuse(a, "no backup is configured: vault_backup_file and vault_backup_recipient name its place");
     return;
   }
-  enum dom_code code = vault_backup(store_vault(a->r->store), o, &keys, &err);
+  enum dom_code code = DOM_OK;
+  if (!mover_is_open(a->r->mover)) /* the backup in its place may know more than a vault that was brought back */
+    code = dom_fail(&err, DOM_UNAVAILABLE, "serve/admin",
+                    "this region is in quarantine: no backup is replaced before it knows what it missed");
+  if (!code) code = vault_backup(store_vault(a->r->store), o, &keys, &err);
   if (code)
     admin_fail(a, code, &err);
   else

@@ -365,6 +365,46 @@ static void test_came_since(void **unused) {
   world_free(t);
 }
 
+/* What would destroy keys waits: a newer backup may yet come, and opens by them. Nor is anybody erased by what an
+ * old row says. */
+static void test_keys_stay(void **unused) {
+  (void)unused;
+  struct test_regions *t = world_new(8);
+  uint8_t asha[TOKEN_SIZE], ravi[TOKEN_SIZE], mina[TOKEN_SIZE];
+  struct mover_forget_status s;
+  struct mover_erasures e;
+  add(t, "asha", asha);
+  add(t, "ravi", ravi);
+  add(t, "mina", mina);
+  assert_int_equal(mover_forget(t->region[CN].mover, asha, NULL, false, &s, NULL), DOM_OK);
+  struct disk *backup = back_up(t, CN);
+  move(t, ravi, CN, SG);
+  settle(t);
+  net_sim_cut(t->net, CN, US, true);
+  restore_take(t, CN, backup);
+  assert_int_equal(state(t, CN), MOVER_QUARANTINE);
+  struct mover *m = t->region[CN].mover;
+  struct vault *vault = store_vault(t->region[CN].store);
+  uint64_t kek = vault_kek_current(vault);
+  clock_sim_advance(t->clock, MOVER_PERSON_ERASED_MS);
+  assert_int_equal(mover_erasures(m, &e, NULL), DOM_OK);
+  assert_int_equal(e.waiting, 1); /* and it is time */
+  assert_int_equal(mover_rotate_kek(m, NULL, NULL, NULL, NULL), DOM_UNAVAILABLE);
+  assert_int_equal(mover_purge_names(m, NULL), DOM_UNAVAILABLE);
+  assert_int_equal(vault_kek_current(vault), kek);
+  assert_int_equal(mover_forget(m, mina, NULL, false, &s, NULL), DOM_UNAVAILABLE);
+  assert_int_equal(mover_forget(m, ravi, NULL, false, &s, NULL), DOM_UNAVAILABLE);
+  assert_int_equal(row_of(t, CN, mina).state, SUBJECT_HOME);
+  net_sim_cut(t->net, CN, US, false);
+  settle(t);
+  assert_int_equal(state(t, CN), MOVER_OPEN);
+  assert_int_equal(mover_erasures(m, &e, NULL), DOM_OK);
+  assert_true(e.erased >= 1);
+  assert_int_not_equal(vault_kek_current(vault), kek);
+  assert_int_equal(mover_forget(m, mina, NULL, false, &s, NULL), DOM_OK);
+  world_free(t);
+}
+
 /* Nobody answers: it serves, keeps asking, and is in quarantine as soon as somebody does. */
 static void test_nobody_answers(void **unused) {
   (void)unused;
@@ -459,6 +499,7 @@ int main(void) {
                                      cmocka_unit_test(test_nobody_answers),
                                      cmocka_unit_test(test_registrar_restored),
                                      cmocka_unit_test(test_quiet),
+                                     cmocka_unit_test(test_keys_stay),
                                      cmocka_unit_test(test_forged)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
