@@ -41,9 +41,10 @@ static enum dom_code dropped_step(void *arg, struct mover *m, struct store_view 
 
 enum dom_code erase_source(struct mover *m, struct handoff *h, struct dom_err *err) {
   assert(h->side == HANDOFF_SOURCE && h->state == HANDOFF_ERASING);
-  /* Noted before the shred: only when *this* KEK is gone can no copy of the old slot be unwrapped. */
-  uint64_t kek = vault_kek_current(store_vault(m->o.store));
   enum dom_code code = erase_epoch(m, h, h->epoch_from, err);
+  /* Noted after the shred, or a rotation in between would have wrapped the slot by a later one: once *this* KEK
+   * is gone, so is each that wrapped it up to then. */
+  uint64_t kek = vault_kek_current(store_vault(m->o.store));
   return code ? code : mover_advance(m, h, EVENT_DROPPED, dropped_step, &kek, err);
 }
 

@@ -273,10 +273,10 @@ static enum dom_code drop(struct mover *m, struct forget *f, struct dom_err *err
   assert(f->state == FORGET_ERASING);
   memcpy(h.token, f->token, TOKEN_SIZE);
   memcpy(h.country, f->country, 2);
-  /* Noted before the shred: only when *this* KEK is gone can no copy of the old slot be unwrapped. */
-  f->kek = vault_kek_current(store_vault(m->o.store));
   enum dom_code code = rest_here(m, f->token, f->allotted, 0, err);
   if (!code) code = erase_epoch(m, &h, f->epoch, err);
+  /* Noted after the shred: once *this* KEK is gone, so is each that wrapped the slot up to then. */
+  f->kek = vault_kek_current(store_vault(m->o.store));
   return code ? code : change(m, f, FORGET_DROPPED, drop_step, err);
 }
 

@@ -249,7 +249,7 @@ enum dom_code vault_rotate_finish(struct vault *v, struct dom_err *err);
 enum dom_code vault_rotate(struct vault *v, bool (*progress)(void *arg, const struct vault_rotation *at),
                            void *arg, struct dom_err *err);
 
-/* The id of the current KEK. Whoever shreds notes it: the shred counts as ERASED when
+/* The id of the current KEK. Whoever shreds notes it afterwards: the shred counts as ERASED when
  * vault_kek_gone says that this KEK is gone. */
 uint64_t vault_kek_current(struct vault *v);
 /* True when no KEK `id` is held any more. Ids are random, none returns. */

@@ -369,6 +369,47 @@ static void test_crashes(void **state) {
   for (size_t i = 0; i < sizeof STEPS / sizeof *STEPS; i++) crash_at(STEPS[i]);
 }
 
+/* The KEK is rotated while what an earlier stay left is erased, before the person's own key is. */
+static void rotate_between(void *arg, const char *step) {
+  struct world *w = arg;
+  if (w->died || strcmp(step, "+slot-overwritten") != 0) return;
+  w->died = true;
+  assert_int_equal(mover_rotate_kek(w->t.region[CN].mover, NULL, NULL, NULL, NULL), DOM_OK);
+}
+
+/* A key was shredded under the KEK of that moment: an older one that is gone says nothing of it. */
+static void test_kek_of_the_shred(void **state) {
+  (void)state;
+  struct world *w = world_new(14);
+  struct mover_forget_status s;
+  struct dom_err err = {0};
+  struct forget f;
+  w->die_at = "+erasing";
+  w->victim = CN;
+  mover_move_subject(w->t.region[CN].mover, w->token, SG, NULL);
+  assert_true(w->died);
+  region_stop(&w->t, CN);
+  disk_sim_cut_after(w->t.region[CN].disk, 0);
+  disk_sim_power_cut(w->t.region[CN].disk);
+  disk_sim_power_on(w->t.region[CN].disk);
+  w->die_at = NULL;
+  w->died = false;
+  w->t.fault_point = rotate_between;
+  assert_int_equal(region_start(&w->t, CN, &err), DOM_OK);
+  enum dom_code code = mover_move_subject(w->t.region[SG].mover, w->token, CN, &err);
+  if (!code) code = erase(w, CN, &s, &err);
+  if (code) fail_msg("%s: %s", err.where, err.text);
+  assert_true(w->died);
+  STORE_VIEW_AUTO *v = NULL;
+  assert_int_equal(store_view_open(w->t.region[CN].store, &v, NULL), DOM_OK);
+  assert_int_equal(forget_get(v, w->token, s.epoch, &f, NULL), DOM_OK);
+  assert_int_equal(f.state, FORGET_DROPPED);
+  assert_false(vault_kek_gone(store_vault(w->t.region[CN].store), f.kek));
+  store_view_close(v);
+  v = NULL;
+  world_free(w);
+}
+
 /* ---- upkeep ------------------------------------------------------------------------------------------- */
 
 static uint64_t rows_of_a_round(struct world *w, uint16_t at) {
@@ -539,6 +580,7 @@ int main(void) {
       cmocka_unit_test(test_locked),
       cmocka_unit_test(test_during_a_move),
       cmocka_unit_test(test_crashes),
+      cmocka_unit_test(test_kek_of_the_shred),
       cmocka_unit_test(test_upkeep_cost),
       cmocka_unit_test(test_in_time),
       cmocka_unit_test(test_overdue),
