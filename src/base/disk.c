@@ -111,13 +111,6 @@ enum dom_code disk_write(struct disk_file *f, uint64_t offset, const void *data,
   return f->disk->ops->write(f, offset, data, len, err);
 }
 
-void disk_write_back(struct disk_file *f, uint64_t offset, size_t len) {
-  assert(f);
-  assert(offset <= INT64_MAX);
-  assert(len <= INT64_MAX - offset);
-  if (f->disk->ops->write_back && len > 0) f->disk->ops->write_back(f, offset, len);
-}
-
 enum dom_code disk_sync(struct disk_file *f, struct dom_err *err) {
   assert(f);
   assert(f->disk);

@@ -51,8 +51,7 @@ struct disk_ops {
                         struct dom_err *err);
   enum dom_code (*write)(struct disk_file *f, uint64_t offset, const void *data, size_t len,
                          struct dom_err *err);
-  void (*write_back)(struct disk_file *f, uint64_t offset, size_t len); /* NULL: not offered */
-  enum dom_code (*sync)(struct disk_file *f, struct dom_err *err);      /* fdatasync: data and size */
+  enum dom_code (*sync)(struct disk_file *f, struct dom_err *err); /* fdatasync: data and size */
   enum dom_code (*allocate)(struct disk_file *f, uint64_t size,
                             struct dom_err *err); /* reserve blocks, size grows to it */
   enum dom_code (*truncate)(struct disk_file *f, uint64_t size, struct dom_err *err);
@@ -95,9 +94,6 @@ enum dom_code disk_read_full(struct disk_file *f, uint64_t offset, void *out, si
  * Durable: at return with DISK_DSYNC, else after disk_sync. */
 enum dom_code disk_write(struct disk_file *f, uint64_t offset, const void *data, size_t len,
                          struct dom_err *err);
-/* A hint: what was written there will be synced, so the disk may begin now. Waits for nothing and promises
- * nothing; what fails is reported by each later disk_sync. The simulated disk does nothing. */
-void disk_write_back(struct disk_file *f, uint64_t offset, size_t len);
 /* Durable: all writes and resizes of this file that returned before. After a failure the state
  * of the file is unknown for good: a later sync may succeed and yet not bring back what was lost. */
 enum dom_code disk_sync(struct disk_file *f, struct dom_err *err);

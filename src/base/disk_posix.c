@@ -25,8 +25,7 @@ struct posix_disk {
 struct posix_file {
   struct disk_file base;
   int fd;
-  unsigned flags;               /* enum disk_flags; DISK_DIRECT cleared where the file system refused it */
-  _Atomic int write_back_errno; /* what write_back met; every later sync reports it */
+  unsigned flags; /* enum disk_flags; DISK_DIRECT cleared where the file system refused it */
 };
 
 static struct posix_disk *of_disk(struct disk *d) {
@@ -90,7 +89,6 @@ static enum dom_code posix_open(struct disk *d, const char *path, unsigned flags
   if (!f) return dom_fail(err, DOM_NO_MEMORY, "base/disk: open", "out of memory");
   f->base.disk = d;
   f->flags = flags;
-  atomic_init(&f->write_back_errno, 0);
   f->fd = open_at(d, path, open_flags(flags));
   int why = f->fd < 0 ? errno : 0;
   if (!why && is_folder(f->fd)) {
@@ -153,21 +151,9 @@ static enum dom_code posix_write(struct disk_file *base, uint64_t offset, const 
   return DOM_OK;
 }
 
-static void posix_write_back(struct disk_file *base, uint64_t offset, size_t len) {
-  struct posix_file *f = of_file(base);
-  assert(offset + len <= INT64_MAX);
-  /* Without the flags that wait it leaves errors of writing with the file, for fdatasync to report; one of
-   * placing blocks is told here only. */
-  if (sync_file_range(f->fd, (off_t)offset, (off_t)len, SYNC_FILE_RANGE_WRITE) != 0 && errno != ENOSYS &&
-      errno != ESPIPE)
-    atomic_store(&f->write_back_errno, errno);
-}
-
 static enum dom_code posix_sync(struct disk_file *base, struct dom_err *err) {
-  struct posix_file *f = of_file(base);
-  int why = atomic_load(&f->write_back_errno);
-  if (!why && fdatasync(f->fd) != 0) why = errno;
-  return why ? dom_fail_errno(err, why, "base/disk: sync", "fdatasync") : DOM_OK;
+  if (fdatasync(of_file(base)->fd) == 0) return DOM_OK;
+  return dom_fail_errno(err, errno, "base/disk: sync", "fdatasync");
 }
 
 static enum dom_code posix_truncate(struct disk_file *base, uint64_t size, struct dom_err *err) {
@@ -309,7 +295,6 @@ static const struct disk_ops posix_ops = {
     .close = posix_close,
     .read = posix_read,
     .write = posix_write,
-    .write_back = posix_write_back,
     .sync = posix_sync,
     .allocate = posix_allocate,
     .truncate = posix_truncate,

@@ -11,10 +11,10 @@ enum {
   BODY_VERSION = 1,
   BODY_HEADER = 96,
   BODY_PATH_MAX = 96,
-  /* A write of 256 KiB: few calls, still in the processor's cache, and short beside the hashing of what comes
-   * next. */
-  BODY_WRITE_FRAMES = 4,
-  BODY_WRITE_BACK_BYTES = 1 << 20 /* the disk begins with each MiB while the next one comes in */
+  /* Around the page cache, which costs as much processor time as sealing: one write waits half a millisecond,
+   * and another body is sealed meanwhile. */
+  BODY_WRITE_BYTES = 1 << 20,
+  BODY_OUT_BYTES = BODY_WRITE_BYTES + FRAME_SEALED + DISK_ALIGN /* what completes a write goes past it */
 };
 
 struct store_body {
@@ -26,9 +26,9 @@ struct store_body {
   struct disk_file *file;
   struct hash *sha;               /* NULL: left to the caller */
   uint64_t size, counter, offset; /* plaintext; frames sealed; where the next write goes */
-  uint64_t begun;                 /* the disk was told to begin with everything before */
   struct buf frame;               /* plaintext held back: the last frame is sealed differently */
-  struct buf out;
+  uint8_t *out_memory, *out;      /* out: DISK_ALIGN within it, BODY_OUT_BYTES */
+  size_t out_len;
 };
 
 struct body_reader {
@@ -133,8 +133,22 @@ static void body_free(struct store_body *b) {
   hash_free(b->sha);
   wipe(b->key, sizeof b->key);
   buf_wipe_done(&b->frame);
-  buf_done(&b->out);
+  dom_free(b->out_memory);
   dom_free(b);
+}
+
+/* Memory for what is sealed, the header in it. */
+static enum dom_code out_begin(struct store_body *b, struct dom_err *err) {
+  BUF_AUTO header = BUF_INIT;
+  header_put(b, &header);
+  b->out_memory = dom_alloc(BODY_OUT_BYTES + DISK_ALIGN);
+  if (!b->out_memory) return dom_fail(err, DOM_NO_MEMORY, where, "body");
+  if (!buf_reserve(&b->frame, FRAME_PLAIN)) return buf_check(&b->frame, err);
+  if (header.failed) return buf_check(&header, err);
+  b->out = b->out_memory + (DISK_ALIGN - (uintptr_t)b->out_memory % DISK_ALIGN) % DISK_ALIGN;
+  memcpy(b->out, header.data, header.len);
+  b->out_len = header.len;
+  return DOM_OK;
 }
 
 static enum dom_code body_begin(struct store_body *b, struct dom_err *err) {
@@ -148,9 +162,9 @@ static enum dom_code body_begin(struct store_body *b, struct dom_err *err) {
   if (code == DOM_OK) code = folder_ensure(s, b->id, err);
   if (code != DOM_OK) return code;
   body_path(b->id, path);
-  header_put(b, &b->out);
-  if (!buf_reserve(&b->frame, FRAME_PLAIN)) return buf_check(&b->frame, err);
-  return disk_open(s->o.disk, path, DISK_WRITE | DISK_CREATE | DISK_EXCLUSIVE, &b->file, err);
+  code = out_begin(b, err);
+  if (code != DOM_OK) return code;
+  return disk_open(s->o.disk, path, DISK_WRITE | DISK_CREATE | DISK_EXCLUSIVE | DISK_DIRECT, &b->file, err);
 }
 
 enum dom_code store_body_create(struct store *s, enum permit_action action, const struct permit *permit,
@@ -180,31 +194,38 @@ void store_body_leave_hash(struct store_body *b) {
   b->sha = NULL;
 }
 
-static enum dom_code out_write(struct store_body *b, struct dom_err *err) {
-  assert(b->file != NULL);
-  if (b->out.failed) return buf_check(&b->out, err);
-  if (b->out.len == 0) return DOM_OK;
-  enum dom_code code = disk_write(b->file, b->offset, b->out.data, b->out.len, err);
-  b->offset += b->out.len;
-  buf_reset(&b->out);
-  if (code == DOM_OK && b->offset - b->begun >= BODY_WRITE_BACK_BYTES) {
-    disk_write_back(b->file, b->begun, (size_t)(b->offset - b->begun));
-    b->begun = b->offset;
-  }
+/* Writes `len` bytes, whole blocks, and moves what is behind them to the front. */
+static enum dom_code out_write(struct store_body *b, size_t len, struct dom_err *err) {
+  assert(b->file != NULL && len % DISK_ALIGN == 0 && b->offset % DISK_ALIGN == 0);
+  enum dom_code code = disk_write(b->file, b->offset, b->out, len, err);
+  b->offset += len;
+  b->out_len = b->out_len > len ? b->out_len - len : 0;
+  memmove(b->out, b->out + len, b->out_len);
   return code;
+}
+
+/* The last block is written whole, and cut again. */
+static enum dom_code out_end(struct store_body *b, struct dom_err *err) {
+  uint64_t size = b->offset + b->out_len;
+  size_t len = (b->out_len + DISK_ALIGN - 1) / DISK_ALIGN * DISK_ALIGN;
+  assert(len <= BODY_OUT_BYTES);
+  if (len == 0) return DOM_OK;
+  memset(b->out + b->out_len, 0, len - b->out_len);
+  enum dom_code code = out_write(b, len, err);
+  return code == DOM_OK && b->offset > size ? disk_truncate(b->file, size, err) : code;
 }
 
 static enum dom_code frame_out(struct store_body *b, struct slice plain, bool last, struct dom_err *err) {
   assert(b->file != NULL);
   uint8_t aad[8 + STORE_BODY_ID_SIZE];
   assert(plain.len > 0 && plain.len <= FRAME_PLAIN);
-  if (!buf_reserve(&b->out, FRAME_SEALED)) return buf_check(&b->out, err);
+  assert(b->out_len < BODY_WRITE_BYTES);
   body_aad(b->id, aad);
   enum dom_code code =
-      frame_seal(b->key, slice_of(aad, sizeof aad), b->counter++, last, plain, b->out.data + b->out.len, err);
+      frame_seal(b->key, slice_of(aad, sizeof aad), b->counter++, last, plain, b->out + b->out_len, err);
   if (code != DOM_OK) return code;
-  b->out.len += plain.len + GCM_TAG_SIZE;
-  return b->out.len >= (size_t)BODY_WRITE_FRAMES * FRAME_SEALED ? out_write(b, err) : DOM_OK;
+  b->out_len += plain.len + GCM_TAG_SIZE;
+  return b->out_len >= BODY_WRITE_BYTES ? out_write(b, BODY_WRITE_BYTES, err) : DOM_OK;
 }
 
 enum dom_code store_body_append(struct store_body *b, struct slice plain, struct dom_err *err) {
@@ -234,7 +255,7 @@ static enum dom_code body_finish(struct store_body *b, struct dom_err *err) {
   char folder[BODY_PATH_MAX];
   enum dom_code code = DOM_OK;
   if (b->frame.len > 0) code = frame_out(b, buf_slice(&b->frame), true, err);
-  if (code == DOM_OK) code = out_write(b, err);
+  if (code == DOM_OK) code = out_end(b, err);
   if (code == DOM_OK) code = disk_sync(b->file, err);
   body_folder(b->id, folder);
   if (code == DOM_OK) code = disk_dir_sync(b->store->o.disk, folder, err);

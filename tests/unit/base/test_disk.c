@@ -172,20 +172,6 @@ static void case_truncate_and_allocate(void **state) {
   disk_close(f);
 }
 
-static void case_write_back_changes_nothing(void **state) {
-  struct disk *d = disk_of(state);
-  struct disk_file *f = open_file(d, "a", DISK_READ | DISK_WRITE | DISK_CREATE);
-  assert_ok(disk_write(f, 0, "abcdef", 6, NULL));
-  disk_write_back(f, 0, 6);
-  disk_write_back(f, 6, 0);
-  disk_write_back(f, 4, 1 << 20); /* past the end */
-  assert_ok(disk_write(f, 3, "DEF", 3, NULL));
-  disk_write_back(f, 3, 3);
-  assert_ok(disk_sync(f, NULL));
-  disk_close(f);
-  assert_content(d, "a", "abcDEF");
-}
-
 static void case_open_flags(void **state) {
   struct disk *d = disk_of(state);
   struct disk_file *f = NULL;
@@ -504,7 +490,6 @@ int main(void) {
       BOTH(case_read_full_is_corrupt_when_short),
       BOTH(case_holes_read_as_zeros),
       BOTH(case_truncate_and_allocate),
-      BOTH(case_write_back_changes_nothing),
       BOTH(case_open_flags),
       BOTH(case_direct_dsync),
       BOTH(case_lock_excludes),

@@ -1,5 +1,6 @@
 /* Bodies in files and multipart uploads. */
 #include "harness.h"
+#include "store/local/engine.h"
 
 static struct store_body_ref body_of(struct region *r, uint8_t fill, uint64_t epoch, size_t size,
                                      uint8_t byte) {
@@ -42,6 +43,40 @@ static void a_hash_may_be_left(void **state) {
   assert_int_equal(ref.size, sizeof bytes);
   other = body_of(&r, 1, 1, sizeof bytes, 'x');
   assert_memory_equal(other.sha256, sha, sizeof sha);
+  region_done(&r);
+}
+
+/* Plaintext bytes that make a file of `size` bytes: header, frames, each with its tag. 0: no body does. */
+static size_t plain_of(size_t size) {
+  enum { HEADER = 96 };
+  size_t sealed = size - HEADER, last = sealed % FRAME_SEALED;
+  if (last > 0 && last <= GCM_TAG_SIZE) return 0;
+  return sealed / FRAME_SEALED * FRAME_PLAIN + (last ? last - GCM_TAG_SIZE : 0);
+}
+
+/* Files are written in whole blocks, a MiB at a time: around every border the file is as long as its frames,
+ * and is there after the power went. */
+static void bodies_end_anywhere(void **state) {
+  static const size_t border[] = {4096, 8192, 65536, 1 << 20, (1 << 20) + 4096, (1 << 20) + 65536, 3 << 20};
+  struct region r;
+  struct dom_err err = {0};
+  struct store_body_ref ref[3 * sizeof border / sizeof border[0] + 2];
+  uint8_t token[TOKEN_SIZE];
+  size_t count = 0;
+  bool there = false;
+  (void)state;
+  region_init(&r, 78, true);
+  subject_home(&r, 1, 1);
+  token_of(token, 1);
+  ref[count++] = body_of(&r, 1, 1, 0, 'x');
+  ref[count++] = body_of(&r, 1, 1, 1, 'x');
+  for (size_t i = 0; i < sizeof border / sizeof border[0]; i++)
+    for (size_t size = border[i] - 1; size <= border[i] + 1; size++)
+      if (plain_of(size)) ref[count++] = body_of(&r, 1, 1, plain_of(size), 'x');
+  for (size_t i = 0; i < count; i++) {
+    assert_dom_ok(body_check(r.store, token, 1, &ref[i], &there, &err), err);
+    assert_true(there);
+  }
   region_done(&r);
 }
 
@@ -352,10 +387,10 @@ static void complete_guards_parts(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(a_hash_may_be_left),    cmocka_unit_test(file_bodies),
-      cmocka_unit_test(reader_keeps_body),     cmocka_unit_test(long_metadata),
-      cmocka_unit_test(stale_intents),         cmocka_unit_test(multipart),
-      cmocka_unit_test(complete_guards_parts),
+      cmocka_unit_test(a_hash_may_be_left), cmocka_unit_test(bodies_end_anywhere),
+      cmocka_unit_test(file_bodies),        cmocka_unit_test(reader_keeps_body),
+      cmocka_unit_test(long_metadata),      cmocka_unit_test(stale_intents),
+      cmocka_unit_test(multipart),          cmocka_unit_test(complete_guards_parts),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
