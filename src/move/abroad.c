@@ -71,7 +71,8 @@ enum dom_code mover_erasures(struct mover *m, struct mover_erasures *out, struct
   uint64_t now_ms = clock_mono_ns(m->o.clock) / 1000000;
   *out = (struct mover_erasures){0};
   enum dom_code code = look(m, out, &rotate, err);
-  if (code || quarantine_holds(m)) return code; /* its rows may be old: nothing is destroyed or said by them */
+  if (code || quarantine_holds(m))
+    return code; /* its rows may be old: nothing is destroyed or said by them */
   if (rotate && now_ms >= m->rotate_after_ms) {
     code = mover_rotate_kek(m, NULL, NULL, &out->erased, err);
     m->rotate_after_ms = code ? clock_mono_ns(m->o.clock) / 1000000 + ROTATE_AGAIN_MS : 0;

@@ -42,8 +42,8 @@ static enum dom_code dropped_step(void *arg, struct mover *m, struct store_view 
 enum dom_code erase_source(struct mover *m, struct handoff *h, struct dom_err *err) {
   assert(h->side == HANDOFF_SOURCE && h->state == HANDOFF_ERASING);
   enum dom_code code = erase_epoch(m, h, h->epoch_from, err);
-  /* Noted after the shred, or a rotation in between would have wrapped the slot by a later one: once *this* KEK
-   * is gone, so is each that wrapped it up to then. */
+  /* Noted after the shred, or a rotation in between would have wrapped the slot by a later one: once *this*
+   * KEK is gone, so is each that wrapped it up to then. */
   uint64_t kek = vault_kek_current(store_vault(m->o.store));
   return code ? code : mover_advance(m, h, EVENT_DROPPED, dropped_step, &kek, err);
 }
@@ -105,26 +105,35 @@ static enum dom_code stage_step(void *arg, struct mover *m, struct store_view *v
   return mover_entry(m, tx, *(const enum ledger_type *)arg, h, SLICE_LIT(""), err);
 }
 
-/* Takes every source handoff in `state` one stage on. */
+/* The next batch, behind the last one's end. */
+static enum dom_code gather(struct gather *g, struct dom_err *err) {
+  STORE_VIEW_AUTO *v = NULL;
+  struct handoff last = g->found[ERASE_BATCH - 1];
+  bool begun = g->count > 0;
+  assert(!begun || g->count == ERASE_BATCH);
+  g->count = 0;
+  enum dom_code code = store_view_open(g->m->o.store, &v, err);
+  if (code) return code;
+  return begun ? handoff_scan_after(v, &last, gather_one, g, err) : handoff_scan(v, NULL, gather_one, g, err);
+}
+
+/* Takes every source handoff in `state` one stage on, in one pass: with the rotation's lock held nobody else
+ * comes into `state` who is due. */
 static enum dom_code advance_all(struct mover *m, enum handoff_state state, enum handoff_event event,
                                  enum ledger_type type, uint64_t *out_count, struct dom_err *err) {
   AUTO_FREE void *memory = dom_calloc(1, sizeof(struct gather));
   struct gather *g = memory;
   if (!g) return dom_fail(err, DOM_NO_MEMORY, "move/erase: stage", "no memory");
-  for (;;) {
-    *g = (struct gather){.m = m, .state = state};
-    enum dom_code code;
-    {
-      STORE_VIEW_AUTO *v = NULL;
-      code = store_view_open(m->o.store, &v, err);
-      if (!code) code = handoff_scan(v, NULL, gather_one, g, err);
-    }
+  *g = (struct gather){.m = m, .state = state};
+  do {
+    enum dom_code code = gather(g, err);
     for (size_t i = 0; !code && i < g->count; i++) {
       code = mover_advance(m, &g->found[i], event, stage_step, &type, err);
       if (!code) ++*out_count;
     }
-    if (code || g->count == 0) return code;
-  }
+    if (code) return code;
+  } while (g->count == ERASE_BATCH);
+  return DOM_OK;
 }
 
 static enum dom_code kek_note(struct mover *m, enum ledger_type type, uint64_t kek, struct dom_err *err) {
@@ -160,7 +169,8 @@ static bool show_progress(void *arg, const struct vault_rotation *at) {
 /* With rotate_lock held, as what follows. */
 static enum dom_code rotate(struct mover *m, store_progress_fn progress, void *arg, struct dom_err *err) {
   struct vault *vault = store_vault(m->o.store);
-  /* A newer backup that may yet be brought here opens by the KEKs there are, and by the vault's last backup. */
+  /* A newer backup that may yet be brought here opens by the KEKs there are, and by the vault's last backup.
+   */
   if (quarantine_holds(m))
     return dom_fail(err, DOM_UNAVAILABLE, "move/erase: rotate",
                     "this region is in quarantine: no key is destroyed before it knows what it missed");

@@ -183,3 +183,13 @@ enum dom_code handoff_scan(struct store_view *v, const uint8_t *token, handoff_f
   enum dom_code code = store_row_scan(v, STORE_TABLE_HANDOFF, prefix, SLICE_LIT(""), scan_one, &s, err);
   return code ? code : s.code;
 }
+
+enum dom_code handoff_scan_after(struct store_view *v, const struct handoff *after, handoff_fn fn, void *arg,
+                                 struct dom_err *err) {
+  struct scan s = {.fn = fn, .arg = arg, .err = err};
+  uint8_t key[HANDOFF_KEY_SIZE];
+  handoff_key(after, key);
+  enum dom_code code =
+      store_row_scan(v, STORE_TABLE_HANDOFF, SLICE_LIT(""), slice_of(key, sizeof key), scan_one, &s, err);
+  return code ? code : s.code;
+}

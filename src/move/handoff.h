@@ -100,5 +100,8 @@ enum dom_code handoff_put(struct store_tx *tx, const struct handoff *h, struct d
 typedef bool (*handoff_fn)(void *arg, const struct handoff *h);
 enum dom_code handoff_scan(struct store_view *v, const uint8_t *token, handoff_fn fn, void *arg,
                            struct dom_err *err);
+/* All rows behind that of `after`, in key order. */
+enum dom_code handoff_scan_after(struct store_view *v, const struct handoff *after, handoff_fn fn, void *arg,
+                                 struct dom_err *err);
 
 #endif

@@ -60,7 +60,8 @@ void admin_key_backup(struct admin *a) {
     return;
   }
   enum dom_code code = DOM_OK;
-  if (!mover_is_open(a->r->mover)) /* the backup in its place may know more than a vault that was brought back */
+  if (!mover_is_open(
+          a->r->mover)) /* the backup in its place may know more than a vault that was brought back */
     code = dom_fail(&err, DOM_UNAVAILABLE, "serve/admin",
                     "this region is in quarantine: no backup is replaced before it knows what it missed");
   if (!code) code = vault_backup(store_vault(a->r->store), o, &keys, &err);

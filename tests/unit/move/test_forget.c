@@ -534,6 +534,41 @@ static void test_person_erased(void **state) {
   world_free(w);
 }
 
+/* More than one batch of them: each is taken on, and once. */
+static void test_stages_of_many(void **state) {
+  (void)state;
+  enum { MANY = 600 };
+  struct world *w = world_new(15);
+  struct handoff h = {.epoch = 2, .epoch_from = 1, .side = HANDOFF_SOURCE, .peer = SG, .country = {'I', 'N'}};
+  uint64_t erased = 0;
+  struct handoff now;
+  h.state = HANDOFF_DROPPED;
+  h.kek = 12345; /* no KEK has this id, so it is gone */
+  h.started_ms = 1;
+  for (int i = 0; i < MANY; i++) {
+    STORE_VIEW_AUTO *v = NULL;
+    struct store_tx *tx = NULL;
+    store_u32be(h.token, (uint32_t)i * 7919);
+    assert_int_equal(store_view_open(w->t.region[CN].store, &v, NULL), DOM_OK);
+    assert_int_equal(store_tx_begin(w->t.region[CN].store, v, &tx, NULL), DOM_OK);
+    assert_int_equal(handoff_put(tx, &h, NULL), DOM_OK);
+    assert_int_equal(store_tx_commit_take(tx, NULL, NULL), DOM_OK);
+  }
+  assert_int_equal(mover_rotate_kek(w->t.region[CN].mover, NULL, NULL, &erased, NULL), DOM_OK);
+  assert_int_equal(erased, MANY);
+  assert_int_equal(mover_purge_names(w->t.region[CN].mover, NULL), DOM_OK);
+  STORE_VIEW_AUTO *v = NULL;
+  assert_int_equal(store_view_open(w->t.region[CN].store, &v, NULL), DOM_OK);
+  for (int i = 0; i < MANY; i++) {
+    store_u32be(h.token, (uint32_t)i * 7919);
+    assert_int_equal(handoff_get(v, h.token, h.epoch, HANDOFF_SOURCE, &now, NULL), DOM_OK);
+    assert_int_equal(now.state, HANDOFF_PURGED);
+  }
+  store_view_close(v);
+  v = NULL;
+  world_free(w);
+}
+
 /* The row's bytes, as docs/formats/handoff.md has them. */
 static void test_row(void **state) {
   (void)state;
@@ -585,6 +620,7 @@ int main(void) {
       cmocka_unit_test(test_in_time),
       cmocka_unit_test(test_overdue),
       cmocka_unit_test(test_person_erased),
+      cmocka_unit_test(test_stages_of_many),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

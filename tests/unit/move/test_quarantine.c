@@ -365,8 +365,8 @@ static void test_came_since(void **unused) {
   world_free(t);
 }
 
-/* What would destroy keys waits: a newer backup may yet come, and opens by them. Nor is anybody erased by what an
- * old row says. */
+/* What would destroy keys waits: a newer backup may yet come, and opens by them. Nor is anybody erased by
+ * what an old row says. */
 static void test_keys_stay(void **unused) {
   (void)unused;
   struct test_regions *t = world_new(8);
@@ -491,15 +491,11 @@ static void test_forged(void **unused) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_left_since),
-                                     cmocka_unit_test(test_open_at_backup),
-                                     cmocka_unit_test(test_came_since),
-                                     cmocka_unit_test(test_erased_since),
-                                     cmocka_unit_test(test_tombstone_restored),
-                                     cmocka_unit_test(test_nobody_answers),
-                                     cmocka_unit_test(test_registrar_restored),
-                                     cmocka_unit_test(test_quiet),
-                                     cmocka_unit_test(test_keys_stay),
-                                     cmocka_unit_test(test_forged)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_left_since),         cmocka_unit_test(test_open_at_backup),
+      cmocka_unit_test(test_came_since),         cmocka_unit_test(test_erased_since),
+      cmocka_unit_test(test_tombstone_restored), cmocka_unit_test(test_nobody_answers),
+      cmocka_unit_test(test_registrar_restored), cmocka_unit_test(test_quiet),
+      cmocka_unit_test(test_keys_stay),          cmocka_unit_test(test_forged)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
