@@ -47,8 +47,9 @@ static void keys_settle(struct keys *k) {
 /* Records of one key stand together: the last one is looked at, and what is twice goes before growing. */
 static enum dom_code keys_add(struct keys *k, const struct vault_key *key, struct dom_err *err) {
   if (k->count > 0 && key_compare(&k->at[k->count - 1], key) == 0) return DOM_OK;
-  if (k->count == k->cap) keys_settle(k);
-  if (k->count * 2 >= k->cap) {
+  bool full = k->count == k->cap;
+  if (full) keys_settle(k);
+  if (full && k->count * 2 >= k->cap) {
     size_t cap = k->cap * 2 + 1024;
     struct vault_key *grown = dom_realloc(k->at, cap * sizeof *grown);
     if (!grown) return dom_fail(err, DOM_NO_MEMORY, where, "no memory");
