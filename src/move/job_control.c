@@ -163,36 +163,58 @@ static enum dom_code put_new(struct mover *m, struct move_job_status *job, const
   return code;
 }
 
-static enum dom_code start_locked(struct mover *m, const struct move_spec *spec, const struct job_list *list,
+/* Looks for a job of the same selection; *out is what it says of itself. With the runner's lock held. */
+static enum dom_code attach(struct mover *m, struct find_job *f, struct move_job_status *out,
+                            struct dom_err *err) {
+  enum dom_code code = mover_job_each(m, see_job, f, err);
+  if (code || !f->has) return code;
+  struct job *j = slot_by_id(m, f->found.id);
+  if (j) slot_status(j, &f->found);
+  *out = f->found;
+  return DOM_OK;
+}
+
+static enum dom_code attach_first(struct mover *m, const struct move_spec *spec, bool *out_has,
                                   struct move_job_status *out, struct dom_err *err) {
   struct find_job f = {.spec = spec};
-  enum dom_code code = mover_job_each(m, see_job, &f, err);
-  if (code) return code;
-  if (f.has) {
-    struct job *j = slot_by_id(m, f.found.id);
-    if (j) slot_status(j, &f.found);
-    *out = f.found;
-    return DOM_OK;
-  }
+  pthread_mutex_lock(&m->jobs->lock);
+  enum dom_code code = attach(m, &f, out, err);
+  pthread_mutex_unlock(&m->jobs->lock);
+  if (!code) *out_has = f.has;
+  return code;
+}
+
+/* `counted`: what it moves; somebody else may have started the same meanwhile. */
+static enum dom_code start_locked(struct mover *m, const struct move_job_status *counted,
+                                  const struct job_list *list, struct move_job_status *out,
+                                  struct dom_err *err) {
+  struct find_job f = {.spec = &counted->spec};
+  enum dom_code code = attach(m, &f, out, err);
+  if (code || f.has) return code;
   /* Before the row is durable: one without a slot would look running for ever. */
   if (!slot_free(m)) return fail_full(err);
-  struct move_job_status job = {.id = f.highest + 1, .spec = *spec, .state = JOB_RUNNING};
+  struct move_job_status job = *counted;
+  job.id = f.highest + 1;
+  job.state = JOB_RUNNING;
   job.started_ms = clock_wall_ms(m->o.clock);
-  code = job_count(m, spec, 0, list, true, &job, err);
-  if (!code) code = put_new(m, &job, list, err);
+  code = put_new(m, &job, list, err);
   if (!code) *out = job;
   return code;
 }
 
 enum dom_code mover_job_start(struct mover *m, const struct move_spec *spec, struct move_job_status *out,
                               struct dom_err *err) {
-  struct move_spec full = *spec;
+  struct move_job_status job = {.spec = *spec};
   struct job_list list = {0};
+  bool has = false;
   enum dom_code code = job_check_spec(m, spec, err);
-  if (!code) code = take_list(m, &full, &list, err);
-  if (!code) {
+  if (!code) code = take_list(m, &job.spec, &list, err);
+  if (!code) code = attach_first(m, &job.spec, &has, out, err);
+  /* Without the lock, which status and metrics wait for: it reads the rows of everybody selected. */
+  if (!code && !has) code = job_count(m, &job.spec, 0, &list, true, &job, err);
+  if (!code && !has) {
     pthread_mutex_lock(&m->jobs->lock);
-    code = start_locked(m, &full, &list, out, err);
+    code = start_locked(m, &job, &list, out, err);
     pthread_mutex_unlock(&m->jobs->lock);
   }
   list_done(&list);
@@ -287,7 +309,11 @@ static enum dom_code close_job(struct mover *m, struct open_job *o, struct dom_e
   struct job *j = o->slot;
   if (!j) return code;
   if (!code) {
-    j->status = o->status;
+    /* Only what can change: who is selected, and the id, are read by its threads without the lock. */
+    j->status.state = o->status.state;
+    j->status.spec.rate_bytes_s = o->status.spec.rate_bytes_s;
+    j->status.spec.parallel = o->status.spec.parallel;
+    j->status.spec.deadline_ms = o->status.spec.deadline_ms;
     bool runs = o->status.state == JOB_RUNNING;
     if (!runs) atomic_store(&j->cut, true);
     atomic_store(&j->halted, !runs);
