@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/bytes.h"
+
 static const char *const code_names[DOM_CODE_COUNT] = {
     [DOM_OK] = "ok",
     [DOM_NOT_FOUND] = "not-found",
@@ -30,6 +32,21 @@ static const char *const code_names[DOM_CODE_COUNT] = {
     [DOM_CANCELLED] = "cancelled",
 };
 
+/* What is neither printable UTF-8 nor a line end becomes '?': parts of it came from other machines, or were
+ * cut. */
+static void clean(char *text) {
+  for (size_t i = 0; text[i];) {
+    size_t len = 1, left = strnlen(text + i, 4);
+    bool control = ((uint8_t)text[i] < 0x20 && text[i] != '\n') || text[i] == 0x7f;
+    while (len < left && !utf8_valid(slice_of(text + i, len))) len++;
+    if (control || !utf8_valid(slice_of(text + i, len))) {
+      text[i] = '?';
+      len = 1;
+    }
+    i += len;
+  }
+}
+
 enum dom_code dom_fail(struct dom_err *err, enum dom_code code, const char *where, const char *format, ...) {
   int saved_errno = errno;
   assert(code > DOM_OK);
@@ -44,6 +61,7 @@ enum dom_code dom_fail(struct dom_err *err, enum dom_code code, const char *wher
     va_start(args, format);
     if (vsnprintf(err->text, sizeof err->text, format, args) < 0) err->text[0] = 0;
     va_end(args);
+    clean(err->text);
   }
   errno = saved_errno;
   return code;

@@ -35,7 +35,8 @@ enum dom_code {
   DOM_CODE_COUNT
 };
 
-/* Longest detail text, with its final NUL; longer text is cut. One line of log. */
+/* Longest detail text, with its final NUL; longer text is cut. One line of log: UTF-8 without control
+ * characters but line ends, whatever the arguments held. */
 #define DOM_ERR_TEXT_MAX 320
 
 struct dom_err {

@@ -40,6 +40,22 @@ static void test_long_text_is_cut(void **state) {
   assert_int_equal(strlen(err.text), DOM_ERR_TEXT_MAX - 1);
 }
 
+/* Texts come from other regions and paths too, and end in JSON and on terminals. */
+static void test_text_is_clean(void **state) {
+  (void)state;
+  struct dom_err err = {0};
+  dom_fail(&err, DOM_IO, "test", "%s", "a\xff\xc3(\t\x1b[2J\x7f \xe2\x80\xa6 \xed\xa0\x80 \xf0\x9f\x8f\xa0");
+  assert_string_equal(err.text, "a??"
+                                "(??[2J? \xe2\x80\xa6 ??? \xf0\x9f\x8f\xa0");
+  char cut[DOM_ERR_TEXT_MAX + 1];
+  memset(cut, 'x', sizeof cut);
+  memcpy(cut + DOM_ERR_TEXT_MAX - 3, "\xe2\x80\xa6", 4); /* its last byte does not fit */
+  err = (struct dom_err){0};
+  dom_fail(&err, DOM_IO, "test", "%s", cut);
+  assert_int_equal(strlen(err.text), DOM_ERR_TEXT_MAX - 1);
+  assert_string_equal(err.text + DOM_ERR_TEXT_MAX - 4, "x??");
+}
+
 static void test_errno_mapping(void **state) {
   (void)state;
   static const struct {
@@ -76,6 +92,7 @@ int main(void) {
       cmocka_unit_test(test_err_is_optional),
       cmocka_unit_test(test_errno_only_where_it_means_something),
       cmocka_unit_test(test_long_text_is_cut),
+      cmocka_unit_test(test_text_is_clean),
       cmocka_unit_test(test_errno_mapping),
       cmocka_unit_test(test_names_are_unique),
   };
