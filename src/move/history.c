@@ -64,7 +64,7 @@ static bool fact_get(struct reader *r, struct fact *out) {
     f.statement = get_bytes16be(r);
   }
   bool good = !r->bad && f.kind >= FACT_LEFT && f.kind <= FACT_ERASED && f.epoch > 0 &&
-              (!is_handoff(f.kind) || f.epoch_from < f.epoch);
+              f.epoch < SUBJECT_EPOCH_MAX && (!is_handoff(f.kind) || f.epoch_from < f.epoch);
   if (good) *out = f;
   return good;
 }

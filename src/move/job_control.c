@@ -438,6 +438,7 @@ enum dom_code job_runner_open(struct mover *m, struct dom_err *err) {
   if (!m->jobs) return dom_fail(err, DOM_NO_MEMORY, "move/job: open", "no memory");
   pthread_mutex_init(&m->jobs->lock, NULL);
   struct resume r = {.m = m, .err = err};
+  probe_sweep(m);
   enum dom_code code = list_drop_orphans(m, err);
   if (!code) code = mover_job_each(m, resume_one, &r, err);
   return code ? code : r.code;

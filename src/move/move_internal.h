@@ -388,7 +388,10 @@ enum dom_code forget_advance_all(struct mover *m, enum forget_state state, uint6
 /* Answers "move/forget". */
 enum dom_code forget_asked(struct mover *m, uint16_t from, struct slice body, struct buf *reply,
                            struct dom_err *err);
-/* probe.c: answers "move/probe". */
+/* probe.c: takes away what rehearsals left here whose source, or this region, ended meanwhile; what cannot go
+ * now goes with the next start. Durable: at return. */
+void probe_sweep(struct mover *m);
+/* Answers "move/probe". Returns: DOM_INVALID what no rehearsal sends; as a commit. */
 enum dom_code probe_message(struct mover *m, uint16_t from, struct slice body, struct dom_err *err);
 
 /* job.c */

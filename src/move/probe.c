@@ -29,7 +29,7 @@ static void probe_key(uint16_t from, uint8_t slot, uint8_t out[PROBE_KEY_SIZE]) 
 
 /* Body: slot u8 | random bytes. None: the slot's row goes. */
 enum dom_code probe_message(struct mover *m, uint16_t from, struct slice body, struct dom_err *err) {
-  if (body.len == 0 || body.len > 1 + PROBE_PAYLOAD_MAX)
+  if (body.len == 0 || body.len > 1 + PROBE_PAYLOAD_MAX || body.data[0] >= MOVE_PARALLEL_MAX)
     return dom_fail(err, DOM_INVALID, "move/probe", "does not decode");
   uint8_t row[PROBE_KEY_SIZE], key[KEY_SIZE], digest[SHA256_SIZE], tag[GCM_TAG_SIZE];
   static const uint8_t NONCE[GCM_NONCE_SIZE] = {0}; /* the key is new each time */
@@ -46,6 +46,33 @@ enum dom_code probe_message(struct mover *m, uint16_t from, struct slice body, s
   if (!code) code = job_row_commit(m, STORE_TABLE_META, slice_of(row, sizeof row), &value, err);
   wipe(key, sizeof key);
   return code;
+}
+
+struct first_row {
+  uint8_t key[PROBE_KEY_SIZE];
+  bool has;
+};
+
+static bool see_row(void *arg, struct slice key, struct slice value) {
+  struct first_row *f = arg;
+  (void)value;
+  f->has = key.len == PROBE_KEY_SIZE;
+  if (f->has) memcpy(f->key, key.data, PROBE_KEY_SIZE);
+  return false;
+}
+
+void probe_sweep(struct mover *m) {
+  static const struct slice PREFIX = {(const uint8_t *)"move-probe---", PROBE_KEY_SIZE - 3};
+  for (;;) {
+    struct first_row f = {.has = false};
+    STORE_VIEW_AUTO *v = NULL;
+    enum dom_code code = store_view_open(m->o.store, &v, NULL);
+    if (!code) code = store_row_scan(v, STORE_TABLE_META, PREFIX, SLICE_LIT(""), see_row, &f, NULL);
+    store_view_close(v);
+    v = NULL;
+    if (code || !f.has) return;
+    if (job_row_commit(m, STORE_TABLE_META, slice_of(f.key, PROBE_KEY_SIZE), NULL, NULL)) return;
+  }
 }
 
 /* ---- the source's side --------------------------------------------------------------------------- */

@@ -16,6 +16,7 @@ enum {
   TELL_EVERY_MS = 1000,  /* what is lost between two of these with the disk goes unnoticed */
   TELL_AWAY_MS = 10000,  /* a region that did not answer is asked again */
   LOSS_AGAIN_MS = 30000, /* whether those who kept a copy still do */
+  LEARN_MS = 2000,       /* of one region at a time: operators wait for the lock, and it may never end */
   ENDED_BATCH = 64       /* handoffs of one scan */
 };
 
@@ -385,7 +386,7 @@ static enum dom_code find_proof(struct learn *l, struct dom_err *err) {
     enum dom_code code = subject_statement_check(subjects, f->statement, &st, err);
     if (code) return code;
     if (st.from != l->m->o.region || st.to != l->from || st.epoch != f->epoch ||
-        memcmp(st.token, f->token, TOKEN_SIZE) != 0)
+        st.epoch_from != f->epoch_from || memcmp(st.token, f->token, TOKEN_SIZE) != 0)
       return dom_fail(err, DOM_DENIED, "move/quarantine", "region %u shows a statement about something else",
                       l->from);
     buf_append_slice(&l->statement, f->statement);
@@ -394,7 +395,8 @@ static enum dom_code find_proof(struct learn *l, struct dom_err *err) {
   struct subject_record record;
   enum dom_code code = subject_record_find(subjects, f->token, &record, err);
   if (code) return code;
-  if (record.epoch < f->epoch) /* also of a token that it does not know */
+  bool for_another = record.epoch == f->epoch && record.home && record.home != l->from;
+  if (record.epoch < f->epoch || for_another) /* also of a token that it does not know */
     return dom_fail(err, DOM_DENIED, "move/quarantine",
                     "region %u says that a subject left for it, and nothing shows it", l->from);
   st = (struct subject_statement){.from = l->m->o.region,
@@ -585,7 +587,8 @@ static enum dom_code learn_from(struct mover *m, struct watched *w, struct dom_e
   l.from_registrar = c && charter_registrar(c)->number == w->region;
   charter_release(c);
   enum dom_code code = DOM_OK;
-  while (!code && w->phase < HISTORY_END && !atomic_load(&m->stopping))
+  uint64_t until = now_ms(m) + LEARN_MS;
+  while (!code && w->phase < HISTORY_END && now_ms(m) < until && !atomic_load(&m->stopping))
     code = history_ask(m, w->region, &w->phase, &w->cursor, learn_fact, &l, err);
   buf_done(&l.statement);
   if (code) w->next_ms = now_ms(m) + TELL_AWAY_MS;

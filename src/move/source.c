@@ -14,6 +14,16 @@ struct source {
 
 /* ---- begin --------------------------------------------------------------------------- */
 
+/* The next one, never handed out before, whatever became of the attempts. */
+static enum dom_code next_epoch(const struct store_subject *row, uint64_t *out, struct dom_err *err) {
+  assert(row->epoch_allotted >= row->epoch);
+  if (row->epoch_allotted >= SUBJECT_EPOCH_MAX - 1)
+    return dom_fail(err, DOM_REFUSED, "move/source: begin",
+                    "the subject came under the last epoch there is: the region it came from lied");
+  *out = row->epoch_allotted + 1;
+  return DOM_OK;
+}
+
 static enum dom_code intent_step(void *arg, struct mover *m, struct store_view *v, struct store_tx *tx,
                                  struct handoff *h, struct dom_err *err) {
   (void)arg;
@@ -27,7 +37,8 @@ static enum dom_code intent_step(void *arg, struct mover *m, struct store_view *
   if (row.state != SUBJECT_HOME)
     return dom_fail(err, DOM_BUSY, "move/source: begin", "a handoff is under way");
   h->epoch_from = row.epoch;
-  h->epoch = row.epoch_allotted + 1; /* never handed out before, whatever became of the attempts */
+  code = next_epoch(&row, &h->epoch, err);
+  if (code) return code;
   assert(h->epoch > h->epoch_from && row.handoff_epoch == 0);
   memcpy(h->country, row.country, 2);
   row.state = SUBJECT_COPYING;
@@ -304,8 +315,8 @@ static enum dom_code begin(struct source *s, struct dom_err *err) {
   if (code) return code;
   s->h.started_ms = clock_wall_ms(m->o.clock);
   s->h.epoch_from = row.epoch; /* the step below reads both again under guard */
-  s->h.epoch = row.epoch_allotted + 1;
-  return mover_advance(m, &s->h, EVENT_BEGIN, intent_step, NULL, err);
+  code = next_epoch(&row, &s->h.epoch, err);
+  return code ? code : mover_advance(m, &s->h, EVENT_BEGIN, intent_step, NULL, err);
 }
 
 static enum dom_code hand_over(struct source *s, struct pace *pace, struct dom_err *err) {

@@ -83,7 +83,7 @@ static enum dom_code begin(struct mover *m, uint16_t from, const uint8_t token[T
         err, DOM_INCOMPATIBLE, "move/target: begin",
         "the source speaks version %u of the handoff, this region version %u: run the same build in both",
         protocol, (unsigned)MOVE_PROTOCOL);
-  if (!reader_end(&r) || h.epoch_from >= epoch)
+  if (!reader_end(&r) || h.epoch_from >= epoch || epoch >= SUBJECT_EPOCH_MAX)
     return dom_fail(err, DOM_INVALID, "move/target: begin", "does not decode");
   struct charter_permit_storage storage;
   const struct permit *permit;

@@ -184,7 +184,7 @@ static enum dom_code take_erased(struct slice body, struct ask *a, struct dom_er
     return dom_fail(err, DOM_INVALID, "subject/registrar: message", "does not decode");
   a->token = body.data;
   a->epoch = load_u64be(body.data + TOKEN_SIZE);
-  return a->epoch > 0 && a->epoch < UINT64_MAX
+  return a->epoch > 0 && a->epoch < SUBJECT_EPOCH_MAX
              ? DOM_OK
              : dom_fail(err, DOM_INVALID, "subject/registrar: message", "an epoch that cannot be");
 }

@@ -47,7 +47,7 @@ bool subject_statement_peek(const struct subjects *s, struct slice bytes, struct
   get_slice(&r, ED25519_SIG_SIZE);
   bool good = reader_end(&r) && slice_equal(magic, SLICE_LIT("DOMS")) && version == STATEMENT_VERSION &&
               slice_equal(deployment, slice_of(s->o.deployment, 16)) && st.epoch > st.epoch_from &&
-              st.from != 0 && st.to != 0 && st.from != st.to;
+              st.epoch < SUBJECT_EPOCH_MAX && st.from != 0 && st.to != 0 && st.from != st.to;
   if (good) *out = st;
   return good;
 }

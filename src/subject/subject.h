@@ -305,6 +305,9 @@ enum dom_code subject_permit(struct subjects *s, const struct subject_intent *in
 /* ---- statements ------------------------------------------------------------------------------------ */
 
 enum { SUBJECT_STATEMENT_MAX = 256 };
+/* Epochs are below this: a million moves a second would take 290,000 years to get there, and a region that
+ * lies must not make the next one 0. What JSON carries as a number holds them all. */
+#define SUBJECT_EPOCH_MAX ((uint64_t)INT64_MAX)
 struct subject_statement {
   uint8_t token[TOKEN_SIZE];
   uint16_t from, to;

@@ -568,6 +568,16 @@ static bool count_probe_row(void *arg, struct slice key, struct slice value) {
   return true;
 }
 
+static int probe_rows(struct world *w, uint16_t at) {
+  int rows = 0;
+  STORE_VIEW_AUTO *v = NULL;
+  assert_int_equal(store_view_open(w->t.region[at].store, &v, NULL), DOM_OK);
+  assert_int_equal(store_row_scan(v, STORE_TABLE_META, SLICE_LIT("move-probe"), SLICE_LIT(""),
+                                  count_probe_row, &rows, NULL),
+                   DOM_OK);
+  return rows;
+}
+
 /* A rehearsal reads what would go, moves nobody, and leaves nothing at either side. */
 static void test_plan(void **state) {
   (void)state;
@@ -581,15 +591,7 @@ static void test_plan(void **state) {
   assert_int_equal(p.sampled_bytes, p.status.bytes); /* all of it was read */
   assert_true(p.status.bytes > 3u << 20);
   assert_int_equal(living_at(w, CN), PEOPLE);
-  for (uint16_t i = CN; i <= US; i++) {
-    int rows = 0;
-    STORE_VIEW_AUTO *v = NULL;
-    assert_int_equal(store_view_open(w->t.region[i].store, &v, NULL), DOM_OK);
-    assert_int_equal(store_row_scan(v, STORE_TABLE_META, SLICE_LIT("move-probe"), SLICE_LIT(""),
-                                    count_probe_row, &rows, NULL),
-                     DOM_OK);
-    assert_int_equal(rows, 0);
-  }
+  for (uint16_t i = CN; i <= US; i++) assert_int_equal(probe_rows(w, i), 0);
   net_sim_cut(w->t.net, CN, US, true);
   assert_int_equal(mover_job_predict(cn(w), &spec, &p, NULL), DOM_UNAVAILABLE);
   net_sim_cut(w->t.net, CN, US, false);
@@ -599,6 +601,18 @@ static void test_plan(void **state) {
   BUF_AUTO reply = BUF_INIT;
   assert_int_equal(mover_message(w->t.region[SG].mover, CN, "move/probe", slice_of(wrong, 0), &reply, NULL),
                    DOM_INVALID);
+  /* a peer has as many rows as a rehearsal has threads, and they go with the next start if it never says so
+   */
+  wrong[0] = MOVE_PARALLEL_MAX;
+  assert_int_equal(mover_message(w->t.region[SG].mover, CN, "move/probe", slice_of(wrong, 3), &reply, NULL),
+                   DOM_INVALID);
+  wrong[0] = MOVE_PARALLEL_MAX - 1;
+  assert_int_equal(mover_message(w->t.region[SG].mover, CN, "move/probe", slice_of(wrong, 3), &reply, NULL),
+                   DOM_OK);
+  assert_int_equal(probe_rows(w, SG), 1);
+  region_stop(&w->t, SG);
+  assert_int_equal(region_start(&w->t, SG, NULL), DOM_OK);
+  assert_int_equal(probe_rows(w, SG), 0);
   world_free(w);
 }
 
