@@ -44,6 +44,10 @@ struct mover_options {
 /* Jobs that were running go on at once, in threads of their own. *out is released with mover_close.
  * Returns: DOM_NO_MEMORY; DOM_CORRUPT a job's row does not decode; what the store's reads return. */
 enum dom_code mover_open(const struct mover_options *o, struct mover **out, struct dom_err *err);
+/* Jobs, rotations and rehearsals end at their next safe point, DOM_CANCELLED where somebody waits for them;
+ * they go on after the next open. To be called before whoever waits is waited for; mover_close does it, too.
+ * NULL is allowed. Threads: any. */
+void mover_stop(struct mover *m);
 /* Stops jobs at their next safe point (they resume at the next open), waits for their threads and closes. No
  * other call may be in progress: whoever feeds messages in is stopped first. NULL is allowed. */
 void mover_close(struct mover *m);

@@ -237,9 +237,13 @@ enum dom_code mover_open(const struct mover_options *o, struct mover **out, stru
   return DOM_OK;
 }
 
+void mover_stop(struct mover *m) {
+  if (m) atomic_store(&m->stopping, true);
+}
+
 void mover_close(struct mover *m) {
   if (!m) return;
-  atomic_store(&m->stopping, true);
+  mover_stop(m);
   job_runner_close(m);
   transfers_free(m->transfers);
   token_set_done(&m->running);

@@ -271,6 +271,7 @@ enum dom_code daemon_open(struct daemon *d, const struct serve_config *c, struct
 void daemon_close(struct daemon *d) {
   struct region *r = &d->region;
   atomic_store(&r->stopping, true);
+  mover_stop(r->mover); /* a rotation of all keys would hold up what is waited for below */
   wire_server_close(r->server);
   if (r->has_upkeep_thread) pthread_join(r->upkeep_thread, NULL);
   if (r->has_config_thread) pthread_join(r->config_thread, NULL);

@@ -534,6 +534,22 @@ static void test_person_erased(void **state) {
   world_free(w);
 }
 
+/* A process that stops does not wait for a rotation; the next start goes on with it. */
+static void test_rotation_stopped(void **state) {
+  (void)state;
+  struct world *w = world_new(16);
+  uint64_t erased = 0;
+  assert_int_equal(mover_move_subject(w->t.region[CN].mover, w->token, SG, NULL), DOM_OK);
+  mover_stop(w->t.region[CN].mover);
+  assert_int_equal(mover_rotate_kek(w->t.region[CN].mover, NULL, NULL, &erased, NULL), DOM_CANCELLED);
+  assert_int_equal(erased, 0);
+  region_stop(&w->t, CN);
+  assert_int_equal(region_start(&w->t, CN, NULL), DOM_OK);
+  assert_int_equal(mover_rotate_kek(w->t.region[CN].mover, NULL, NULL, &erased, NULL), DOM_OK);
+  assert_int_equal(erased, 1);
+  world_free(w);
+}
+
 /* More than one batch of them: each is taken on, and once. */
 static void test_stages_of_many(void **state) {
   (void)state;
@@ -621,6 +637,7 @@ int main(void) {
       cmocka_unit_test(test_overdue),
       cmocka_unit_test(test_person_erased),
       cmocka_unit_test(test_stages_of_many),
+      cmocka_unit_test(test_rotation_stopped),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
