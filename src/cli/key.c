@@ -1,4 +1,4 @@
-/* domicile key: generate, vkey, rotate; domicile names: purge. */
+/* domicile key: generate, vkey, rotate, backup, backup-keygen, restore, rewrap; domicile names: purge. */
 #include <stdio.h>
 #include <unistd.h>
 
