@@ -202,15 +202,16 @@ static void note_result(struct job *j, const struct picked *p, enum dom_code cod
     note_failed(j, p, code, err);
 }
 
-/* Whether this worker may take another subject: not beyond the parallelism of now, not while a target is
- * away, and only a few of them while clients are about. */
+/* Whether this worker may take another subject: not beyond the parallelism of now, not in quarantine or while
+ * a target is away, and only a few of them while clients are about. */
 static bool wait_turn(struct job *j, uint32_t index) {
   for (;;) {
     uint32_t wanted = atomic_load(&j->wanted), few = wanted / JOB_CLIENTS_SHARE;
     if (is_halted(j) || atomic_load(&j->pass_over) || index >= wanted) return false;
     bool is_away = job_now_ms(j) < atomic_load(&j->away_until_ms);
     bool is_full = index >= (few ? few : 1) && pace_has_clients(j->m);
-    if (!is_away && !is_full) return true;
+    bool is_held = quarantine_holds(j->m) && !j->m->o.inline_threads; /* there, upkeep does not come here */
+    if (!is_away && !is_full && !is_held) return true;
     clock_sleep_ms(j->m->o.clock, JOB_STEP_MS);
     if (is_full) atomic_fetch_add(&j->pace.yielded_ns, JOB_STEP_MS * UINT64_C(1000000));
   }
