@@ -91,6 +91,10 @@ static inline void cli_link_cleanup(struct cli_link **l) {
  * Returns: CLI_CONTINUE; or an exit code after a complaint (CLI_FOUND for what is not there, exists already
  * or is refused). */
 int cli_ask(struct cli_link *l, const char *method, const char *path, const json_t *body, json_t **out);
+/* POSTs and hands the bytes of the answer out as they come; a code of `take` ends it, with err's words as the
+ * complaint. Returns: as cli_ask. */
+typedef enum dom_code (*cli_take_fn)(void *arg, struct slice bytes, struct dom_err *err);
+int cli_ask_bytes(struct cli_link *l, const char *path, const json_t *body, cli_take_fn take, void *arg);
 /* True after Ctrl-C, once cli_catch_interrupt was called: a request under way is then given up. */
 void cli_catch_interrupt(void);
 bool cli_interrupted(void);
@@ -126,6 +130,7 @@ int cli_serve(int argc, char **argv);
 int cli_bucket(int argc, char **argv);
 int cli_subject(int argc, char **argv);
 int cli_subject_erase(int argc, char **argv);
+int cli_subject_export(int argc, char **argv);
 /* Appends "subjects/ID[TAIL]?tenant=T", a path for cli_ask; tenant NULL: main. */
 void cli_subject_path(struct buf *out, const char *id, const char *tail, const char *tenant);
 int cli_token(int argc, char **argv);

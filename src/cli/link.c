@@ -149,7 +149,10 @@ void cli_link_close(struct cli_link *l) {
 struct ask {
   struct slice body;
   size_t sent;
-  struct buf answer;
+  struct buf answer; /* JSON, all of it */
+  unsigned status;   /* as it began */
+  cli_take_fn take;  /* NULL, or who takes the bytes of an answer that is none of failure */
+  void *arg;
 };
 
 static enum dom_code pull(void *arg, void *out, size_t cap, size_t *out_len, struct dom_err *err) {
@@ -162,8 +165,17 @@ static enum dom_code pull(void *arg, void *out, size_t cap, size_t *out_len, str
   return DOM_OK;
 }
 
+static enum dom_code begun(void *arg, unsigned status, const struct wire_field *fields, size_t count,
+                           struct dom_err *err) {
+  struct ask *a = arg;
+  (void)fields, (void)count, (void)err;
+  a->status = status;
+  return DOM_OK;
+}
+
 static enum dom_code sink(void *arg, struct slice bytes, struct dom_err *err) {
   struct ask *a = arg;
+  if (a->take && a->status < 300) return a->take(a->arg, bytes, err);
   if (a->answer.len + bytes.len > ANSWER_BYTES_MAX)
     return dom_fail(err, DOM_TOO_LARGE, "cli", "the answer is too long");
   buf_append_slice(&a->answer, bytes);
@@ -217,6 +229,7 @@ static enum dom_code send_request(struct cli_link *l, const char *method, const 
                            .length_header = strcmp(method, "GET") != 0,
                            .once = strcmp(method, "GET") != 0,
                            .pull = pull,
+                           .answer = begun,
                            .sink = sink,
                            .cancel = gone,
                            .arg = a,
@@ -246,18 +259,21 @@ static int status_exit(unsigned status) {
   return status == 400 || status == 413 ? CLI_USAGE : CLI_FAILED;
 }
 
-int cli_ask(struct cli_link *l, const char *method, const char *path, const json_t *body, json_t **out) {
-  assert(l && method && path && out);
+/* Either the answer's JSON in *out, or its bytes to a->take. */
+static int ask(struct cli_link *l, const char *method, const char *path, const json_t *body, struct ask *a,
+               json_t **out) {
   char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
-  struct ask a = {.body = slice_str(text)};
   struct dom_err err = {0};
   unsigned status = 0;
-  enum dom_code code = send_request(l, method, path, &a, &status, &err);
+  a->body = slice_str(text);
+  enum dom_code code = send_request(l, method, path, a, &status, &err);
   free(text);
   json_error_t error;
-  json_t *answer = code || !a.answer.len ? NULL : json_loadb((char *)a.answer.data, a.answer.len, 0, &error);
-  buf_done(&a.answer);
+  json_t *answer =
+      code || !a->answer.len ? NULL : json_loadb((char *)a->answer.data, a->answer.len, 0, &error);
+  buf_done(&a->answer);
   if (code) return complain_unreachable(l, code, &err);
+  if (a->take && status < 300) return CLI_CONTINUE;
   if (answer && status < 300) {
     *out = answer;
     return CLI_CONTINUE;
@@ -266,4 +282,17 @@ int cli_ask(struct cli_link *l, const char *method, const char *path, const json
   cli_complain("%s", why[0] ? why : "the daemon's answer is no JSON");
   json_decref(answer);
   return status_exit(status);
+}
+
+int cli_ask(struct cli_link *l, const char *method, const char *path, const json_t *body, json_t **out) {
+  struct ask a = {0};
+  assert(l && method && path && out);
+  return ask(l, method, path, body, &a, out);
+}
+
+int cli_ask_bytes(struct cli_link *l, const char *path, const json_t *body, cli_take_fn take, void *arg) {
+  struct ask a = {.take = take, .arg = arg};
+  json_t *none = NULL;
+  assert(l && path && body && take);
+  return ask(l, "POST", path, body, &a, &none);
 }

@@ -1,4 +1,5 @@
-/* domicile subject: show, register, list, set-country, revoke-tokens; erase has a file of its own. */
+/* domicile subject: show, register, list, set-country, revoke-tokens; erase and export have files of their
+ * own. */
 #include <stdio.h>
 
 #include "cli/cli.h"
@@ -207,6 +208,7 @@ int cli_subject(int argc, char **argv) {
       {"list", "list tokens that live here or left", list},
       {"set-country", "change a person's country", set_country},
       {"erase", "erase a person for good", cli_subject_erase},
+      {"export", "hand out everything of a person", cli_subject_export},
       {"revoke-tokens", "end a person's scoped tokens", revoke_tokens},
       {0}};
   return cli_dispatch("domicile subject", commands, argc, argv);

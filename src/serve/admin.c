@@ -162,6 +162,8 @@ static const struct route ROUTES[] = {{"GET", "status", admin_status},
                                       {"POST", "subjects/*/token", admin_subject_token},
                                       {"POST", "subjects/*/revoke-tokens", admin_subject_revoke},
                                       {"POST", "subjects/*/erase", admin_subject_erase},
+                                      {"POST", "subjects/*/export", admin_subject_export},
+                                      {"POST", "subjects/*/export/bodies", admin_subject_export_bodies},
                                       {"GET", "tokens/*", admin_token_get},
                                       {"GET", "buckets", admin_bucket_list},
                                       {"PUT", "buckets/*", admin_bucket_put},
@@ -228,16 +230,18 @@ static bool split_path(struct admin *a, struct slice path) {
 
 /* ---- who --------------------------------------------------------------------------------------- */
 
-/* Operators leave a trace: method, route, access key. Never the path, which may name a person. */
-static enum dom_code record_access(struct admin *a, const struct route *route, struct slice access,
-                                   struct dom_err *err) {
+enum dom_code admin_record(struct admin *a, const uint8_t *token, const char *words, struct dom_err *err) {
   enum dom_code code = DOM_RETRY;
+  assert(words && words[0]);
   for (int i = 0; code == DOM_RETRY && i < SERVE_RETRIES_MAX; i++) {
     STORE_VIEW_AUTO *v = NULL;
     STORE_TX_AUTO *tx = NULL;
     struct ledger_payload payload = {.type = LEDGER_OPERATOR_ACCESS};
-    int n = snprintf(payload.text, sizeof payload.text, "%s %s by %.*s", route->method, route->pattern,
-                     (int)access.len, (const char *)access.data);
+    if (token) memcpy(payload.token, token, TOKEN_SIZE);
+    struct slice by = a->access.len ? a->access : SLICE_LIT("the data folder's owner");
+    int n =
+        snprintf(payload.text, sizeof payload.text, "%s by %.*s", words, (int)by.len, (const char *)by.data);
+    assert(n > 0 && (size_t)n < sizeof payload.text);
     payload.text_len = (uint16_t)n;
     code = store_view_open(a->r->store, &v, err);
     if (!code) code = store_tx_begin(a->r->store, v, &tx, err);
@@ -248,6 +252,13 @@ static enum dom_code record_access(struct admin *a, const struct route *route, s
     code = store_tx_commit_take(taken, NULL, err);
   }
   return code;
+}
+
+/* Operators leave a trace: method, route, access key. Never the path, which may name a person. */
+static enum dom_code record_access(struct admin *a, const struct route *route, struct dom_err *err) {
+  char words[96];
+  snprintf(words, sizeof words, "%s %s", route->method, route->pattern);
+  return admin_record(a, NULL, words, err);
 }
 
 static void take_head(struct call *c) {
@@ -304,7 +315,8 @@ static enum dom_code read_signed_body(struct admin *a, const struct route *route
   if (!empty && intake_all(&c, ADMIN_BODY_BYTES_MAX, &text))
     return dom_fail(err, DOM_DENIED, "serve/admin", "the body is not what was signed");
   code = parse_body(a, buf_slice(&text), err);
-  return code ? code : record_access(a, route, c.auth.access_key, err);
+  a->access = c.auth.access_key;
+  return code ? code : record_access(a, route, err);
 }
 
 void admin_handle(struct daemon *d, struct wire_exchange *x, bool from_socket) {

@@ -22,7 +22,8 @@ struct admin {
   const char *word[ADMIN_WORDS_MAX]; /* decoded segments, NUL-terminated */
   size_t word_count;
   struct auth_query query;
-  json_t *body; /* an object, or NULL when none was sent */
+  json_t *body;        /* an object, or NULL when none was sent */
+  struct slice access; /* the operator's access key; empty over the socket */
 };
 
 /* Sends a JSON answer and drops `value`; NULL (no memory) becomes 500. */
@@ -48,12 +49,18 @@ bool admin_region_number(struct admin *a, const char *name, uint16_t *out);
 /* "IN" and its two bytes. False: answered with 400. */
 bool admin_country(struct admin *a, const char *text, char out[2]);
 
+/* An "operator access" entry of the ledger, in words that name nobody. `token` NULL: about no subject.
+ * Durable: at DOM_OK. Codes as a commit's. */
+enum dom_code admin_record(struct admin *a, const uint8_t *token, const char *words, struct dom_err *err);
+
 /* ---- routes, one file a kind ------------------------------------------------------------- */
 
 void admin_subject_put(struct admin *a);
 void admin_subject_get(struct admin *a);
 void admin_subject_country(struct admin *a);
-void admin_subject_erase(struct admin *a); /* admin_erase.c */
+void admin_subject_erase(struct admin *a);  /* admin_erase.c */
+void admin_subject_export(struct admin *a); /* admin_export.c: a page of what a person has */
+void admin_subject_export_bodies(struct admin *a);
 void admin_subject_list(struct admin *a);
 void admin_token_get(struct admin *a);
 void admin_subject_token(struct admin *a);  /* token.c: makes a scoped token */

@@ -450,7 +450,8 @@ static inline struct store_version store_item_version(const struct store_item *i
 }
 /* Walks everything a subject has under one epoch, in (bucket id, prefix, key, kind, version from the newest
  * on, upload id, part) order. `cursor` (empty: from the first) is a position returned by store_walk_cursor.
- * Needs PERMIT_MOVE (permit for the region that the bytes lie in) or PERMIT_REPAIR. */
+ * Needs PERMIT_MOVE (permit for the region that the bytes lie in), PERMIT_REPAIR, or PERMIT_READ to hand it
+ * out: then the subject must live here under that epoch (DOM_ELSEWHERE, DOM_STALE_EPOCH, DOM_NOT_FOUND). */
 struct store_walk;
 enum dom_code store_walk_open(struct store_view *v, enum permit_action action, const struct permit *permit,
                               const uint8_t token[TOKEN_SIZE], uint64_t epoch, struct slice cursor,

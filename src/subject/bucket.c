@@ -215,6 +215,18 @@ enum dom_code subject_bucket_scan(struct store_view *v, struct slice after, subj
   return code ? code : n.code;
 }
 
+enum dom_code subject_bucket_name(struct store_view *v, const uint8_t id[STORE_BUCKET_ID_SIZE],
+                                  char out[SUBJECT_BUCKET_NAME_MAX + 1], struct dom_err *err) {
+  BUF_AUTO value = BUF_INIT;
+  struct subject_bucket k;
+  assert(id && out);
+  enum dom_code code =
+      store_row_get(v, STORE_TABLE_BUCKET_ID, slice_of(id, STORE_BUCKET_ID_SIZE), &value, err);
+  if (!code) code = bucket_decode(buf_slice(&value), &k, err);
+  if (!code) memcpy(out, k.name, sizeof k.name);
+  return code;
+}
+
 enum dom_code subject_bucket_check(struct store_view *v, const struct subject_bucket *seen,
                                    struct dom_err *err) {
   BUF_AUTO value = BUF_INIT;

@@ -129,6 +129,10 @@ enum dom_code subject_bucket_known(struct store_view *v, struct slice name, stru
 typedef bool (*subject_bucket_fn)(void *arg, const struct subject_bucket *b);
 enum dom_code subject_bucket_scan(struct store_view *v, struct slice after, subject_bucket_fn fn, void *arg,
                                   struct dom_err *err);
+/* Name of the bucket with this id, as this region knows it, also of one that is being deleted. DOM_NOT_FOUND.
+ */
+enum dom_code subject_bucket_name(struct store_view *v, const uint8_t id[STORE_BUCKET_ID_SIZE],
+                                  char out[SUBJECT_BUCKET_NAME_MAX + 1], struct dom_err *err);
 /* Whether the view still shows a bucket that was looked up earlier, as one that may be written to and under
  * the same configuration: a commit through this view is guarded by that row, one through a later view than
  * the lookup's is not. DOM_NOT_FOUND when it is gone, DOM_BUSY while it is being deleted, DOM_RETRY when its

@@ -222,9 +222,11 @@ enum dom_code walk_new(struct store_view *v, const uint8_t token[TOKEN_SIZE], ui
 enum dom_code store_walk_open(struct store_view *v, enum permit_action action, const struct permit *permit,
                               const uint8_t token[TOKEN_SIZE], uint64_t epoch, struct slice cursor,
                               struct store_walk **out, struct dom_err *err) {
-  assert(action == PERMIT_MOVE || action == PERMIT_REPAIR);
+  assert(action == PERMIT_MOVE || action == PERMIT_REPAIR || action == PERMIT_READ);
   if (!permit_covers(permit, action, v->store->o.region, token))
     return dom_fail(err, DOM_REFUSED, where, "no permit");
+  enum dom_code code = action == PERMIT_READ ? subject_check(v, token, epoch, false, err) : DOM_OK;
+  if (code != DOM_OK) return code;
   return walk_new(v, token, epoch, cursor, out, err);
 }
 
