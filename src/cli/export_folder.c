@@ -90,7 +90,9 @@ static enum dom_code progress_make(struct export_folder *f, const uint8_t token[
   memcpy(head, MAGIC, MAGIC_SIZE);
   memcpy(head + MAGIC_SIZE, token, TOKEN_SIZE);
   f->progress_at = HEAD_SIZE;
-  return disk_write(f->progress, 0, head, sizeof head, err);
+  enum dom_code code = disk_write(f->progress, 0, head, sizeof head, err);
+  if (!code) code = disk_sync(f->progress, err); /* else a power cut leaves a folder that nobody knows */
+  return code ? code : disk_dir_sync(f->disk, "", err);
 }
 
 /* Nothing is made in a folder that has other things. */

@@ -64,6 +64,9 @@ static enum dom_code permit_all(struct export *e, struct look *l, struct dom_err
 
 static enum dom_code look_open(struct export *e, struct look *l, struct dom_err *err) {
   enum dom_code code = DOM_RETRY;
+  if (!mover_is_open(e->r->mover))
+    return dom_fail(err, DOM_UNAVAILABLE, "serve/admin",
+                    "this region is in quarantine: it hands nobody out before it knows what it missed");
   for (int i = 0; code == DOM_RETRY && i < SERVE_RETRIES_MAX; i++) {
     look_done(l);
     code = store_view_open(e->r->store, &l->view, err);
