@@ -62,7 +62,7 @@ struct open_set {
   pthread_mutex_t lock;
   bool loaded; /* the rows were read; from then on each change is noted */
   size_t count;
-  uint64_t looked; /* rows that upkeep read, for tests of its cost */
+  _Atomic uint64_t looked; /* rows that upkeep read, for tests of its cost */
   struct open_node *bucket[OPEN_BUCKETS];
 };
 
