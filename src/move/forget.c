@@ -416,11 +416,12 @@ static enum dom_code forget(struct mover *m, const uint8_t token[TOKEN_SIZE],
                             const struct mover_forget_check *check, bool dry_run, struct forget *f,
                             struct dom_err *err) {
   enum dom_code code = find(m, token, f, err);
-  if (!code && f->state == FORGET_CHECKING) { /* this thread alone works on it: a crash left it so */
+  /* This thread alone works on it: a crash left it so. */
+  if (!code && f->state == FORGET_CHECKING && !dry_run) {
     code = go_on(m, f, FORGET_STAGE_PURGED, err);
     if (!code) code = find(m, token, f, err);
   }
-  if (code || f->state != FORGET_NONE) return code;
+  if (code || f->state > FORGET_CHECKING) return code;
   code = judge(m, f, check, err);
   return code || dry_run ? code : order(m, f, check, err);
 }
@@ -437,7 +438,7 @@ enum dom_code mover_forget(struct mover *m, const uint8_t token[TOKEN_SIZE],
   enum dom_code code = forget(m, token, check, dry_run, &f, err);
   bool ordered = !code && f.state >= FORGET_ERASING;
   /* Here it must get done; who else is away is told later, and *out says who that is. */
-  if (ordered && f.state == FORGET_ERASING) code = drop(m, &f, err);
+  if (ordered && f.state == FORGET_ERASING && !dry_run) code = drop(m, &f, err);
   if (ordered && !code && !dry_run) go_on(m, &f, FORGET_STAGE_PURGED, NULL);
   token_set_remove(&m->running, token);
   if (!code) status_of(&f, out);

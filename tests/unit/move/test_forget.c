@@ -369,6 +369,30 @@ static void test_crashes(void **state) {
   for (size_t i = 0; i < sizeof STEPS / sizeof *STEPS; i++) crash_at(STEPS[i]);
 }
 
+/* Looking changes nothing, also where a crash left the order behind. */
+static void test_look_after_crash(void **state) {
+  (void)state;
+  struct world *w = world_new(17);
+  struct mover_forget_status s;
+  struct dom_err err = {0};
+  w->die_at = "+forget-erasing";
+  w->victim = CN;
+  assert_int_not_equal(erase(w, CN, &s, NULL), DOM_OK);
+  region_stop(&w->t, CN);
+  disk_sim_cut_after(w->t.region[CN].disk, 0);
+  disk_sim_power_cut(w->t.region[CN].disk);
+  disk_sim_power_on(w->t.region[CN].disk);
+  assert_int_equal(region_start(&w->t, CN, &err), DOM_OK);
+  for (int i = 0; i < 2; i++) {
+    assert_int_equal(mover_forget(w->t.region[CN].mover, w->token, NULL, true, &s, &err), DOM_OK);
+    assert_int_equal(s.stage, MOVER_FORGET_ORDERED);
+  }
+  assert_int_equal(entries(w, CN, LEDGER_KEY_DROPPED), 0);
+  assert_int_equal(erase(w, CN, &s, &err), DOM_OK);
+  assert_int_equal(s.stage, MOVER_FORGET_KEY_DROPPED);
+  world_free(w);
+}
+
 /* The KEK is rotated while what an earlier stay left is erased, before the person's own key is. */
 static void rotate_between(void *arg, const char *step) {
   struct world *w = arg;
@@ -631,6 +655,7 @@ int main(void) {
       cmocka_unit_test(test_locked),
       cmocka_unit_test(test_during_a_move),
       cmocka_unit_test(test_crashes),
+      cmocka_unit_test(test_look_after_crash),
       cmocka_unit_test(test_kek_of_the_shred),
       cmocka_unit_test(test_upkeep_cost),
       cmocka_unit_test(test_in_time),
