@@ -115,8 +115,13 @@ struct mover {
   struct job_list *lists; /* LISTS_OPEN_MAX that are coming in */
   pthread_mutex_t lists_lock;
   pthread_mutex_t rotate_lock; /* one rotation or purge at a time */
+  bool repaired_told;          /* upkeep's: no notes of a repair are left */
   atomic_bool stopping;
 };
+
+/* repaired.c: makes ledger entries of what a repair of the log could not save; once after a start.
+ * Returns: what the store's reads and a commit return. */
+enum dom_code repaired_tell(struct mover *m, struct dom_err *err);
 
 void token_set_init(struct token_set *s);
 void token_set_done(struct token_set *s);

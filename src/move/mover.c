@@ -374,6 +374,7 @@ enum dom_code mover_upkeep(struct mover *m, bool *out_did, struct dom_err *err) 
     *out_did = false;
     return code;
   }
+  if (!code) code = repaired_tell(m, err);
   if (!code) code = open_set_take(m, &keys, &count, err);
   for (size_t i = 0; i < count && !atomic_load(&m->stopping); i++) {
     struct dom_err why = {0};

@@ -47,3 +47,21 @@ enum dom_code serve_fsck(const struct serve_config *c, bool rebuild_index,
   disk_posix_close(disk);
   return code;
 }
+
+enum dom_code serve_repair(const struct serve_config *c, const struct store_repair *r,
+                           struct store_repair_report *out, struct dom_err *err) {
+  struct disk *disk = NULL;
+  struct kek_source keks = {0};
+  assert(c->data && c->kek_folder && c->region_number);
+  enum dom_code code = disk_posix_open(c->data, &disk, err);
+  if (!code) code = kek_source_open(c, false, &keks, err);
+  if (!code) {
+    struct store_options o = {
+        .disk = disk, .clock = clock_posix(), .kek = keks.kek, .region = (uint16_t)c->region_number};
+    serve_deployment_id(c, o.deployment);
+    code = store_repair(&o, r, out, err);
+  }
+  kek_source_close(&keks);
+  disk_posix_close(disk);
+  return code;
+}

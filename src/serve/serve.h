@@ -147,6 +147,10 @@ struct serve_fsck_watch {
 enum dom_code serve_fsck(const struct serve_config *c, bool rebuild_index,
                          const struct serve_fsck_watch *watch, struct store_fsck_report *out,
                          struct dom_err *err);
+/* Plans, or with r->apply makes, the repair of a region that is not running. Returns: as store_repair, and
+ * DOM_NOT_FOUND without a KEK. */
+enum dom_code serve_repair(const struct serve_config *c, const struct store_repair *r,
+                           struct store_repair_report *out, struct dom_err *err);
 /* What is looked for in a region that is not running. */
 struct serve_traces_options {
   const uint8_t *token;        /* NULL: needles only */

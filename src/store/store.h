@@ -57,6 +57,7 @@ struct store_options {
   uint8_t deployment[16]; /* must equal the superblock's */
   uint16_t region;        /* region number; must equal the superblock's */
   bool create;            /* make the superblock when the folder is empty */
+  bool repairing;         /* opened by store_repair alone, which has a repair to finish */
   bool inline_threads;    /* simulation: no thread of our own; commits, collection, compaction
                              and index background work run inside the calls */
   uint64_t segment_bytes; /* 0: STORE default (64 MiB); tests use small ones */
@@ -562,6 +563,42 @@ typedef void (*store_progress_fn)(void *arg, const char *stage, uint64_t done, u
 enum dom_code store_fsck(const struct store_options *options, bool rebuild_index, store_finding_fn found,
                          store_progress_fn progress, void *arg, struct store_fsck_report *out,
                          struct dom_err *err);
+
+/* ---- repairing the log ---------------------------------------------------------------------- */
+
+/* Of a subject, or (token all zero) of the region's own rows: what a repair could not save. */
+struct store_repair_lost {
+  uint8_t token[TOKEN_SIZE];
+  uint64_t objects; /* versions whose record is lost; bodies in files of theirs are kept aside */
+  uint64_t uploads; /* in progress: they are ended */
+  uint64_t entries; /* ledger entries whose text is lost */
+};
+typedef void (*store_repair_lost_fn)(void *arg, const struct store_repair_lost *lost);
+struct store_repair {
+  bool apply;                /* else only the plan is made, and nothing changed */
+  store_finding_fn step;     /* each step of the plan, for people: places, no names; may be NULL */
+  store_repair_lost_fn lost; /* for each row that loses something, by one; may be NULL */
+  void *arg;
+};
+struct store_repair_report {
+  uint64_t holes;                     /* stretches of the log that are damaged, or bridged and not finished */
+  uint64_t changes;                   /* LSNs that stood there */
+  uint64_t saved;                     /* rows that the index knows in full: written to the log again */
+  uint64_t objects, uploads, entries; /* lost */
+  bool index_lost;                    /* it is made again from the log */
+};
+/* META rows that a repair leaves for the ledger: key 'x' ‖ token, value as store_repair_lost, three u64 LE.
+ */
+enum { STORE_REPAIR_KEY = 'x', STORE_REPAIR_KEY_SIZE = 1 + TOKEN_SIZE, STORE_REPAIR_VALUE_SIZE = 16 };
+/* Repairs the log of a region that is not running: good batches stay untouched; each damaged segment is first
+ * copied to damaged/, then the damage alone is written over by a bridge; what the index knows in full is
+ * written anew, what it does not is deleted, with a META row for each who loses; the region takes writes
+ * again. A lost index of a whole log is made again. Until it is finished the region does not start; it may be
+ * begun anew after a crash at any step. Durable: at DOM_OK with apply, all of it. Returns: DOM_CORRUPT this
+ * damage cannot be repaired so: the text says why and what to do; nothing was changed. DOM_BUSY the region
+ * runs; DOM_IO, DOM_NO_SPACE, DOM_NO_MEMORY, codes of store_open. */
+enum dom_code store_repair(const struct store_options *options, const struct store_repair *r,
+                           struct store_repair_report *out, struct dom_err *err);
 
 /* ---- restoring the vault ---------------------------------------------------------------- */
 

@@ -313,6 +313,21 @@ enum dom_code body_unlink(struct store *s, const uint8_t id[STORE_BODY_ID_SIZE],
   return disk_dir_sync(s->o.disk, folder, err);
 }
 
+enum dom_code body_set_aside(struct store *s, const uint8_t id[STORE_BODY_ID_SIZE], const char *to,
+                             struct dom_err *err) {
+  char path[BODY_PATH_MAX], folder[BODY_PATH_MAX], aside[BODY_PATH_MAX * 2];
+  struct dom_err why = {0};
+  body_path(id, path);
+  body_folder(id, folder);
+  int n = snprintf(aside, sizeof aside, "%s/%s", to, path + strlen(folder) + 1);
+  assert(n > 0 && (size_t)n < sizeof aside);
+  enum dom_code code = disk_rename(s->o.disk, path, aside, &why);
+  if (code == DOM_NOT_FOUND) return DOM_OK; /* by a repair that a crash cut short */
+  if (code != DOM_OK) return dom_fail(err, code, where, "%s", why.text);
+  code = disk_dir_sync(s->o.disk, to, err);
+  return code == DOM_OK ? disk_dir_sync(s->o.disk, folder, err) : code;
+}
+
 /* ---- reading ---- */
 
 enum dom_code body_open(struct store *s, const uint8_t token[TOKEN_SIZE], uint64_t epoch,

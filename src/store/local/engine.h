@@ -31,6 +31,9 @@ uint64_t read_mark_least_view(struct store *s); /* of views only */
 /* What this process knows of one folder of bodies. */
 enum body_folder { BODY_FOLDER_UNKNOWN, BODY_FOLDER_MADE, BODY_FOLDER_DURABLE };
 
+/* A file in the data folder: a repair is under way, and only it may open the store. */
+#define STORE_REPAIR_PENDING "repair.pending"
+
 struct store {
   struct store_options o; /* disk, clock, kek borrowed */
   struct disk_file *lock;
@@ -180,6 +183,9 @@ enum dom_code body_check(struct store *s, const uint8_t token[TOKEN_SIZE], uint6
 /* Unlinks a body's file; DOM_OK when it is gone already. Durable: at return. */
 enum dom_code body_unlink(struct store *s, const uint8_t id[STORE_BODY_ID_SIZE], struct dom_err *err);
 
+/* Moves a body's file to the folder `to`; DOM_OK when it is gone already. Durable: at return. */
+enum dom_code body_set_aside(struct store *s, const uint8_t id[STORE_BODY_ID_SIZE], const char *to,
+                             struct dom_err *err);
 /* Logs that a begun body is gone; its file must be unlinked before. */
 enum dom_code intent_end(struct store *s, const uint8_t id[STORE_BODY_ID_SIZE], struct dom_err *err);
 

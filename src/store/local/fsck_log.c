@@ -103,11 +103,11 @@ static enum dom_code good_find(struct disk_file *file, const struct segment_head
 static void batch_bad(struct fsck *f, const struct segment_header *h, uint64_t at, const char *what) {
   f->log_ok = false;
   f->report.bad_records++;
-  fsck_find(
-      f,
-      "segment %u offset %llu: %s before good ones: the region takes no writes; restore this folder from its "
-      "backup, or move its subjects out and rebuild",
-      h->number, (unsigned long long)at, what);
+  fsck_find(f,
+            "segment %u offset %llu: %s before good ones: the region takes no writes: fsck --repair shows "
+            "what can be "
+            "saved",
+            h->number, (unsigned long long)at, what);
 }
 
 static enum dom_code batches_check(struct fsck *f, struct disk_file *file, const struct segment_header *h,
@@ -139,7 +139,7 @@ static enum dom_code batches_check(struct fsck *f, struct disk_file *file, const
     } else if (code != DOM_OK) {
       code = dom_fail(err, code, why.where, "%s", why.text);
     }
-    batch_chain(in.data, chain);
+    batch_follow(buf_slice(&in), &b, chain);
     at += (b.length + DISK_ALIGN - 1) / DISK_ALIGN * DISK_ALIGN;
   }
   record_plain_done(&c.plain);

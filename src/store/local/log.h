@@ -27,7 +27,8 @@ enum {
   LOG_SEGMENT_MIN = 64 * 1024,    /* smallest segment; tests */
   LOG_SEGMENT_DEFAULT = 64 << 20, /* zero-filled in about 50 ms, a start scans at most one twice */
   LOG_SPARES = 2,                 /* made ahead: one lasts about as long as making another takes */
-  LOG_LOCATOR_SIZE = 16           /* encoded */
+  LOG_LOCATOR_SIZE = 16,          /* encoded */
+  LOG_BRIDGE = 255 /* kind of record: a repair's, over what was damaged; replay passes it over */
 };
 
 /* Where a record lies; 16 bytes on disk, little-endian, in this order. */

@@ -32,6 +32,10 @@ static enum dom_code region_open(struct store *s, struct dom_err *err) {
   struct dom_err why = {0};
   enum dom_code code = superblock_lock(s->o.disk, &s->lock, err);
   if (code != DOM_OK) return code;
+  struct disk_info info;
+  if (!s->o.repairing && disk_stat(s->o.disk, STORE_REPAIR_PENDING, &info, NULL) == DOM_OK)
+    return dom_fail(err, DOM_CORRUPT, where,
+                    "a repair of this folder was begun and not finished: run fsck --repair again");
   code = superblock_open(s->o.disk, s->o.deployment, s->o.region, &why);
   if (code == DOM_NOT_FOUND && s->o.create) return region_create(s, err);
   if (code != DOM_OK) return dom_fail(err, code, where, "%s", why.text);

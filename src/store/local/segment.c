@@ -98,6 +98,45 @@ void batch_chain(const uint8_t header[LOG_BATCH_HEADER], uint8_t out[SHA256_SIZE
   sha256(header, LOG_BATCH_HEADER, out);
 }
 
+/* ---- bridges ---- */
+
+enum { BRIDGE_FIXED = LOG_BATCH_HEADER + LOG_RECORD_HEADER + SHA256_SIZE };
+
+bool batch_is_bridge(struct slice batch, const struct batch_header *b) {
+  assert(batch.len == b->length);
+  struct log_record r;
+  if (b->count != 1 || batch.len < BRIDGE_FIXED) return false;
+  struct slice record = slice_cut(batch, LOG_BATCH_HEADER, batch.len);
+  return record_frame_check(record, b->generation, &r) && r.type == LOG_BRIDGE;
+}
+
+void batch_follow(struct slice batch, const struct batch_header *b, uint8_t out[SHA256_SIZE]) {
+  if (batch_is_bridge(batch, b))
+    memcpy(out, batch.data + LOG_BATCH_HEADER + LOG_RECORD_HEADER, SHA256_SIZE);
+  else
+    batch_chain(batch.data, out);
+}
+
+void batch_bridge_put(struct buf *out, struct batch_header *b, const uint8_t next[SHA256_SIZE],
+                      uint32_t size) {
+  size_t start = out->len;
+  BUF_AUTO payload = BUF_INIT;
+  assert(size >= DISK_ALIGN && size % DISK_ALIGN == 0);
+  buf_append(&payload, next, SHA256_SIZE);
+  buf_append_zero(&payload, size - BRIDGE_FIXED);
+  buf_append_zero(out, LOG_BATCH_HEADER);
+  struct log_record r = {.type = LOG_BRIDGE, .lsn = b->last_lsn, .payload = buf_slice(&payload)};
+  if (!payload.failed) r.payload_crc = crc32c(0, payload.data, payload.len);
+  record_frame_put(out, &r, b->generation);
+  buf_append_slice(out, buf_slice(&payload));
+  if (payload.failed) out->failed = true;
+  if (out->failed) return;
+  assert(out->len - start == size);
+  b->count = 1;
+  b->length = size;
+  batch_header_finish(out->data + start, b);
+}
+
 /* ---- records ---- */
 
 void record_frame_put(struct buf *out, const struct log_record *r, uint32_t generation) {
@@ -174,7 +213,7 @@ enum dom_code segment_batch_each(struct slice batch, const struct batch_header *
     at += (size_t)log_record_size(r.payload.len);
     bool last = i + 1 == b->count;
     bool ends = last || (at + 16 <= batch.len && load_u64le(batch.data + at + 8) != r.lsn);
-    if (r.lsn <= after_lsn || fn == NULL) continue;
+    if (r.lsn <= after_lsn || fn == NULL || r.type == LOG_BRIDGE) continue;
     enum dom_code code = fn(arg, &r, ends, err);
     if (code != DOM_OK) return code;
   }
@@ -216,7 +255,7 @@ enum dom_code segment_scan(struct disk_file *file, const struct segment_header *
     if (code != DOM_OK) return code;
     s.last_lsn = b.last_lsn;
     s.last = s.end;
-    batch_chain(in.data, s.chain);
+    batch_follow(buf_slice(&in), &b, s.chain);
     s.end += (b.length + DISK_ALIGN - 1) / DISK_ALIGN * DISK_ALIGN;
   }
   enum dom_code code = damage_check(file, h, s.end, &in, err);

@@ -38,6 +38,16 @@ bool batch_header_decode(struct slice block, size_t room, struct batch_header *o
 bool batch_verify(struct slice batch, const struct batch_header *h);
 /* SHA-256 of the header bytes, CRC included: what the next batch chains to. */
 void batch_chain(const uint8_t header[LOG_BATCH_HEADER], uint8_t out[SHA256_SIZE]);
+/* The same of a verified batch that may be a bridge: then the hash that it carries, which is that of the lost
+ * batch the next one chains to. */
+void batch_follow(struct slice batch, const struct batch_header *b, uint8_t out[SHA256_SIZE]);
+/* Whether a verified batch is a bridge. */
+bool batch_is_bridge(struct slice batch, const struct batch_header *b);
+/* Makes a bridge of exactly `size` bytes (a multiple of DISK_ALIGN), to stand where LSNs b->first_lsn to
+ * b->last_lsn were; b->generation and b->chain are the segment's and the batch before's, `next` what the
+ * batch behind chains to. */
+void batch_bridge_put(struct buf *out, struct batch_header *b, const uint8_t next[SHA256_SIZE],
+                      uint32_t size);
 
 /* Appends a record's header; the payload follows, then zeros to a border of 8 bytes. */
 void record_frame_put(struct buf *out, const struct log_record *r, uint32_t generation);

@@ -490,12 +490,56 @@ static void test_forged(void **unused) {
   world_free(t);
 }
 
+static bool count_repairs(void *arg, const struct store_entry *e) {
+  *(int *)arg += e->entry.data[4] == LEDGER_REPAIR;
+  return true;
+}
+
+/* What a repair of the log could not save gets an entry, once. */
+static void test_repair_told(void **unused) {
+  (void)unused;
+  struct test_regions *t = world_new(10);
+  uint8_t asha[TOKEN_SIZE], key[STORE_REPAIR_KEY_SIZE] = {STORE_REPAIR_KEY};
+  BUF_AUTO value = BUF_INIT;
+  int entries = 0;
+  add(t, "asha", asha);
+  memcpy(key + 1, asha, TOKEN_SIZE);
+  put_u64le(&value, 3);
+  put_u64le(&value, 1);
+  region_stop(t, CN);
+  assert_int_equal(region_start(t, CN, NULL), DOM_OK);
+  STORE_VIEW_AUTO *v = NULL;
+  struct store_tx *tx = NULL;
+  assert_int_equal(store_view_open(t->region[CN].store, &v, NULL), DOM_OK);
+  assert_int_equal(store_tx_begin(t->region[CN].store, v, &tx, NULL), DOM_OK);
+  assert_int_equal(store_tx_row_put(tx, STORE_TABLE_META, slice_of(key, sizeof key), buf_slice(&value), NULL),
+                   DOM_OK);
+  assert_int_equal(store_tx_commit_take(tx, NULL, NULL), DOM_OK);
+  store_view_close(v);
+  v = NULL;
+  settle(t);
+  settle(t);
+  BUF_AUTO left = BUF_INIT;
+  assert_int_equal(store_view_open(t->region[CN].store, &v, NULL), DOM_OK);
+  assert_int_equal(store_row_get(v, STORE_TABLE_META, slice_of(key, sizeof key), &left, NULL), DOM_NOT_FOUND);
+  assert_int_equal(store_entries_of(v, asha, count_repairs, &entries, NULL), DOM_OK);
+  assert_int_equal(entries, 1);
+  store_view_close(v);
+  v = NULL;
+  world_free(t);
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_left_since),         cmocka_unit_test(test_open_at_backup),
-      cmocka_unit_test(test_came_since),         cmocka_unit_test(test_erased_since),
-      cmocka_unit_test(test_tombstone_restored), cmocka_unit_test(test_nobody_answers),
-      cmocka_unit_test(test_registrar_restored), cmocka_unit_test(test_quiet),
-      cmocka_unit_test(test_keys_stay),          cmocka_unit_test(test_forged)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_left_since),
+                                     cmocka_unit_test(test_open_at_backup),
+                                     cmocka_unit_test(test_came_since),
+                                     cmocka_unit_test(test_erased_since),
+                                     cmocka_unit_test(test_tombstone_restored),
+                                     cmocka_unit_test(test_nobody_answers),
+                                     cmocka_unit_test(test_registrar_restored),
+                                     cmocka_unit_test(test_quiet),
+                                     cmocka_unit_test(test_keys_stay),
+                                     cmocka_unit_test(test_repair_told),
+                                     cmocka_unit_test(test_forged)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
