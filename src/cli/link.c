@@ -153,6 +153,7 @@ struct ask {
   unsigned status;   /* as it began */
   cli_take_fn take;  /* NULL, or who takes the bytes of an answer that is none of failure */
   void *arg;
+  bool take_failed; /* it, not the way to the daemon, ended the request */
 };
 
 static enum dom_code pull(void *arg, void *out, size_t cap, size_t *out_len, struct dom_err *err) {
@@ -175,7 +176,11 @@ static enum dom_code begun(void *arg, unsigned status, const struct wire_field *
 
 static enum dom_code sink(void *arg, struct slice bytes, struct dom_err *err) {
   struct ask *a = arg;
-  if (a->take && a->status < 300) return a->take(a->arg, bytes, err);
+  if (a->take && a->status < 300) {
+    enum dom_code code = a->take(a->arg, bytes, err);
+    a->take_failed = code != DOM_OK;
+    return code;
+  }
   if (a->answer.len + bytes.len > ANSWER_BYTES_MAX)
     return dom_fail(err, DOM_TOO_LARGE, "cli", "the answer is too long");
   buf_append_slice(&a->answer, bytes);
@@ -272,6 +277,10 @@ static int ask(struct cli_link *l, const char *method, const char *path, const j
   json_t *answer =
       code || !a->answer.len ? NULL : json_loadb((char *)a->answer.data, a->answer.len, 0, &error);
   buf_done(&a->answer);
+  if (code && a->take_failed) {
+    cli_complain("%s", err.text[0] ? err.text : dom_code_name(code));
+    return CLI_FAILED;
+  }
   if (code) return complain_unreachable(l, code, &err);
   if (a->take && status < 300) return CLI_CONTINUE;
   if (answer && status < 300) {

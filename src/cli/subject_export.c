@@ -97,6 +97,7 @@ static int take_page(struct export *e, const json_t *page) {
   json_t *item;
   json_t *items = json_object_get(page, "items");
   e->count = 0;
+  if (!e->total_bytes) e->total_bytes = cli_number(page, "bytes");
   if (!json_is_array(items) || json_array_size(items) > PAGE_MAX) {
     cli_complain("the daemon's answer is no page of an export");
     return CLI_FAILED;
@@ -153,8 +154,7 @@ static enum dom_code begin_body(struct export *e, struct dom_err *err) {
   return code || size ? code : end_body(e, err);
 }
 
-static enum dom_code take_bytes(void *arg, struct slice bytes, struct dom_err *err) {
-  struct export *e = arg;
+static enum dom_code take_some(struct export *e, struct slice bytes, struct dom_err *err) {
   enum dom_code code = DOM_OK;
   while (bytes.len && !code) {
     bool in_head = !e->coming;
@@ -175,6 +175,13 @@ static enum dom_code take_bytes(void *arg, struct slice bytes, struct dom_err *e
     show(e, false);
   }
   return code;
+}
+
+static enum dom_code take_bytes(void *arg, struct slice bytes, struct dom_err *err) {
+  struct export *e = arg;
+  struct dom_err why = {0};
+  enum dom_code code = take_some(e, bytes, &why);
+  return code ? dom_fail(err, code, "cli", "%s: %s; run the same again to go on", e->to, why.text) : DOM_OK;
 }
 
 static int fetch(struct export *e, const char *after, uint64_t epoch) {
@@ -334,10 +341,7 @@ static int run(struct export *e) {
   for (;;) {
     CLI_JSON_AUTO *page = NULL;
     int status = bring_page(e, buf_str(&after), epoch, &page);
-    if (status == CLI_CONTINUE && epoch == 0) {
-      status = write_head(e, page);
-      e->total_bytes = cli_number(page, "bytes");
-    }
+    if (status == CLI_CONTINUE && epoch == 0) status = write_head(e, page);
     epoch = cli_number(page, "epoch");
     if (status == CLI_CONTINUE) status = write_page(e);
     if (status != CLI_CONTINUE) return status;
