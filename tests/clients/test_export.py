@@ -1,6 +1,7 @@
 """`domicile subject export`: all that an S3 client reads of a person, byte for byte and field for field, and nothing of others."""
 import datetime
 import hashlib
+import http.client
 import json
 import os
 import pathlib
@@ -181,6 +182,7 @@ def check_again(secure, s3, folder):
 @pytest.fixture(scope="module")
 def world():
     with watched("export", OPEN, BUCKET) as made:
+        made.bucket("plain")
         yield made
 
 
@@ -273,6 +275,67 @@ def test_at_home_only_and_on_after_a_move(world, tmp_path):
     head, after, _ = read(folder)
     assert after == before and (first["home"], head["home"]) == ("cn", "sg") and head["epoch"] > first["epoch"]
     assert there == {p: p.stat().st_mtime_ns for p in (folder / "files").rglob("*") if p.is_file()}
+
+
+# ---- the operators' interface itself --------------------------------------------------------------
+
+
+class Socket(http.client.HTTPConnection):
+    """The region's own socket."""
+
+    def __init__(self, path):
+        super().__init__("localhost")
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(self.path)
+
+
+def post(world, region, who, tail="", **body):
+    """(status, answer): JSON of a page or a refusal, {stamp: bytes} of bodies."""
+    link = Socket(f"{world.data(region)}/admin.sock")
+    link.request("POST", f"/-/admin/subjects/{who}/export{tail}?tenant={regions.TENANT}", json.dumps(body))
+    answer = link.getresponse()
+    data = answer.read()
+    link.close()
+    if answer.getheader("Content-Type") == "application/json":
+        return answer.status, json.loads(data)
+    bodies = {}
+    while (stamp := data[:32]) != bytes(32):
+        size = int.from_bytes(data[32:40], "big")
+        bodies[stamp.hex()], data = data[40:40 + size], data[40 + size:]
+    assert data == bytes(40)
+    return answer.status, bodies
+
+
+def test_bodies_only_of_what_was_told_of_this_person(world):
+    s3 = tools.boto(world.gateway["cn"], KEY)
+    for who in ("told-4", "other-4"):
+        world.register(who, "SG", at="cn")
+        for i in range(105):
+            s3.put_object(Bucket="plain", Key=f"{who}/{i:03}", Body=f"{who} {i}".encode())
+    pages = {who: post(world, "cn", who)[1] for who in ("told-4", "other-4")}
+    mine, theirs = pages["told-4"], pages["other-4"]
+    epoch, stamps = mine["epoch"], [i["stamp"] for i in mine["items"]]
+    assert len(stamps) == 100 and mine["objects"] == 105
+    ask = {"epoch": epoch, "stamps": [i["stamp"] for i in theirs["items"][:50]] + stamps[:2]}
+    assert post(world, "cn", "told-4", "/bodies", **ask) == (200, {stamps[0]: b"told-4 0", stamps[1]: b"told-4 1"})
+    rest = post(world, "cn", "told-4", after=mine["next"], epoch=epoch)[1]
+    assert [i["key"] for i in rest["items"]] == [f"told-4/{i}" for i in range(100, 105)] and rest["next"] is None
+    assert post(world, "cn", "told-4", "/bodies", epoch=epoch, stamps=stamps[:1], after=mine["next"]) == (200, {})
+    s3.put_object(Bucket="plain", Key="told-4/000", Body=b"replaced")  # since its page
+    s3.delete_object(Bucket="plain", Key="told-4/001")
+    got = post(world, "cn", "told-4", "/bodies", epoch=epoch, stamps=stamps)
+    assert got == (200, {s: f"told-4 {i}".encode() for i, s in enumerate(stamps) if i > 1})
+    for tail, body, status in (("", {"after": "zz", "epoch": 1}, 400), ("", {"after": mine["next"]}, 400),
+                               ("", {"after": "00", "epoch": epoch}, 400), ("", {"surplus": 1}, 400),
+                               ("/bodies", {"epoch": epoch, "stamps": ["12"]}, 400), ("/bodies", {"epoch": epoch}, 400),
+                               ("/bodies", {"epoch": epoch, "stamps": stamps + stamps[:1]}, 400),
+                               ("/bodies", {"epoch": epoch + 1, "stamps": stamps}, 409)):
+        assert post(world, "cn", "told-4", tail, **body)[0] == status, (tail, body)
+    status, said = post(world, "sg", "told-4", "/bodies", epoch=epoch, stamps=stamps)
+    assert status == 409 and "home is region cn" in said["error"]["message"]
 
 
 def test_refused_whole_by_clause(world, tmp_path):
