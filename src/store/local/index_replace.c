@@ -130,6 +130,8 @@ enum dom_code index_replace_flush(struct index *x, struct dom_err *err) {
 
 enum dom_code index_replace_swap(struct index *x, struct index_batch *b, struct dom_err *err) {
   assert(x->next != NULL && x->mirror.all && b->mirror == &x->mirror);
+  /* Old rows would be believed of what was marked for the number that this takes. */
+  assert(rocksdb_writebatch_count(b->raw) == 0);
   if (x->mirror.failed) return dom_fail(err, DOM_IO, where, "a mirrored write failed");
   pthread_mutex_lock(&x->lock);
   x->retired = x->db;
