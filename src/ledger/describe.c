@@ -150,7 +150,7 @@ static void say_region_event(struct buf *out, const struct ledger_payload *p) {
     buf_printf(out, "%llu reads from abroad", (unsigned long long)p->objects);
     break;
   case LEDGER_OPERATOR_ACCESS:
-    buf_append_str(out, "an operator credential was used");
+    buf_append_str(out, "an operator had access");
     break;
   case LEDGER_INVENTORY:
     buf_printf(out, "inventory of %llu subjects", (unsigned long long)p->objects);

@@ -53,7 +53,7 @@ enum ledger_type {
   LEDGER_KEK_DESTROYED = 12,       /* an old KEK is gone */
   LEDGER_REFUSAL_SUMMARY = 13,     /* how often the charter refused, by clause */
   LEDGER_ABROAD_READ_SUMMARY = 14, /* how often data was read from abroad */
-  LEDGER_OPERATOR_ACCESS = 15,     /* an operator used an operator credential */
+  LEDGER_OPERATOR_ACCESS = 15,     /* an operator's key was used, or a person exported */
   LEDGER_INVENTORY = 16,           /* roots and totals of the inventory */
   LEDGER_SCRUB_FINDING = 17,       /* stored bytes were found bad */
   LEDGER_REGISTRAR_CLOSED = 18,    /* this registrar gives out no more registrations */
