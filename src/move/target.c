@@ -69,6 +69,21 @@ static enum dom_code make_key(struct mover *m, const struct handoff *h, struct d
   return code && code != DOM_EXISTS ? dom_fail(err, code, "move/target: begin", "no data key") : DOM_OK;
 }
 
+/* Whom a region hands over must be its own by the registrar's word, or it could make this region serve beside
+ * the home. Where the registrar is away its word is missing, and the commit waits for it as ever. */
+static enum dom_code check_home(struct mover *m, const uint8_t token[TOKEN_SIZE], uint16_t from,
+                                struct dom_err *err) {
+  struct subject_record record;
+  enum dom_code code = subject_record_find(m->o.subjects, token, &record, NULL);
+  if (code == DOM_UNAVAILABLE || code == DOM_TIMEOUT) return DOM_OK;
+  if (code) return dom_fail(err, code, "move/target: begin", "the registrar's record cannot be read");
+  if (record.home == from) return DOM_OK;
+  return dom_fail(
+      err, DOM_DENIED, "move/target: begin",
+      "the registrar does not know the source as the subject's home: if it came there just now, try "
+      "again");
+}
+
 static enum dom_code begin(struct mover *m, uint16_t from, const uint8_t token[TOKEN_SIZE], uint64_t epoch,
                            struct slice body, struct dom_err *err) {
   struct reader r = reader_of(body);
@@ -101,7 +116,8 @@ static enum dom_code begin(struct mover *m, uint16_t from, const uint8_t token[T
                 : dom_fail(err, DOM_STALE_EPOCH, "move/target: begin", "the epoch is over");
   }
   if (code != DOM_NOT_FOUND) return code;
-  code = settle_older(m, &h, err);
+  code = check_home(m, token, from, err);
+  if (!code) code = settle_older(m, &h, err);
   if (code) return code;
   h.started_ms = clock_wall_ms(m->o.clock);
   h.charter_version = mover_charter_version(m);

@@ -46,7 +46,7 @@ static void put_head(struct buf *b, const uint8_t *token, uint64_t epoch) {
   put_u64be(b, epoch);
 }
 
-static enum dom_code begin(struct test_regions *t, const uint8_t *token, uint64_t epoch) {
+static enum dom_code begin(struct test_regions *t, uint16_t from, const uint8_t *token, uint64_t epoch) {
   BUF_AUTO body = BUF_INIT;
   BUF_AUTO reply = BUF_INIT;
   put_head(&body, token, epoch);
@@ -54,7 +54,7 @@ static enum dom_code begin(struct test_regions *t, const uint8_t *token, uint64_
   buf_append(&body, "IN", 2);
   put_u64be(&body, 1);
   put_u32be(&body, MOVE_PROTOCOL);
-  return mover_message(t->region[SG].mover, CN, "move/begin", buf_slice(&body), &reply, NULL);
+  return mover_message(t->region[SG].mover, from, "move/begin", buf_slice(&body), &reply, NULL);
 }
 
 /* The source, which is this subject's home, hands it over under an epoch of its liking. */
@@ -66,7 +66,7 @@ static void hand_over(struct test_regions *t, const uint8_t *token, uint64_t epo
       .from = CN, .to = SG, .epoch_from = 1, .epoch = epoch, .charter_version = 1, .country = {'I', 'N'}};
   memcpy(st.token, token, TOKEN_SIZE);
   sha256("", 0, st.manifest);
-  assert_int_equal(begin(t, token, epoch), DOM_OK);
+  assert_int_equal(begin(t, CN, token, epoch), DOM_OK);
   put_head(&body, token, epoch);
   buf_append(&body, st.manifest, SHA256_SIZE);
   put_u64be(&body, 1);
@@ -85,8 +85,8 @@ static void test_last_epoch(void **unused) {
   (void)unused;
   uint8_t token[TOKEN_SIZE];
   struct test_regions *t = world_new(1, token);
-  assert_int_equal(begin(t, token, UINT64_MAX), DOM_INVALID);
-  assert_int_equal(begin(t, token, SUBJECT_EPOCH_MAX), DOM_INVALID);
+  assert_int_equal(begin(t, CN, token, UINT64_MAX), DOM_INVALID);
+  assert_int_equal(begin(t, CN, token, SUBJECT_EPOCH_MAX), DOM_INVALID);
   hand_over(t, token, SUBJECT_EPOCH_MAX - 1);
   assert_int_equal(row_of(t, SG, token).epoch, SUBJECT_EPOCH_MAX - 1);
   assert_int_equal(mover_move_subject(t->region[SG].mover, token, US, NULL), DOM_REFUSED);
@@ -102,6 +102,18 @@ static void test_last_epoch(void **unused) {
   assert_int_equal(
       subject_message(t->region[SG].subjects, SG, "registrar/erased", buf_slice(&bytes), &reply, NULL),
       DOM_INVALID);
+  world_free(t);
+}
+
+/* A region hands over somebody who lives elsewhere, all signed by itself: the target served its copy beside
+ * the home, and took writes. */
+static void test_not_its_own(void **unused) {
+  (void)unused;
+  uint8_t token[TOKEN_SIZE];
+  struct test_regions *t = world_new(6, token);
+  assert_int_equal(begin(t, US, token, 50), DOM_DENIED);
+  assert_int_equal(row_of(t, SG, token).epoch, 0);
+  assert_int_equal(begin(t, CN, token, 2), DOM_OK); /* nor does it use up the epochs of who may */
   world_free(t);
 }
 
@@ -245,8 +257,8 @@ static void test_endless(void **unused) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_last_epoch), cmocka_unit_test(test_lost_at_last_epoch),
+      cmocka_unit_test(test_last_epoch),       cmocka_unit_test(test_lost_at_last_epoch),
       cmocka_unit_test(test_left_for_another), cmocka_unit_test(test_left_under_another),
-      cmocka_unit_test(test_endless)};
+      cmocka_unit_test(test_endless),          cmocka_unit_test(test_not_its_own)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
