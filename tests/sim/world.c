@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "move/move_internal.h"
 #include "sim.h"
 
 static const struct slice TENANT = {(const uint8_t *)"phones-inc", 10};
@@ -215,8 +216,16 @@ static void cancel(struct sim *s, uint16_t at) {
     (void)mover_job_cancel(s->t.region[at].mover, id, NULL);
 }
 
+/* Also a job ends with a names purge, and what happens inside one waits for nobody: there is one thread. */
+static bool is_rotating(struct sim *s, uint16_t at) {
+  pthread_mutex_t *lock = &s->t.region[at].mover->rotate_lock;
+  if (s->in_rotation[at] || pthread_mutex_trylock(lock)) return true;
+  pthread_mutex_unlock(lock);
+  return false;
+}
+
 static void rotate(struct sim *s, uint16_t at, bool purge) {
-  if (s->in_rotation[at]) return;
+  if (is_rotating(s, at)) return;
   s->in_rotation[at] = true;
   s->busy[at]++;
   enum dom_code code = purge ? mover_purge_names(s->t.region[at].mover, NULL)
