@@ -170,9 +170,17 @@ static void move(struct sim *s, const struct sim_event *e) {
   sim_trace(s, "move of %s from %u to %u: %s %s", SUBJECT[e->a], home, e->b, dom_code_name(code), err.text);
 }
 
+/* There is one thread: what happens inside something waits for nobody. */
+static bool is_locked(pthread_mutex_t *lock) {
+  if (pthread_mutex_trylock(lock)) return true;
+  pthread_mutex_unlock(lock);
+  return false;
+}
+
 static void upkeep(struct sim *s, uint16_t at) {
   bool did = false;
-  if (s->in_upkeep[at]) return;
+  /* a start asks other regions, too */
+  if (s->in_upkeep[at] || is_locked(&s->t.region[at].mover->quarantine.lock)) return;
   s->in_upkeep[at] = true;
   s->busy[at]++;
   (void)mover_upkeep(s->t.region[at].mover, &did, NULL);
@@ -216,16 +224,9 @@ static void cancel(struct sim *s, uint16_t at) {
     (void)mover_job_cancel(s->t.region[at].mover, id, NULL);
 }
 
-/* Also a job ends with a names purge, and what happens inside one waits for nobody: there is one thread. */
-static bool is_rotating(struct sim *s, uint16_t at) {
-  pthread_mutex_t *lock = &s->t.region[at].mover->rotate_lock;
-  if (s->in_rotation[at] || pthread_mutex_trylock(lock)) return true;
-  pthread_mutex_unlock(lock);
-  return false;
-}
-
 static void rotate(struct sim *s, uint16_t at, bool purge) {
-  if (is_rotating(s, at)) return;
+  /* also a job ends with a names purge */
+  if (s->in_rotation[at] || is_locked(&s->t.region[at].mover->rotate_lock)) return;
   s->in_rotation[at] = true;
   s->busy[at]++;
   enum dom_code code = purge ? mover_purge_names(s->t.region[at].mover, NULL)
