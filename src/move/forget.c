@@ -282,13 +282,15 @@ static enum dom_code drop(struct mover *m, struct forget *f, struct dom_err *err
 
 static enum dom_code ask_peer(struct mover *m, const struct forget *f, struct forget_peer *p,
                               struct dom_err *err) {
-  uint8_t body[TOKEN_SIZE + 8];
+  BUF_AUTO body = BUF_INIT;
   BUF_AUTO reply = BUF_INIT;
-  memcpy(body, f->token, TOKEN_SIZE);
-  store_u64be(body + TOKEN_SIZE, f->allotted);
+  buf_append(&body, f->token, TOKEN_SIZE);
+  put_u64be(&body, f->allotted);
+  tomb_sign(m, f, &body);
+  if (body.failed) return buf_check(&body, err);
   if (!m->o.net) return dom_fail(err, DOM_UNAVAILABLE, where, "no peers");
-  enum dom_code code = net_call(m->o.net, p->region, "move/forget", slice_of(body, sizeof body),
-                                MOVE_MESSAGE_TIMEOUT_MS, &reply, err);
+  enum dom_code code =
+      net_call(m->o.net, p->region, "move/forget", buf_slice(&body), MOVE_MESSAGE_TIMEOUT_MS, &reply, err);
   if (code) return code;
   if (reply.len != 1 || reply.data[0] > FORGET_STAGE_PURGED)
     return dom_fail(err, DOM_INVALID, where, "region %u's answer does not decode", p->region);
@@ -516,12 +518,14 @@ static bool stage_one(void *arg, const struct handoff *h) {
   return true;
 }
 
-/* Body: token 32 | epoch u64. Reply: stage u8. */
+/* Body: token 32 | epoch u64 | proof (tomb.c), or none from older builds. Reply: stage u8. */
 enum dom_code forget_asked(struct mover *m, uint16_t from, struct slice body, struct buf *reply,
                            struct dom_err *err) {
   struct store_subject row;
-  if (body.len != TOKEN_SIZE + 8) return dom_fail(err, DOM_INVALID, where, "does not decode");
+  if (body.len != TOKEN_SIZE + 8 && body.len != TOKEN_SIZE + 8 + TOMB_PROOF_SIZE)
+    return dom_fail(err, DOM_INVALID, where, "does not decode");
   const uint8_t *token = body.data;
+  struct slice proof = slice_cut(body, TOKEN_SIZE + 8, body.len);
   struct stage s = {.m = m, .up_to = load_u64be(token + TOKEN_SIZE), .least = FORGET_STAGE_PURGED};
   {
     STORE_VIEW_AUTO *v = NULL;
@@ -531,6 +535,10 @@ enum dom_code forget_asked(struct mover *m, uint16_t from, struct slice body, st
     if (code && code != DOM_NOT_FOUND) return dom_fail(err, code, where, "the subject's row cannot be read");
     if (code == DOM_OK && store_subject_lives(&row) && row.epoch <= s.up_to)
       return dom_fail(err, DOM_STALE_EPOCH, where, "the subject lives here under that epoch");
+  }
+  if (tomb_good(m, from, token, s.up_to, proof)) {
+    enum dom_code code = tomb_keep(m, from, token, s.up_to, proof, err);
+    if (code) return code;
   }
   /* What fails now is gone on with by upkeep; the answer says what is so. */
   rest_here(m, token, s.up_to, from, NULL);

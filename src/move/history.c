@@ -3,7 +3,8 @@
  *
  * Big-endian. Body: phase u8 | cursor bytes16. Answer: next phase u8 | next cursor bytes16 | facts. A fact:
  * kind u8 | token 32 | epoch u64 | country 2, and of a handoff: state u8 | epoch from u64 | charter version
- * u64 | manifest 32 | statement bytes16; of an erasure: home u16. docs/formats/handoff.md. */
+ * u64 | manifest 32 | statement bytes16; of an erasure: home u16 |
+ * proof bytes16. docs/formats/handoff.md. */
 #include <assert.h>
 #include <string.h>
 
@@ -15,7 +16,8 @@ enum {
   HISTORY_TIMEOUT_MS = 20000,
   PHASE_HANDOFFS = HISTORY_FIRST,
   PHASE_RECORDS,
-  PHASE_SUBJECTS
+  PHASE_SUBJECTS,
+  PHASE_TOMBS
 };
 
 struct page {
@@ -41,7 +43,10 @@ static void fact_put(struct buf *b, const struct fact *f) {
   buf_append(b, f->token, TOKEN_SIZE);
   put_u64be(b, f->epoch);
   buf_append(b, f->country, 2);
-  if (f->kind == FACT_ERASED) put_u16be(b, f->home);
+  if (f->kind == FACT_ERASED) {
+    put_u16be(b, f->home);
+    put_bytes16be(b, f->statement);
+  }
   if (!is_handoff(f->kind)) return;
   put_u8(b, (uint8_t)f->state);
   put_u64be(b, f->epoch_from);
@@ -55,7 +60,10 @@ static bool fact_get(struct reader *r, struct fact *out) {
   get_copy(r, f.token, TOKEN_SIZE);
   f.epoch = get_u64be(r);
   get_copy(r, f.country, 2);
-  if (f.kind == FACT_ERASED) f.home = get_u16be(r);
+  if (f.kind == FACT_ERASED) {
+    f.home = get_u16be(r);
+    f.statement = get_bytes16be(r);
+  }
   if (is_handoff(f.kind)) {
     f.state = (enum handoff_state)get_u8(r);
     f.epoch_from = get_u64be(r);
@@ -131,6 +139,17 @@ static bool put_subject(void *arg, const struct store_subject *row) {
   return true;
 }
 
+static bool put_tomb(void *arg, struct slice key, const uint8_t token[TOKEN_SIZE], uint64_t epoch,
+                     struct slice proof) {
+  struct page *p = arg;
+  if (!page_takes(p, key)) return false;
+  struct fact f = {.kind = FACT_ERASED, .epoch = epoch, .home = p->to, .statement = proof};
+  memcpy(f.token, token, TOKEN_SIZE);
+  memcpy(f.country, proof.data, 2);
+  fact_put(&p->facts, &f);
+  return true;
+}
+
 static bool asker_is_registrar(struct mover *m, uint16_t asker) {
   struct charter *c = subject_charter(m->o.subjects);
   bool is = c && charter_registrar(c)->number == asker;
@@ -142,6 +161,7 @@ static enum dom_code scan(struct page *p, uint8_t phase, struct slice after, str
   if (phase == PHASE_HANDOFFS)
     return store_row_scan(p->v, STORE_TABLE_HANDOFF, SLICE_LIT(""), after, put_handoff, p, err);
   if (phase == PHASE_RECORDS) return subject_record_scan(p->v, after, put_record, p, err);
+  if (phase == PHASE_TOMBS) return tomb_scan(p->v, p->to, after, put_tomb, p, err);
   if (after.len && after.len != TOKEN_SIZE)
     return dom_fail(err, DOM_INVALID, "move/history", "no such cursor");
   if (!asker_is_registrar(p->m, p->to)) return DOM_OK;

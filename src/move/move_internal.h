@@ -203,7 +203,7 @@ enum fact_kind {
   FACT_AT_HOME = 4, /* to the registrar: the asked region is home */
   FACT_ERASED = 5,  /* the registrar's tombstone, told to all; or a home's own, told to the registrar */
 };
-enum { HISTORY_FIRST = 1, HISTORY_END = 4 }; /* phases: handoffs, records, subjects */
+enum { HISTORY_FIRST = 1, HISTORY_END = 5 }; /* phases: handoffs, records, subjects, tombs */
 struct fact {
   enum fact_kind kind;
   uint8_t token[TOKEN_SIZE];
@@ -212,7 +212,7 @@ struct fact {
   uint16_t home;            /* ERASED: where */
   enum handoff_state state; /* LEFT, CAME: the asked region's */
   uint64_t epoch_from;      /* LEFT, CAME */
-  struct slice statement;   /* LEFT: by which it came; may be empty */
+  struct slice statement;   /* LEFT: by which it came; ERASED: the home's proof (tomb.c); may be empty */
   uint64_t charter_version; /* LEFT */
   uint8_t manifest[SHA256_SIZE];
 };
@@ -390,6 +390,21 @@ enum dom_code forget_resume(struct mover *m, const struct forget *f, struct dom_
  */
 enum dom_code forget_advance_all(struct mover *m, enum forget_state state, uint64_t *out_count,
                                  struct dom_err *err);
+/* tomb.c: the signed word of a home that it erased a person, kept by the regions it told. A proof is country
+ * 2 and the home's signature over it, token and epoch. */
+enum { TOMB_PROOF_SIZE = 2 + ED25519_SIG_SIZE };
+/* Appends this region's own proof of an erasure. */
+void tomb_sign(struct mover *m, const struct forget *f, struct buf *out);
+bool tomb_good(struct mover *m, uint16_t home, const uint8_t token[TOKEN_SIZE], uint64_t epoch,
+               struct slice proof);
+/* Keeps a proof that is good, unless one of as high an epoch is kept. Durable: at return. */
+enum dom_code tomb_keep(struct mover *m, uint16_t home, const uint8_t token[TOKEN_SIZE], uint64_t epoch,
+                        struct slice proof, struct dom_err *err);
+/* What is kept of that home, behind the row key `after` (empty: from the first); fn returns false to stop. */
+typedef bool (*tomb_fn)(void *arg, struct slice key, const uint8_t token[TOKEN_SIZE], uint64_t epoch,
+                        struct slice proof);
+enum dom_code tomb_scan(struct store_view *v, uint16_t home, struct slice after, tomb_fn fn, void *arg,
+                        struct dom_err *err);
 /* Answers "move/forget". */
 enum dom_code forget_asked(struct mover *m, uint16_t from, struct slice body, struct buf *reply,
                            struct dom_err *err);

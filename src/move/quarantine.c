@@ -542,10 +542,21 @@ static enum dom_code erased_step(void *arg, struct mover *m, struct store_view *
   return code ? code : forget_learned(m, tx, &row, err);
 }
 
-/* The registrar's word is believed of everybody; a home's own only by a registrar, which has less. */
+/* This region's own word is believed, whoever kept it; the registrar's of everybody; a home's own only by a
+ * registrar, which has less. */
 static enum dom_code learn_erased(struct learn *l, struct dom_err *err) {
   struct subjects *subjects = l->m->o.subjects;
   struct subject_record record = {.home = l->from, .erased = true, .epoch = l->f->epoch};
+  bool own =
+      l->f->home == l->m->o.region && tomb_good(l->m, l->f->home, l->f->token, l->f->epoch, l->f->statement);
+  if (own) {
+    enum dom_code code = change(l->m, erased_step, l, err);
+    if (code || !subject_is_registrar(subjects)) return code;
+    record.home = l->f->home;
+    memcpy(record.token, l->f->token, TOKEN_SIZE);
+    memcpy(record.country, l->f->country, 2);
+    return subject_record_take(subjects, &record, err);
+  }
   if (!subject_is_registrar(subjects)) return l->from_registrar ? change(l->m, erased_step, l, err) : DOM_OK;
   if (l->f->home != l->from) return DOM_OK;
   memcpy(record.token, l->f->token, TOKEN_SIZE);

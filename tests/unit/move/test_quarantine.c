@@ -319,6 +319,35 @@ static void test_tombstone_restored(void **unused) {
   world_free(t);
 }
 
+/* Of who was at home in the registrar's own region nobody has a record but itself: what it signed when it
+ * erased them, the others have kept. */
+static void test_registrars_own(void **unused) {
+  (void)unused;
+  struct test_regions *t = world_new(11);
+  uint8_t asha[TOKEN_SIZE], ravi[TOKEN_SIZE];
+  struct subject_record record;
+  BUF_AUTO out = BUF_INIT;
+  add(t, "asha", asha);
+  add(t, "ravi", ravi);
+  move(t, asha, CN, SG);
+  move(t, ravi, CN, SG);
+  settle(t);
+  struct disk *old = back_up(t, SG);
+  forget(t, asha, SG);
+  forget(t, ravi, SG);
+  settle(t);
+  restore_take(t, SG, old);
+  settle(t);
+  assert_int_equal(row_of(t, SG, asha).state, SUBJECT_ERASED);
+  assert_gone(t, SG, asha, 2);
+  assert_int_equal(region_get(t, SG, "asha", "a", &out), DOM_NOT_FOUND);
+  assert_int_equal(subject_record_find(t->region[SG].subjects, asha, &record, NULL), DOM_OK);
+  assert_true(record.erased && record.epoch == 2);
+  assert_int_equal(row_of(t, SG, ravi).state, SUBJECT_ERASED);
+  assert_int_equal(state(t, SG), MOVER_OPEN);
+  world_free(t);
+}
+
 static bool take_lost(void *arg, const struct mover_lost *lost) {
   *(struct mover_lost *)arg = *lost;
   return true;
@@ -530,16 +559,12 @@ static void test_repair_told(void **unused) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_left_since),
-                                     cmocka_unit_test(test_open_at_backup),
-                                     cmocka_unit_test(test_came_since),
-                                     cmocka_unit_test(test_erased_since),
-                                     cmocka_unit_test(test_tombstone_restored),
-                                     cmocka_unit_test(test_nobody_answers),
-                                     cmocka_unit_test(test_registrar_restored),
-                                     cmocka_unit_test(test_quiet),
-                                     cmocka_unit_test(test_keys_stay),
-                                     cmocka_unit_test(test_repair_told),
-                                     cmocka_unit_test(test_forged)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_left_since),         cmocka_unit_test(test_open_at_backup),
+      cmocka_unit_test(test_came_since),         cmocka_unit_test(test_erased_since),
+      cmocka_unit_test(test_tombstone_restored), cmocka_unit_test(test_nobody_answers),
+      cmocka_unit_test(test_registrar_restored), cmocka_unit_test(test_quiet),
+      cmocka_unit_test(test_keys_stay),          cmocka_unit_test(test_repair_told),
+      cmocka_unit_test(test_registrars_own),     cmocka_unit_test(test_forged)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
