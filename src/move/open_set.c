@@ -32,10 +32,10 @@ static struct open_node **link_of(struct open_set *s, const uint8_t key[OPEN_KEY
   return link;
 }
 
-/* With the lock held. */
-static void note(struct open_set *s, const uint8_t key[OPEN_KEY_SIZE], bool open,
-                 const struct erasure_wait *wait) {
+void open_set_note(struct open_set *s, const uint8_t key[OPEN_KEY_SIZE], bool open,
+                   const struct erasure_wait *wait) {
   bool keep = open || wait->since_ms;
+  pthread_mutex_lock(&s->lock);
   struct open_node **link = link_of(s, key), *n = *link;
   if (n && !keep) {
     *link = n->next;
@@ -55,39 +55,29 @@ static void note(struct open_set *s, const uint8_t key[OPEN_KEY_SIZE], bool open
     n->open = open;
     n->wait = *wait;
   }
-}
-
-void open_set_note(struct open_set *s, const uint8_t key[OPEN_KEY_SIZE], bool open,
-                   const struct erasure_wait *wait) {
-  pthread_mutex_lock(&s->lock);
-  note(s, key, open, wait);
   pthread_mutex_unlock(&s->lock);
-}
-
-static struct erasure_wait handoff_wait(const struct handoff *h) {
-  bool waits = h->side == HANDOFF_SOURCE && h->state >= HANDOFF_COMMITTED && h->state <= HANDOFF_DROPPED;
-  if (!waits) return (struct erasure_wait){0};
-  return (struct erasure_wait){.since_ms = h->started_ms ? h->started_ms : 1,
-                               .country = {h->country[0], h->country[1]},
-                               .dropped = h->state == HANDOFF_DROPPED};
-}
-
-static struct erasure_wait forget_wait(const struct forget *f) {
-  if (f->state != FORGET_DROPPED) return (struct erasure_wait){0};
-  return (struct erasure_wait){
-      .since_ms = f->started_ms, .country = {f->country[0], f->country[1]}, .dropped = true, .person = true};
 }
 
 void open_set_handoff(struct open_set *s, const struct handoff *h, bool open) {
   uint8_t key[OPEN_KEY_SIZE];
-  struct erasure_wait wait = handoff_wait(h);
+  struct erasure_wait wait = {0};
+  bool waits = h->side == HANDOFF_SOURCE && h->state >= HANDOFF_COMMITTED && h->state <= HANDOFF_DROPPED;
+  if (waits)
+    wait = (struct erasure_wait){.since_ms = h->started_ms ? h->started_ms : 1,
+                                 .country = {h->country[0], h->country[1]},
+                                 .dropped = h->state == HANDOFF_DROPPED};
   handoff_key(h, key);
   open_set_note(s, key, open, &wait);
 }
 
 void open_set_forget(struct open_set *s, const struct forget *f) {
   uint8_t key[OPEN_KEY_SIZE];
-  struct erasure_wait wait = forget_wait(f);
+  struct erasure_wait wait = {0};
+  if (f->state == FORGET_DROPPED)
+    wait = (struct erasure_wait){.since_ms = f->started_ms,
+                                 .country = {f->country[0], f->country[1]},
+                                 .dropped = true,
+                                 .person = true};
   forget_open_key(f, key);
   open_set_note(s, key, f->state != FORGET_NONE && forget_is_open(f), &wait);
 }
@@ -96,21 +86,15 @@ void open_set_forget(struct open_set *s, const struct forget *f) {
 
 static bool load_handoff(void *arg, const struct handoff *h) {
   struct mover *m = arg;
-  uint8_t key[OPEN_KEY_SIZE];
-  struct erasure_wait wait = handoff_wait(h);
   m->open.looked++;
-  handoff_key(h, key);
-  note(&m->open, key, handoff_is_open(h), &wait);
+  open_set_handoff(&m->open, h, handoff_is_open(h));
   return true;
 }
 
 static bool load_forget(void *arg, const struct forget *f) {
   struct mover *m = arg;
-  uint8_t key[OPEN_KEY_SIZE];
-  struct erasure_wait wait = forget_wait(f);
   m->open.looked++;
-  forget_open_key(f, key);
-  note(&m->open, key, forget_is_open(f), &wait);
+  open_set_forget(&m->open, f);
   return true;
 }
 
@@ -121,17 +105,17 @@ static enum dom_code load(struct mover *m, struct dom_err *err) {
   return code ? code : forget_scan(v, NULL, load_forget, m, err);
 }
 
-/* The rows are read where that was not done yet: with the lock held, or what changes while they are read
- * would be written over by what they said before. */
+/* The rows are read where that was not done yet. */
 static enum dom_code ready(struct mover *m, struct dom_err *err) {
   struct open_set *s = &m->open;
-  enum dom_code code = DOM_OK;
   pthread_mutex_lock(&s->lock);
-  if (!s->loaded) {
-    s->loaded = true; /* before the rows are read: what no memory keeps out turns it back */
-    code = load(m, err);
-    if (code) s->loaded = false;
-  }
+  bool loaded = s->loaded;
+  s->loaded = true; /* before the rows are read: what no memory keeps out meanwhile turns it back */
+  pthread_mutex_unlock(&s->lock);
+  enum dom_code code = loaded ? DOM_OK : load(m, err);
+  if (!code) return DOM_OK;
+  pthread_mutex_lock(&s->lock);
+  s->loaded = false;
   pthread_mutex_unlock(&s->lock);
   return code;
 }
