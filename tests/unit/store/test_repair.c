@@ -280,8 +280,56 @@ static void refused(void **state) {
   region_done(&r);
 }
 
+/* A large object whose record is lost: 404, and its body is kept where nothing removes it. */
+static void body_aside(void **state) {
+  struct region r;
+  struct told t;
+  struct store_repair_report report;
+  struct dom_err err = {0};
+  struct store_body *b = NULL;
+  struct store_body_ref ref;
+  struct store_view *v = NULL;
+  struct store_tx *tx = NULL;
+  struct store_place p = place();
+  struct disk_info info;
+  BUF_AUTO path = BUF_INIT;
+  BUF_AUTO plain = BUF_INIT;
+  (void)state;
+  region_init(&r, 75, true);
+  subject_home(&r, 1, 1); /* batch 1 */
+  put(&r, "p/a", "a");
+  buf_append_zero(&plain, 200000);
+  assert_dom_ok(store_body_create(r.store, PERMIT_STORE, &permit_any, p.token, 1, &b, &err), err); /* 3 */
+  assert_dom_ok(store_body_append(b, buf_slice(&plain), &err), err);
+  assert_dom_ok(store_body_seal_take(b, &ref, &err), err);
+  struct store_object o = {.key = SLICE_LIT("p/body"), .size = plain.len, .bodies = &ref, .body_count = 1};
+  assert_dom_ok(store_view_open(r.store, &v, &err), err);
+  assert_dom_ok(store_tx_begin(r.store, v, &tx, &err), err);
+  assert_dom_ok(store_tx_put(tx, &permit_any, &p, &o, &err), err);
+  assert_dom_ok(store_tx_commit_take(tx, NULL, &err), err); /* 4 */
+  store_view_close(v);
+  put(&r, "p/b", "b");
+  store_close(r.store);
+  r.store = NULL;
+  assert_int_equal(disk_sim_flip(r.disk, "log/00000001.seg", (4096 * 4 + 200) * 8), DOM_OK);
+  assert_dom_ok(repair(&r, true, &t, &report, &err), err);
+  assert_int_equal(report.objects, 1);
+  assert_dom_ok(region_reopen(&r, &err), err);
+  expect(&r, "p/body", NULL);
+  expect(&r, "p/b", "b");
+  bool did = true;
+  for (int i = 0; i < 20 && did; i++) assert_dom_ok(store_upkeep(r.store, &did, &err), err);
+  buf_append_str(&path, "damaged/");
+  hex_encode(&path, slice_of(ref.id, sizeof ref.id));
+  assert_int_equal(disk_stat(r.disk, buf_str(&path), &info, NULL), DOM_OK);
+  expect_whole(&r, false);
+  expect_whole(&r, true);
+  region_done(&r);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(middle), cmocka_unit_test(compacted),
-                                     cmocka_unit_test(cuts), cmocka_unit_test(refused)};
+                                     cmocka_unit_test(cuts), cmocka_unit_test(refused),
+                                     cmocka_unit_test(body_aside)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
