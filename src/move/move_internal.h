@@ -135,6 +135,9 @@ uint64_t token_set_stamp(struct token_set *s, const uint8_t token[TOKEN_SIZE]); 
 /* open_set.c */
 void open_set_init(struct open_set *s);
 void open_set_done(struct open_set *s);
+/* Reads the rows, where that was not done yet: at open, before anybody changes them; later only what a lack
+ * of memory left out. */
+enum dom_code open_set_load(struct mover *m, struct dom_err *err);
 /* What of a person who left, or is erased for good, is not ERASED here yet. */
 struct erasure_wait {
   uint64_t since_ms; /* wall clock: the commit of the move, or the order; 0: nothing waits */

@@ -228,6 +228,7 @@ enum dom_code mover_open(const struct mover_options *o, struct mover **out, stru
   m->transfers = transfers_new();
   m->verify_bytes = MOVE_VERIFY_BYTES;
   enum dom_code code = m->transfers ? quarantine_open(m, err) : DOM_NO_MEMORY;
+  if (!code) code = open_set_load(m, err); /* before threads: what they change must not be taken back */
   if (!code) code = job_runner_open(m, err);
   if (code) {
     mover_close(m);

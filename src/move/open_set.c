@@ -105,8 +105,7 @@ static enum dom_code load(struct mover *m, struct dom_err *err) {
   return code ? code : forget_scan(v, NULL, load_forget, m, err);
 }
 
-/* The rows are read where that was not done yet. */
-static enum dom_code ready(struct mover *m, struct dom_err *err) {
+enum dom_code open_set_load(struct mover *m, struct dom_err *err) {
   struct open_set *s = &m->open;
   pthread_mutex_lock(&s->lock);
   bool loaded = s->loaded;
@@ -124,7 +123,7 @@ enum dom_code open_set_take(struct mover *m, uint8_t (**out)[OPEN_KEY_SIZE], siz
                             struct dom_err *err) {
   struct open_set *s = &m->open;
   size_t n = 0, open = 0;
-  enum dom_code code = ready(m, err);
+  enum dom_code code = open_set_load(m, err);
   if (code) return code;
   pthread_mutex_lock(&s->lock);
   for (int i = 0; i < OPEN_BUCKETS; i++)
@@ -142,7 +141,7 @@ enum dom_code open_set_take(struct mover *m, uint8_t (**out)[OPEN_KEY_SIZE], siz
 }
 
 enum dom_code open_set_waits(struct mover *m, erasure_wait_fn fn, void *arg, struct dom_err *err) {
-  enum dom_code code = ready(m, err);
+  enum dom_code code = open_set_load(m, err);
   if (code) return code;
   pthread_mutex_lock(&m->open.lock);
   for (int i = 0; i < OPEN_BUCKETS; i++)
