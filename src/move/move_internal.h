@@ -15,8 +15,11 @@ enum {
   MOVE_PROTOCOL = 2,           /* of messages, items and manifest: docs/formats/handoff.md */
   MOVE_MESSAGE_FILL = 4 << 20, /* items are gathered up to this before they are sent: half of NET_MESSAGE_MAX,
                                   so that one more item of any inline size still fits */
-  MOVE_STAGE_ITEMS = 512,    /* of one commit at the target: what a client's commit waits for behind it stays
-                                some milliseconds */
+  MOVE_STAGE_ITEMS = 512, /* of one commit at the target: what a client's commit waits for behind it stays
+                             some milliseconds */
+  MOVE_UNSEALED_MAX =
+      256, /* bodies on their way into a target at once, each an open file and 1.1 MiB: a source sends
+              one for each subject that it moves at the time, so this is four regions' */
   MOVE_BODY_CHUNK = 4 << 20, /* of a body's transfer in one message: signing it is small beside hashing it */
   MOVE_READ_CHUNK = 1 << 20, /* of a body that is read to be hashed */
   MOVE_VERIFY_BYTES = 1 << 30, /* of a body read back within one message: seconds, well below its timeout */

@@ -92,6 +92,13 @@ static void transfer_discard(struct mover *m, struct transfer *x) {
   transfer_free(x);
 }
 
+/* Bodies that hold a file and a buffer. Who is busy may be sealing just now, and counts. */
+static uint32_t unsealed(const struct transfers *t) {
+  uint32_t count = 0;
+  for (const struct transfer *x = t->first; x; x = x->next) count += x->busy || !x->sealed;
+  return count;
+}
+
 /* Finds or begins the transfer and marks it busy. */
 static enum dom_code claim(struct mover *m, const struct permit *permit, const struct handoff *h,
                            const uint8_t *id, uint64_t offset, struct transfer **out, struct dom_err *err) {
@@ -105,6 +112,8 @@ static enum dom_code claim(struct mover *m, const struct permit *permit, const s
     code = DOM_NOT_FOUND;
   else if (!x && t->count == TRANSFERS_MAX)
     code = DOM_TOO_LARGE;
+  else if (!x && unsealed(t) >= MOVE_UNSEALED_MAX)
+    code = DOM_BUSY;
   else if (!x) {
     x = dom_calloc(1, sizeof *x);
     if (!x)

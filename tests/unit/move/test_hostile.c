@@ -117,6 +117,38 @@ static void test_not_its_own(void **unused) {
   world_free(t);
 }
 
+/* ---- bodies -------------------------------------------------------------------------------- */
+
+enum { WHOLE = 44 };
+
+static enum dom_code send_body(struct test_regions *t, const uint8_t *token, uint8_t number, bool last) {
+  BUF_AUTO body = BUF_INIT;
+  BUF_AUTO reply = BUF_INIT;
+  put_head(&body, token, 2);
+  for (int i = 0; i < STORE_BODY_ID_SIZE; i++) put_u8(&body, i == 0 ? number : (uint8_t)last);
+  put_u64be(&body, 0);
+  put_u8(&body, last);
+  buf_append_str(&body, "begun");
+  return mover_message(t->region[SG].mover, CN, "move/body", buf_slice(&body), &reply, NULL);
+}
+
+/* Bodies that are begun and never ended, each a file held open, until there were no more descriptors. */
+static void test_bodies_begun(void **unused) {
+  (void)unused;
+  uint8_t token[TOKEN_SIZE];
+  struct test_regions *t = world_new(7, token);
+  assert_int_equal(begin(t, CN, token, 2), DOM_OK);
+  for (int i = 0; i < MOVE_UNSEALED_MAX - 1; i++)
+    assert_int_equal(send_body(t, token, (uint8_t)i, false), DOM_OK);
+  for (int i = 0; i < WHOLE; i++) /* those that are whole take no place */
+    assert_int_equal(send_body(t, token, (uint8_t)i, true), DOM_OK);
+  assert_int_equal(send_body(t, token, MOVE_UNSEALED_MAX - 1, false), DOM_OK);
+  assert_int_equal(send_body(t, token, 200, true), DOM_BUSY);
+  assert_int_equal(transfer_count(t->region[SG].mover), MOVE_UNSEALED_MAX + WHOLE);
+  assert_int_equal(send_body(t, token, 3, false), DOM_OK); /* who has begun goes on */
+  world_free(t);
+}
+
 /* ---- in quarantine ---------------------------------------------------------------------------- */
 
 struct liar {
@@ -259,6 +291,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_last_epoch),       cmocka_unit_test(test_lost_at_last_epoch),
       cmocka_unit_test(test_left_for_another), cmocka_unit_test(test_left_under_another),
-      cmocka_unit_test(test_endless),          cmocka_unit_test(test_not_its_own)};
+      cmocka_unit_test(test_endless),          cmocka_unit_test(test_not_its_own),
+      cmocka_unit_test(test_bodies_begun)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
