@@ -1,5 +1,7 @@
 /* domicile subject export: everything of a person, for their right of access. */
 #include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -319,13 +321,20 @@ static int write_page(struct export *e) {
   return status;
 }
 
+/* Once for all bodies: each by itself would take longer than to write them. */
+static enum dom_code bodies_sync(const struct export *e, struct dom_err *err) {
+  int fd = open(e->to, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  int why = fd < 0 || syncfs(fd) != 0 ? errno : 0;
+  if (fd >= 0) (void)close(fd);
+  return why ? dom_fail_errno(err, why, "cli", "syncfs") : DOM_OK;
+}
+
 static int finish(struct export *e, const json_t *page) {
   struct dom_err err = {0};
   CLI_JSON_AUTO *end = summary(e, page);
   int status = put_line(e, end);
   if (status != CLI_CONTINUE) return status;
-  sync(); /* once for all bodies: each by itself would take longer than to write them */
-  if (export_folder_finish(e->folder, &err)) return complain(e, &err);
+  if (bodies_sync(e, &err) || export_folder_finish(e->folder, &err)) return complain(e, &err);
   show(e, true);
   if (e->common.json) cli_print_json(end);
   if (e->sealed && !e->common.json)

@@ -259,6 +259,17 @@ def test_interrupted_and_gone_on_with(world, tmp_path):
     assert shown.count("export of a subject by the data folder's owner") == 1 and who not in shown
 
 
+def test_each_page_leaves_a_trace(world, tmp_path):
+    """A later page can be asked for without the first."""
+    s3, who = tools.boto(world.gateway["cn"], KEY), "many-pages-3"
+    world.register(who, "IN", at="cn")
+    for i in range(101):
+        s3.put_object(Bucket=BUCKET, Key=f"{who}/{i}", Body=b"")
+    before = world.at("cn", "ledger", "show", "--json").count("export of a subject")
+    export(world, "cn", who, tmp_path / "out")
+    assert world.at("cn", "ledger", "show", "--json").count("export of a subject") == before + 2
+
+
 def test_at_home_only_and_on_after_a_move(world, tmp_path):
     s3, who, folder = tools.boto(world.gateway["us"], KEY), "traveller-2", tmp_path / "out"
     world.register(who, "IN", at="cn")
