@@ -394,6 +394,40 @@ static void test_came_since(void **unused) {
   world_free(t);
 }
 
+/* Cuts the way to us once the fence is up, so that the handoff ends in an abort there. */
+static void cut_at_fence(void *arg, const char *step) {
+  struct test_regions *t = arg;
+  if (strcmp(step, "+fenced") == 0) net_sim_cut(t->net, CN, US, true);
+}
+
+/* The epoch of a handoff that came to nothing after the backup is used up all the same. */
+static void test_epoch_used_since(void **unused) {
+  (void)unused;
+  struct test_regions *t = world_new(4);
+  uint8_t asha[TOKEN_SIZE];
+  add(t, "asha", asha);
+  move(t, asha, CN, SG);
+  struct disk *backup = back_up(t, CN);
+  move(t, asha, SG, CN);
+  region_stop(t, CN);
+  t->fault_point = cut_at_fence;
+  t->fault_arg = t;
+  assert_int_equal(region_start(t, CN, NULL), DOM_OK);
+  assert_int_not_equal(mover_move_subject(t->region[CN].mover, asha, US, NULL), DOM_OK); /* epoch 4 */
+  net_sim_cut(t->net, CN, US, false);
+  settle(t);
+  restore_take(t, CN, backup);
+  settle(t);
+  struct dom_err err = {0};
+  enum dom_code code = mover_quarantine_leave(t->region[CN].mover, false, &err);
+  if (code) fail_msg("%s: %s", err.where, err.text);
+  assert_int_equal(row_of(t, CN, asha).epoch, 5);
+  assert_int_equal(region_put(t, CN, "asha", "a", "again"), DOM_OK);
+  move(t, asha, CN, SG);
+  assert_reads(t, SG, "asha", "again");
+  world_free(t);
+}
+
 /* What would destroy keys waits: a newer backup may yet come, and opens by them. Nor is anybody erased by
  * what an old row says. */
 static void test_keys_stay(void **unused) {
@@ -560,11 +594,12 @@ static void test_repair_told(void **unused) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_left_since),         cmocka_unit_test(test_open_at_backup),
-      cmocka_unit_test(test_came_since),         cmocka_unit_test(test_erased_since),
-      cmocka_unit_test(test_tombstone_restored), cmocka_unit_test(test_nobody_answers),
-      cmocka_unit_test(test_registrar_restored), cmocka_unit_test(test_quiet),
-      cmocka_unit_test(test_keys_stay),          cmocka_unit_test(test_repair_told),
-      cmocka_unit_test(test_registrars_own),     cmocka_unit_test(test_forged)};
+      cmocka_unit_test(test_left_since),     cmocka_unit_test(test_open_at_backup),
+      cmocka_unit_test(test_came_since),     cmocka_unit_test(test_epoch_used_since),
+      cmocka_unit_test(test_erased_since),   cmocka_unit_test(test_tombstone_restored),
+      cmocka_unit_test(test_nobody_answers), cmocka_unit_test(test_registrar_restored),
+      cmocka_unit_test(test_quiet),          cmocka_unit_test(test_keys_stay),
+      cmocka_unit_test(test_repair_told),    cmocka_unit_test(test_registrars_own),
+      cmocka_unit_test(test_forged)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,248 @@
+/* What a restored region missed, as others tell it, fact by fact: who left, who came, who was erased, which
+ * epochs were used. */
+#include <assert.h>
+#include <string.h>
+
+#include "move/quarantine.h"
+
+enum { LEARN_MS = 2000 /* of one region at a time: operators wait for the lock, and it may never end */ };
+
+struct learn {
+  struct mover *m;
+  uint16_t from;       /* the region that tells */
+  bool from_registrar; /* … which is the registrar of the charter in force */
+  const struct fact *f;
+  struct buf statement;
+};
+
+/* The word by which the subject left: our own, which the new home kept; or, where a home of an older build
+ * did not, what the registrar took it for. */
+static enum dom_code find_proof(struct learn *l, struct dom_err *err) {
+  const struct fact *f = l->f;
+  struct subjects *subjects = l->m->o.subjects;
+  struct subject_statement st;
+  if (f->statement.len) {
+    enum dom_code code = subject_statement_check(subjects, f->statement, &st, err);
+    if (code) return code;
+    if (st.from != l->m->o.region || st.to != l->from || st.epoch != f->epoch ||
+        st.epoch_from != f->epoch_from || memcmp(st.token, f->token, TOKEN_SIZE) != 0)
+      return dom_fail(err, DOM_DENIED, "move/quarantine", "region %u shows a statement about something else",
+                      l->from);
+    buf_append_slice(&l->statement, f->statement);
+    return buf_check(&l->statement, err);
+  }
+  struct subject_record record;
+  enum dom_code code = subject_record_find(subjects, f->token, &record, err);
+  if (code) return code;
+  bool for_another = record.epoch == f->epoch && record.home && record.home != l->from;
+  if (record.epoch < f->epoch || for_another) /* also of a token that it does not know */
+    return dom_fail(err, DOM_DENIED, "move/quarantine",
+                    "region %u says that a subject left for it, and nothing shows it", l->from);
+  st = (struct subject_statement){.from = l->m->o.region,
+                                  .to = l->from,
+                                  .epoch_from = f->epoch_from,
+                                  .epoch = f->epoch,
+                                  .charter_version = f->charter_version};
+  memcpy(st.token, f->token, TOKEN_SIZE);
+  memcpy(st.manifest, f->manifest, SHA256_SIZE);
+  memcpy(st.country, f->country, 2);
+  subject_statement_sign(subjects, &st, &l->statement);
+  return buf_check(&l->statement, err);
+}
+
+/* The handoff's own row, so that what lies here of it is erased as after any move. */
+static enum dom_code left_row(struct learn *l, struct store_view *v, struct store_tx *tx, bool is_last,
+                              struct dom_err *err) {
+  const struct fact *f = l->f;
+  struct handoff h;
+  enum dom_code code = handoff_get(v, f->token, f->epoch, HANDOFF_SOURCE, &h, err);
+  if (code && code != DOM_NOT_FOUND) return code;
+  if (code == DOM_OK && h.state >= HANDOFF_COMMITTED && h.state <= HANDOFF_PURGED) return DOM_EXISTS;
+  h = (struct handoff){.epoch = f->epoch,
+                       .side = HANDOFF_SOURCE,
+                       .peer = l->from,
+                       .epoch_from = f->epoch_from,
+                       .charter_version = f->charter_version,
+                       .started_ms = clock_wall_ms(l->m->o.clock)};
+  memcpy(h.token, f->token, TOKEN_SIZE);
+  memcpy(h.country, f->country, 2);
+  memcpy(h.manifest, f->manifest, SHA256_SIZE);
+  /* An earlier one was confirmed, or there were no later ones; and its statement is not kept any more. */
+  h.state = is_last ? HANDOFF_COMMITTED : HANDOFF_ERASING;
+  code = handoff_put(tx, &h, err);
+  return code ? code : mover_entry(l->m, tx, LEDGER_MOVE_COMMITTED, &h, SLICE_LIT(""), err);
+}
+
+/* Up to this epoch this region has the last word on a subject. */
+static uint64_t epoch_known(const struct store_subject *row) {
+  return row->state == SUBJECT_ERASED ? row->epoch_allotted : row->epoch;
+}
+
+static enum dom_code left_step(void *arg, struct mover *m, struct store_view *v, struct store_tx *tx,
+                               struct dom_err *err) {
+  struct learn *l = arg;
+  const struct fact *f = l->f;
+  struct store_subject row = {.epoch = 0};
+  bool dropped = false;
+  enum dom_code code = store_subject_get(v, f->token, &row, NULL);
+  if (code && code != DOM_NOT_FOUND)
+    return dom_fail(err, code, "move/quarantine", "a subject's row cannot be read");
+  bool is_last = epoch_known(&row) < f->epoch;
+  if (is_last) {
+    assert(row.handoff_epoch == 0); /* ended before */
+    memcpy(row.token, f->token, TOKEN_SIZE);
+    memcpy(row.country, f->country, 2);
+    row.state = SUBJECT_MOVED;
+    row.epoch = f->epoch;
+    if (row.epoch_allotted < f->epoch) row.epoch_allotted = f->epoch;
+    row.home = l->from;
+    row.since_ms = clock_wall_ms(m->o.clock);
+    code = subject_leave(tx, &row, buf_slice(&l->statement), err);
+  } else {
+    code = DOM_OK;
+  }
+  if (!code) code = lost_drop(v, tx, f->token, epoch_known(&row), &dropped, err);
+  if (code) return code;
+  code = left_row(l, v, tx, is_last, err);
+  return code == DOM_EXISTS && (is_last || dropped) ? DOM_OK : code;
+}
+
+/* Of a handoff that came to nothing only its epoch matters: it is used up. */
+static enum dom_code raise_step(void *arg, struct mover *m, struct store_view *v, struct store_tx *tx,
+                                struct dom_err *err) {
+  const struct fact *f = arg;
+  struct store_subject row;
+  (void)m;
+  enum dom_code code = store_subject_get(v, f->token, &row, NULL);
+  if (code == DOM_NOT_FOUND || (code == DOM_OK && row.epoch_allotted >= f->epoch)) return DOM_EXISTS;
+  if (code) return dom_fail(err, code, "move/quarantine", "a subject's row cannot be read");
+  row.epoch_allotted = f->epoch;
+  return store_tx_subject_put(tx, &row, err);
+}
+
+/* Somebody says that the subject is at home here. */
+static enum dom_code came_step(void *arg, struct mover *m, struct store_view *v, struct store_tx *tx,
+                               struct dom_err *err) {
+  const struct learn *l = arg;
+  const struct fact *f = l->f;
+  struct store_subject row;
+  struct handoff h;
+  struct mover_lost had, lost = {.epoch = f->epoch};
+  (void)m;
+  enum dom_code code = store_subject_get(v, f->token, &row, NULL);
+  if (code && code != DOM_NOT_FOUND)
+    return dom_fail(err, code, "move/quarantine", "a subject's row cannot be read");
+  if (code == DOM_OK && epoch_known(&row) >= f->epoch) return DOM_EXISTS;
+  code = handoff_get(v, f->token, f->epoch, HANDOFF_TARGET, &h, err);
+  if (code && code != DOM_NOT_FOUND) return code;
+  if (code == DOM_OK && h.state == HANDOFF_PREPARED) return DOM_EXISTS; /* all is here: it asks, and serves */
+  code = lost_get(v, f->token, &had, err);
+  if (code && code != DOM_NOT_FOUND) return code;
+  bool known = code == DOM_OK;
+  memcpy(lost.token, f->token, TOKEN_SIZE);
+  memcpy(lost.country, f->country, 2);
+  if (f->kind == FACT_CAME) {
+    lost.from = l->from;
+    lost.kept_there = f->state == HANDOFF_COMMITTED;
+  }
+  bool same = known && had.epoch == lost.epoch;
+  if (known && had.epoch > lost.epoch) return DOM_EXISTS;
+  if (same && (f->kind != FACT_CAME || (had.from == lost.from && had.kept_there == lost.kept_there)))
+    return DOM_EXISTS;
+  return lost_put(tx, &lost, err);
+}
+
+/* The person was erased after the backup: what it brought back of them is erased here once more, and who
+ * never came back in it is not lost either. */
+static enum dom_code erased_step(void *arg, struct mover *m, struct store_view *v, struct store_tx *tx,
+                                 struct dom_err *err) {
+  const struct fact *f = ((const struct learn *)arg)->f;
+  struct store_subject row = {.epoch = 0};
+  bool dropped = false;
+  enum dom_code code = store_subject_get(v, f->token, &row, NULL);
+  if (code && code != DOM_NOT_FOUND)
+    return dom_fail(err, code, "move/quarantine", "a subject's row cannot be read");
+  bool lives = code == DOM_OK && store_subject_lives(&row);
+  bool newer = code == DOM_OK && epoch_known(&row) > f->epoch;
+  bool known = row.state == SUBJECT_ERASED && row.epoch_allotted >= f->epoch;
+  code = newer ? DOM_OK : lost_drop(v, tx, f->token, f->epoch, &dropped, err);
+  if (code) return code;
+  if (newer || known || (!lives && f->home != m->o.region)) return dropped ? DOM_OK : DOM_EXISTS;
+  memcpy(row.token, f->token, TOKEN_SIZE);
+  memcpy(row.country, f->country, 2);
+  row.state = SUBJECT_ERASED;
+  if (!lives) row.epoch = f->epoch;
+  if (row.epoch_allotted < f->epoch) row.epoch_allotted = f->epoch;
+  row.home = m->o.region;
+  row.handoff_epoch = 0;
+  row.handoff_to = 0;
+  row.since_ms = clock_wall_ms(m->o.clock);
+  code = store_tx_subject_put(tx, &row, err);
+  return code ? code : forget_learned(m, tx, &row, err);
+}
+
+/* This region's own word is believed, whoever kept it; the registrar's of everybody; a home's own only by a
+ * registrar, which has less. */
+static enum dom_code learn_erased(struct learn *l, struct dom_err *err) {
+  struct subjects *subjects = l->m->o.subjects;
+  struct subject_record record = {.home = l->from, .erased = true, .epoch = l->f->epoch};
+  bool own =
+      l->f->home == l->m->o.region && tomb_good(l->m, l->f->home, l->f->token, l->f->epoch, l->f->statement);
+  if (own) {
+    enum dom_code code = quarantine_change(l->m, erased_step, l, err);
+    if (code || !subject_is_registrar(subjects)) return code;
+    record.home = l->f->home;
+    memcpy(record.token, l->f->token, TOKEN_SIZE);
+    memcpy(record.country, l->f->country, 2);
+    return subject_record_take(subjects, &record, err);
+  }
+  if (!subject_is_registrar(subjects))
+    return l->from_registrar ? quarantine_change(l->m, erased_step, l, err) : DOM_OK;
+  if (l->f->home != l->from) return DOM_OK;
+  memcpy(record.token, l->f->token, TOKEN_SIZE);
+  memcpy(record.country, l->f->country, 2);
+  return subject_record_take(subjects, &record, err);
+}
+
+static enum dom_code learn_fact(void *arg, const struct fact *f, struct dom_err *err) {
+  struct learn *l = arg;
+  struct mover *m = l->m;
+  enum dom_code code = DOM_OK;
+  l->f = f;
+  buf_reset(&l->statement);
+  switch (f->kind) {
+  case FACT_LEFT:
+    if (f->state != HANDOFF_ACTIVE) return quarantine_change(m, raise_step, (void *)f, err);
+    code = find_proof(l, err);
+    return code ? code : quarantine_change(m, left_step, l, err);
+  case FACT_CAME:
+    if (f->state < HANDOFF_COMMITTED || f->state > HANDOFF_PURGED) return DOM_OK;
+    return quarantine_change(m, came_step, l, err);
+  case FACT_RECORD:
+    return quarantine_change(m, came_step, l, err);
+  case FACT_AT_HOME: {
+    struct subject_record record = {.home = l->from, .epoch = f->epoch};
+    memcpy(record.token, f->token, TOKEN_SIZE);
+    memcpy(record.country, f->country, 2);
+    return subject_is_registrar(m->o.subjects) ? subject_record_take(m->o.subjects, &record, err) : DOM_OK;
+  }
+  case FACT_ERASED:
+    return learn_erased(l, err);
+  }
+  return dom_fail(err, DOM_INVALID, "move/quarantine", "an unknown fact");
+}
+
+enum dom_code learn_from(struct mover *m, struct watched *w, struct dom_err *err) {
+  struct learn l = {.m = m, .from = w->region};
+  struct charter *c = subject_charter(m->o.subjects);
+  l.from_registrar = c && charter_registrar(c)->number == w->region;
+  charter_release(c);
+  enum dom_code code = DOM_OK;
+  uint64_t until = quarantine_now_ms(m) + LEARN_MS;
+  while (!code && w->phase < HISTORY_END && quarantine_now_ms(m) < until && !atomic_load(&m->stopping))
+    code = history_ask(m, w->region, &w->phase, &w->cursor, learn_fact, &l, err);
+  buf_done(&l.statement);
+  if (code) w->next_ms = quarantine_now_ms(m) + QUARANTINE_AWAY_MS;
+  w->history_done = w->phase == HISTORY_END;
+  return code;
+}
