@@ -221,7 +221,7 @@ bool job_same_selection(const struct move_spec *a, const struct move_spec *b) {
 uint16_t job_target(const struct move_spec *spec, const uint8_t token[TOKEN_SIZE]) {
   assert(spec->share_count > 0);
   /* A token is an HMAC: its bytes are uniform. The last ones, so as not to follow the order of the scan. */
-  unsigned point = load_u32be(token + TOKEN_SIZE - 4) % 100, sum = 0;
+  unsigned point = load_u32be(&token[TOKEN_SIZE - 4]) % 100, sum = 0;
   for (uint32_t i = 0; i < spec->share_count; i++) {
     sum += spec->share[i].percent;
     if (point < sum) return spec->share[i].region;
