@@ -181,7 +181,8 @@ static void forget_failure(struct job *j, const struct picked *p) {
 static void note_failed(struct job *j, const struct picked *p, enum dom_code code,
                         const struct dom_err *err) {
   bool is_new = false, away = code == DOM_UNAVAILABLE || code == DOM_TIMEOUT;
-  failure_note(j->m, j->status.id, p->token, code, err->text, &is_new, NULL);
+  if (failure_note(j->m, j->status.id, p->token, code, err->text, &is_new, NULL) != DOM_OK)
+    atomic_store(&j->unkept, true);
   pthread_mutex_lock(&j->lock);
   if (is_new) j->status.subjects_failed++;
   memcpy(j->status.last_failure, err->text, sizeof j->status.last_failure);
@@ -346,11 +347,14 @@ static enum dom_code run_retries(struct job *j, struct dom_err *err) {
     uint64_t now = clock_wall_ms(j->m->o.clock), wait = n.at_ms > now ? n.at_ms - now : 0;
     if (wait > FAIL_PAUSE_MS_MAX) wait = FAIL_PAUSE_MS_MAX; /* the clock was set back */
     if (wait && !job_sleep(j, wait)) continue;
+    atomic_store(&j->unkept, false);
     code = run_pass(j, true, &picked, err);
     /* When failures cannot be kept, all of them stay due. */
-    if (!code && !store_writable(j->m->o.store))
-      code = dom_fail(err, DOM_READ_ONLY, "move/job: retry",
-                      "a disk failed and this region takes no writes: the job goes on when it starts again");
+    if (!code && atomic_load(&j->unkept))
+      code = dom_fail(
+          err, DOM_READ_ONLY, "move/job: retry",
+          "failures cannot be written down, the disk is full or failed: the job goes on in a minute where "
+          "it can, else when this region starts again");
   }
   return code;
 }
@@ -465,6 +469,14 @@ static bool settle(struct job *j, enum dom_code code, const struct dom_err *err)
   return true;
 }
 
+/* Whether the disk may take writes again without a restart; after a pause. Upkeep comes again where it runs
+ * jobs. */
+static bool waits_for_disk(struct job *j) {
+  if (j->m->o.inline_threads || !store_writable(j->m->o.store)) return false;
+  (void)job_sleep(j, FAIL_PAUSE_MS_MAX);
+  return !atomic_load(&j->m->stopping);
+}
+
 void job_run(struct job *j) {
   bool over = false;
   while (!over) {
@@ -474,5 +486,6 @@ void job_run(struct job *j) {
     pthread_mutex_unlock(&j->lock);
     enum dom_code code = run_once(j, &err);
     over = settle(j, code, &err);
+    if (over && code == DOM_READ_ONLY) over = !waits_for_disk(j);
   }
 }

@@ -712,6 +712,34 @@ static void test_disk_fails(void **state) {
   world_free(w);
 }
 
+/* The same where nothing is read any more, so that no write is tried: the store has met no failure. */
+static void lose_line_then_files(void *arg, const char *step) {
+  struct world *w = arg;
+  if (strcmp(step, "-copying") != 0) return;
+  w->seen++;
+  if (w->seen == 1) net_sim_cut(w->t.net, CN, SG, true);
+  if (w->seen == PEOPLE + 2) disk_sim_power_cut(w->t.region[CN].disk);
+}
+
+static void test_files_fail(void **state) {
+  (void)state;
+  struct world *w = world_new(62);
+  region_stop(&w->t, CN);
+  w->t.fault_point = lose_line_then_files;
+  assert_int_equal(region_start(&w->t, CN, NULL), DOM_OK);
+  start(w, &ALL_TO_SG);
+  struct move_job_status job = run(w);
+  assert_true(w->seen >= PEOPLE + 2);
+  assert_true(store_writable(w->t.region[CN].store));
+  assert_int_equal(job.state, JOB_RUNNING);
+  net_sim_cut(w->t.net, CN, SG, false);
+  restart(w);
+  job = run(w);
+  assert_int_equal(job.state, JOB_DONE);
+  assert_int_equal(job.subjects_done, PEOPLE);
+  world_free(w);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_pause_is_kept),
                                      cmocka_unit_test(test_pause_taken_back),
@@ -732,6 +760,7 @@ int main(void) {
                                      cmocka_unit_test(test_plan),
                                      cmocka_unit_test(test_plan_scales),
                                      cmocka_unit_test(test_old_row),
-                                     cmocka_unit_test(test_disk_fails)};
+                                     cmocka_unit_test(test_disk_fails),
+                                     cmocka_unit_test(test_files_fail)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
