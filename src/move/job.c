@@ -172,7 +172,9 @@ static void forget_failure(struct job *j, const struct picked *p) {
   pthread_mutex_lock(&j->lock);
   bool some = j->status.subjects_failed > 0;
   pthread_mutex_unlock(&j->lock);
-  if (!some || failure_clear(j->m, j->status.id, p->token, &had, NULL) || !had) return;
+  if (some && failure_clear(j->m, j->status.id, p->token, &had, NULL) != DOM_OK)
+    atomic_store(&j->unkept, true);
+  if (!had) return;
   pthread_mutex_lock(&j->lock);
   j->status.subjects_failed--;
   pthread_mutex_unlock(&j->lock);
@@ -349,7 +351,7 @@ static enum dom_code run_retries(struct job *j, struct dom_err *err) {
     if (wait && !job_sleep(j, wait)) continue;
     atomic_store(&j->unkept, false);
     code = run_pass(j, true, &picked, err);
-    /* When failures cannot be kept, all of them stay due. */
+    /* When failures cannot be kept, or struck off, they stay due. */
     if (!code && atomic_load(&j->unkept))
       code = dom_fail(
           err, DOM_READ_ONLY, "move/job: retry",

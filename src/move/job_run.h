@@ -53,7 +53,7 @@ struct job {
   enum dom_code pick_code;
   struct dom_err pick_err;
   atomic_bool pass_over; /* nobody is left to pick */
-  atomic_bool unkept;    /* a failure's row could not be written: it stays due */
+  atomic_bool unkept;    /* a failure's row could not be written or removed: it stays due */
 };
 
 struct job_runner {

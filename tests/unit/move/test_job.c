@@ -19,7 +19,7 @@ struct world {
   uint64_t job;
   const char *step; /* at which of its passings … */
   int at;           /* … from 1 */
-  int seen;
+  int seen, dropped;
   enum { NOTHING, PAUSE, PAUSE_AND_RESUME, CANCEL, DIE, SLOWER, REFUSE } what;
 };
 
@@ -740,6 +740,34 @@ static void test_files_fail(void **state) {
   world_free(w);
 }
 
+/* … and where the last one, who has moved at the second try, cannot be struck off. */
+static void find_line_then_lose_files(void *arg, const char *step) {
+  struct world *w = arg;
+  if (strcmp(step, "+key-dropped") == 0 && ++w->dropped == PEOPLE) disk_sim_power_cut(w->t.region[CN].disk);
+  if (strcmp(step, "-copying") != 0) return;
+  w->seen++;
+  if (w->seen == 1) net_sim_cut(w->t.net, CN, SG, true);
+  if (w->seen == PEOPLE + 1) net_sim_cut(w->t.net, CN, SG, false);
+}
+
+static void test_not_struck_off(void **state) {
+  (void)state;
+  struct world *w = world_new(63);
+  region_stop(&w->t, CN);
+  w->t.fault_point = find_line_then_lose_files;
+  assert_int_equal(region_start(&w->t, CN, NULL), DOM_OK);
+  start(w, &ALL_TO_SG);
+  struct move_job_status job = run(w);
+  assert_true(w->seen >= PEOPLE + 1);
+  assert_int_equal(job.state, JOB_RUNNING);
+  w->t.fault_point = NULL;
+  restart(w);
+  job = run(w);
+  assert_int_equal(job.state, JOB_DONE);
+  assert_int_equal(job.subjects_failed, 0);
+  world_free(w);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_pause_is_kept),
                                      cmocka_unit_test(test_pause_taken_back),
@@ -761,6 +789,7 @@ int main(void) {
                                      cmocka_unit_test(test_plan_scales),
                                      cmocka_unit_test(test_old_row),
                                      cmocka_unit_test(test_disk_fails),
-                                     cmocka_unit_test(test_files_fail)};
+                                     cmocka_unit_test(test_files_fail),
+                                     cmocka_unit_test(test_not_struck_off)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
