@@ -1,12 +1,14 @@
 #!/usr/bin/python3
 """Counts cmocka's cases in a Meson test log (testlog.json, one JSON object a line).
 
-Prints "FAILED name" for each test program or case that failed, then "passed N" and "failed N".
+Prints "FAILED name" for each test program or case that failed, then "passed N" and "failed N"; on
+standard error, the end of what each failed program printed.
 A program that ended badly without naming a failed case counts as one failure."""
 import json
 import re
 import sys
 
+SHOWN_LINES = 40  # of a failed program's output: its last case and what led to it
 PASSED = re.compile(r"\[  PASSED  \] (\d+) test\(s\)")
 FAILED = re.compile(r"\[  FAILED  \] (\d+) test\(s\)")
 NAMED = re.compile(r"\[  FAILED  \] (\w+)$", re.M)
@@ -24,6 +26,7 @@ def main(path):
             if test["result"] not in ("OK", "SKIP"):
                 bad = max(bad, 1)
                 print("FAILED", test["name"], *sorted(set(NAMED.findall(text))))
+                print(test["name"], *text.splitlines()[-SHOWN_LINES:], sep="\n  ", file=sys.stderr)
             elif good == 0:
                 good = 1  # a program that is not cmocka's: its exit status is the test
             passed += good
