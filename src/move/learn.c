@@ -204,6 +204,18 @@ static enum dom_code learn_erased(struct learn *l, struct dom_err *err) {
   return subject_record_take(subjects, &record, err);
 }
 
+/* A former home says that it handed the subject over to this region. A registrar whose record is older than
+ * that takes it: nobody else would tell of who is lost here. */
+static enum dom_code learn_came(struct learn *l, struct dom_err *err) {
+  struct subjects *subjects = l->m->o.subjects;
+  struct subject_record record = {.home = l->m->o.region, .epoch = l->f->epoch};
+  if (l->f->state < HANDOFF_COMMITTED || l->f->state > HANDOFF_PURGED) return DOM_OK;
+  memcpy(record.token, l->f->token, TOKEN_SIZE);
+  memcpy(record.country, l->f->country, 2);
+  enum dom_code code = subject_is_registrar(subjects) ? subject_record_take(subjects, &record, err) : DOM_OK;
+  return code ? code : quarantine_change(l->m, came_step, l, err);
+}
+
 static enum dom_code learn_fact(void *arg, const struct fact *f, struct dom_err *err) {
   struct learn *l = arg;
   struct mover *m = l->m;
@@ -216,8 +228,7 @@ static enum dom_code learn_fact(void *arg, const struct fact *f, struct dom_err 
     code = find_proof(l, err);
     return code ? code : quarantine_change(m, left_step, l, err);
   case FACT_CAME:
-    if (f->state < HANDOFF_COMMITTED || f->state > HANDOFF_PURGED) return DOM_OK;
-    return quarantine_change(m, came_step, l, err);
+    return learn_came(l, err);
   case FACT_RECORD:
     return quarantine_change(m, came_step, l, err);
   case FACT_AT_HOME: {

@@ -124,15 +124,16 @@ enum dom_code mark_message(struct mover *m, uint16_t from, struct slice body, st
   code = DOM_RETRY;
   for (int i = 0; code == DOM_RETRY && i < MOVE_RETRIES_MAX; i++)
     code = keep_once(m, from, body, &mark, &had, err);
-  /* What cannot be kept just now can be told all the same: that is what a start waits for. */
-  if (code == DOM_NO_SPACE || code == DOM_READ_ONLY) code = DOM_OK;
-  if (code) return code;
+  /* What cannot be kept just now is answered all the same: that is what a start waits for. */
+  bool kept = code == DOM_OK;
+  if (code && code != DOM_NO_SPACE && code != DOM_READ_ONLY) return code;
+  put_u8(reply, kept);
   buf_append_slice(reply, buf_slice(&had));
   return buf_check(reply, err);
 }
 
 enum dom_code mark_tell(struct mover *m, uint16_t to, uint32_t timeout_ms, struct mark *out_seen,
-                        struct dom_err *err) {
+                        bool *out_kept, struct dom_err *err) {
   struct mark own, seen = {0};
   BUF_AUTO body = BUF_INIT;
   BUF_AUTO reply = BUF_INIT;
@@ -141,8 +142,14 @@ enum dom_code mark_tell(struct mover *m, uint16_t to, uint32_t timeout_ms, struc
   mark_encode(m, &own, &body);
   code = buf_check(&body, err);
   if (!code) code = net_call(m->o.net, to, "move/mark", buf_slice(&body), timeout_ms, &reply, err);
+  if (code) return code;
+  struct reader r = reader_of(buf_slice(&reply));
+  uint8_t kept = get_u8(&r);
+  if (r.bad || kept > 1) return dom_fail(err, DOM_INVALID, "move/mark", "the answer does not decode");
   /* Nobody can make us doubt ourselves but by our own word. */
-  if (!code && reply.len) code = mark_decode(m, m->o.region, buf_slice(&reply), &seen, err);
-  if (!code) *out_seen = seen;
-  return code;
+  if (r.left) code = mark_decode(m, m->o.region, slice_of(r.at, r.left), &seen, err);
+  if (code) return code;
+  *out_seen = seen;
+  *out_kept = kept;
+  return DOM_OK;
 }

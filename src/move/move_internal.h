@@ -194,12 +194,14 @@ enum dom_code mark_decode(struct mover *m, uint16_t region, struct slice bytes, 
                           struct dom_err *err);
 /* Whether a region at `mine` lacks something that it had when it signed `seen`. */
 bool mark_is_ahead(const struct mark *seen, const struct mark *mine);
-/* Answers "move/mark": keeps the sender's if it is newer, and replies the newest that was known before. */
+/* Answers "move/mark": keeps the sender's if it is newer, and replies whether it does and the newest that was
+ * known before. */
 enum dom_code mark_message(struct mover *m, uint16_t from, struct slice body, struct buf *reply,
                            struct dom_err *err);
-/* Tells region `to` our mark; *out_seen what it has seen of us, zero for nothing. */
+/* Tells region `to` our mark; *out_seen what it had seen of us, zero for nothing; *out_kept whether it keeps
+ * what we told, durably: its disk may take no writes. */
 enum dom_code mark_tell(struct mover *m, uint16_t to, uint32_t timeout_ms, struct mark *out_seen,
-                        struct dom_err *err);
+                        bool *out_kept, struct dom_err *err);
 
 /* history.c: what one region can tell another, that came back from a backup, about their handoffs. */
 enum fact_kind {

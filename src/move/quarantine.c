@@ -168,11 +168,13 @@ static uint64_t own_lsn(struct mover *m) {
 
 static enum dom_code tell(struct mover *m, struct watched *w, uint32_t timeout_ms, struct dom_err *err) {
   struct mark seen, mine;
+  bool kept = false;
   uint64_t at = own_lsn(m);
-  enum dom_code code = mark_tell(m, w->region, timeout_ms, &seen, err);
-  w->next_ms = quarantine_now_ms(m) + (code ? QUARANTINE_AWAY_MS : TELL_EVERY_MS);
+  enum dom_code code = mark_tell(m, w->region, timeout_ms, &seen, &kept, err);
+  w->next_ms = quarantine_now_ms(m) + (kept ? TELL_EVERY_MS : QUARANTINE_AWAY_MS);
   if (code) return code;
-  w->heard = w->told = true;
+  w->heard = true;
+  w->told = kept; /* else what it had was seen, and it is told once more */
   w->told_at = at;
   code = mark_own(m, &mine, err);
   if (!code && mark_is_ahead(&seen, &mine)) return quarantine_enter(m, &seen, err);

@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include "lib/disk_copy.h"
 #include "lib/regions.h"
 #include "move/move_internal.h"
 
@@ -13,54 +14,10 @@ enum { CN = 1, SG = 2, US = 3 };
 
 /* ---- backups: every file of a region's disk, while it is stopped ----------------------------- */
 
-struct copying {
-  struct disk *from, *to;
-  const char *folder;
-};
-
-static void copy_file(struct disk *from, struct disk *to, const char *path) {
-  struct disk_file *in = NULL, *out = NULL;
-  uint64_t size = 0;
-  static uint8_t chunk[1 << 16];
-  assert_int_equal(disk_open(from, path, DISK_READ, &in, NULL), DOM_OK);
-  assert_int_equal(disk_open(to, path, DISK_READ | DISK_WRITE | DISK_CREATE, &out, NULL), DOM_OK);
-  assert_int_equal(disk_size(in, &size, NULL), DOM_OK);
-  for (uint64_t at = 0; at < size;) {
-    size_t got = 0;
-    assert_int_equal(disk_read(in, at, chunk, sizeof chunk, &got, NULL), DOM_OK);
-    assert_int_equal(disk_write(out, at, chunk, got, NULL), DOM_OK);
-    at += got;
-  }
-  assert_int_equal(disk_sync(out, NULL), DOM_OK);
-  disk_close(in);
-  disk_close(out);
-}
-
-static void copy_folder(struct disk *from, struct disk *to, const char *folder);
-
-static bool copy_name(void *arg, const char *name, bool is_dir) {
-  const struct copying *c = arg;
-  char path[256];
-  snprintf(path, sizeof path, "%s%s%s", c->folder, c->folder[0] ? "/" : "", name);
-  if (is_dir) {
-    assert_int_equal(disk_mkdir(c->to, path, NULL), DOM_OK);
-    copy_folder(c->from, c->to, path);
-  } else {
-    copy_file(c->from, c->to, path);
-  }
-  return true;
-}
-
-static void copy_folder(struct disk *from, struct disk *to, const char *folder) {
-  struct copying c = {from, to, folder};
-  assert_int_equal(disk_list(from, folder, copy_name, &c, NULL), DOM_OK);
-  assert_int_equal(disk_dir_sync(to, folder, NULL), DOM_OK);
-}
-
 static struct disk *back_up(struct test_regions *t, uint16_t number) {
   struct disk *copy = disk_sim_new(77);
   region_stop(t, number);
-  copy_folder(t->region[number].disk, copy, "");
+  disk_copy(t->region[number].disk, copy);
   assert_int_equal(region_start(t, number, NULL), DOM_OK);
   return copy;
 }
@@ -210,7 +167,7 @@ static void back_up_at_fence(void *arg, const char *step) {
   struct cut *c = arg;
   if (strcmp(step, "+fenced") != 0 || c->backup) return;
   c->backup = disk_sim_new(78);
-  copy_folder(c->t->region[CN].disk, c->backup, "");
+  disk_copy(c->t->region[CN].disk, c->backup);
 }
 
 static void test_open_at_backup(void **unused) {
@@ -522,6 +479,31 @@ static void test_registrar_restored(void **unused) {
   world_free(t);
 }
 
+/* Who came to the registrar's own region is lost with its disk, and so is the record of it: the former home
+ * tells both. */
+static void test_came_to_registrar(void **unused) {
+  (void)unused;
+  struct test_regions *t = world_new(12);
+  uint8_t asha[TOKEN_SIZE];
+  struct subject_who who;
+  struct dom_err err = {0};
+  add(t, "asha", asha);
+  struct disk *backup = back_up(t, SG);
+  move(t, asha, CN, SG);
+  settle(t);
+  restore_take(t, SG, backup);
+  settle(t);
+  assert_int_equal(state(t, SG), MOVER_LOSS);
+  enum dom_code code = mover_quarantine_leave(t->region[SG].mover, false, &err);
+  if (code) fail_msg("%s: %s", err.where, err.text);
+  assert_int_equal(row_of(t, SG, asha).state, SUBJECT_HOME);
+  assert_int_equal(row_of(t, SG, asha).epoch, 3);
+  assert_int_equal(region_who(t, US, "asha", &who), DOM_OK);
+  assert_int_equal(who.home, SG);
+  assert_int_equal(who.epoch, 3);
+  world_free(t);
+}
+
 /* Two idle regions tell each other of nothing for ever. */
 static void test_quiet(void **unused) {
   (void)unused;
@@ -532,6 +514,28 @@ static void test_quiet(void **unused) {
   settle(t);
   store_stats(t->region[CN].store, &after);
   assert_int_equal(before.applied_lsn, after.applied_lsn);
+  world_free(t);
+}
+
+/* A mark that another region had no room for was not told: it comes again. */
+static void test_no_room_for_marks(void **unused) {
+  (void)unused;
+  struct test_regions *t = world_new(13);
+  uint8_t asha[TOKEN_SIZE];
+  struct mover_quarantine_status s;
+  add(t, "asha", asha);
+  settle(t);
+  assert_int_equal(region_put(t, CN, "asha", "a", "more"), DOM_OK);
+  disk_sim_fail_after(t->region[SG].disk, 1, DOM_NO_SPACE);
+  settle(t);
+  assert_int_equal(mover_quarantine_status(t->region[CN].mover, &s, NULL), DOM_OK);
+  assert_false(s.told_all);
+  disk_sim_fail_after(t->region[SG].disk, 0, DOM_IO);
+  region_stop(t, SG); /* a store that met a full disk takes no writes until then */
+  assert_int_equal(region_start(t, SG, NULL), DOM_OK);
+  settle(t);
+  assert_int_equal(mover_quarantine_status(t->region[CN].mover, &s, NULL), DOM_OK);
+  assert_true(s.told_all);
   world_free(t);
 }
 
@@ -600,6 +604,7 @@ int main(void) {
       cmocka_unit_test(test_nobody_answers), cmocka_unit_test(test_registrar_restored),
       cmocka_unit_test(test_quiet),          cmocka_unit_test(test_keys_stay),
       cmocka_unit_test(test_repair_told),    cmocka_unit_test(test_registrars_own),
-      cmocka_unit_test(test_forged)};
+      cmocka_unit_test(test_forged),          cmocka_unit_test(test_came_to_registrar),
+      cmocka_unit_test(test_no_room_for_marks)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
