@@ -122,6 +122,11 @@ PLANTS = {
         "move/source.c",
         [("  row.state = SUBJECT_MOVED;\n  row.epoch = h->epoch;\n  row.home = h->peer;", "  row.state = SUBJECT_HOME;", 1)],
     ),
+    # a region that comes back from a backup does not doubt itself
+    "backup-believed": (
+        "move/quarantine.c",
+        [("  if (!code && mark_is_ahead(&seen, &mine)) return quarantine_enter(m, &seen, err);\n", "", 1)],
+    ),
     # control runs of the raw scan
     "encryption-off": (
         "base/crypto_cipher.c",

@@ -102,6 +102,7 @@ enum dom_code region_start(struct test_regions *t, uint16_t number, struct dom_e
                              .clock = t->clock,
                              .region = number,
                              .inline_threads = true,
+                             .start_confirmed = r->start_confirmed,
                              .fault_point = t->fault_point,
                              .fault_arg = t->fault_arg};
   code = mover_open(&mo, &r->mover, err);

@@ -22,6 +22,7 @@ struct test_region {
   struct mover *mover;
   struct net *net;
   uint16_t number;
+  bool start_confirmed; /* as the mover's option */
   uint8_t seed[ED25519_KEY_SIZE];
 };
 

@@ -6,13 +6,14 @@
 
 /* ---- at each step -------------------------------------------------------------------------------------- */
 
-/* I1: at most one region takes writes of a subject. */
+/* I1: at most one region takes writes of a subject; one in quarantine takes none. */
 static void judge_homes(struct sim *s, uint32_t subject) {
   uint16_t home = 0;
   for (uint16_t i = 1; i <= s->t.count; i++) {
     STORE_VIEW_AUTO *v = NULL;
     struct store_subject row;
-    if (!sim_is_up(s, i) || store_view_open(s->t.region[i].store, &v, NULL)) continue;
+    if (!sim_is_up(s, i) || !mover_is_open(s->t.region[i].mover)) continue;
+    if (store_view_open(s->t.region[i].store, &v, NULL)) continue;
     if (store_subject_get(v, s->token[subject], &row, NULL) || row.state == SUBJECT_MOVED) continue;
     if (home) sim_find(s, "I1: regions %u and %u are both home of subject %u", home, i, subject);
     home = i;
@@ -91,11 +92,13 @@ static bool rows_left(struct epochs *e, const struct handoff *h, uint64_t epoch)
   return store_epoch_present(e->v, h->token, epoch, &present, NULL) == DOM_OK && present;
 }
 
-/* I2: the source's copy goes only when the target serves; a peer that is down cannot be asked. */
+/* I2: the source's copy goes only when the target serves; a peer that is down cannot be asked, nor one that
+ * has lost what it knew. */
 static void judge_target(struct epochs *e, const struct handoff *h) {
   STORE_VIEW_AUTO *v = NULL;
   struct handoff there;
-  if (!sim_is_up(e->s, h->peer) || store_view_open(e->s->t.region[h->peer].store, &v, NULL)) return;
+  if (!sim_is_up(e->s, h->peer) || h->peer == e->s->restored) return;
+  if (store_view_open(e->s->t.region[h->peer].store, &v, NULL)) return;
   enum dom_code code = handoff_get(v, h->token, h->epoch, HANDOFF_TARGET, &there, NULL);
   if (code == DOM_IO || (code == DOM_OK && there.state == HANDOFF_ACTIVE)) return;
   sim_find(e->s, "I2: region %u is %s and region %u does not serve epoch %llu", e->at,
@@ -208,9 +211,10 @@ void sim_judge_rest(struct sim *s) {
   look_at_all(s);
 }
 
-/* I2 and I3: each key's history can be explained. */
+/* I2 and I3: each key's history can be explained, but of what was lost with a disk. */
 void sim_judge_histories(struct sim *s) {
   for (uint32_t k = 0; k < SIM_KEYS && !s->finding[0]; k++) {
+    if (s->lost[k]) continue;
     struct history_op ops[HISTORY_OPS_MAX];
     size_t count = 0, stuck = 0;
     for (size_t i = 0; i < s->op_count && count < HISTORY_OPS_MAX; i++)

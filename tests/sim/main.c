@@ -28,7 +28,7 @@ enum {
 
 /* Shared by the processes. */
 struct tally {
-  _Atomic uint64_t runs, failed, calls, answered, unknown, moves, restarts, inside, looks;
+  _Atomic uint64_t runs, failed, calls, answered, unknown, moves, restarts, inside, looks, restored;
   struct power_tally power;
 };
 
@@ -48,6 +48,7 @@ static void tally_add(struct tally *t, const struct sim *s) {
   t->restarts += s->count.restarts;
   t->inside += s->count.inside;
   t->looks += s->count.looks;
+  t->restored += s->count.restored;
 }
 
 /* The process ends with it. */
@@ -233,10 +234,10 @@ static void summary_print(const struct options *o, struct tally *t, double secon
   if (!o->move) return;
   printf(
       "%llu runs of whole regions in %.0f s: %llu calls, %llu answered, %llu without an answer, %llu moves, "
-      "%llu restarts, %llu events inside others, %llu looks; %llu failed\n",
+      "%llu restarts, %llu events inside others, %llu looks, %llu backups restored; %llu failed\n",
       (unsigned long long)t->runs, seconds, (unsigned long long)t->calls, (unsigned long long)t->answered,
       (unsigned long long)t->unknown, (unsigned long long)t->moves, (unsigned long long)t->restarts,
-      (unsigned long long)t->inside, (unsigned long long)t->looks, (unsigned long long)t->failed);
+      (unsigned long long)t->inside, (unsigned long long)t->looks, (unsigned long long)t->restored, (unsigned long long)t->failed);
 }
 
 /* Disks, tables and bodies come and go by the megabyte: to fetch their pages anew each time took half of a

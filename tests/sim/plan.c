@@ -26,7 +26,7 @@ static const struct weight {
     {SIM_FULL, 3, false},  {SIM_RESTART, 7, false}, {SIM_PART, 7, false},      {SIM_ROUGH, 5, false},
     {SIM_LATE, 4, true},   {SIM_TIME, 7, true},     {SIM_JUMP, 2, false},      {SIM_LOOK, 6, true},
 };
-enum { WEIGHT_COUNT = sizeof WEIGHTS / sizeof WEIGHTS[0], EVENTS_MIN = 60 };
+enum { WEIGHT_COUNT = sizeof WEIGHTS / sizeof WEIGHTS[0], EVENTS_MIN = 60, RESTORE_EVERY = 4, RESTORE_TRIES = 4 };
 
 static enum sim_kind pick(struct dice *d, const uint32_t weight[WEIGHT_COUNT], uint32_t total) {
   uint32_t at = roll(d, total);
@@ -90,6 +90,14 @@ static void fill(struct dice *d, const struct sim_plan *p, struct sim_event *e) 
   }
 }
 
+/* In the first third a backup, later tries to lose the disk: a region with news to tell keeps it. */
+static void lose_disk(struct dice *d, struct sim_plan *p) {
+  uint32_t third = (uint32_t)p->count / 3, at = region(d, p);
+  p->event[roll(d, third)] = (struct sim_event){.kind = SIM_BACK_UP, .a = at};
+  for (int i = 0; i < RESTORE_TRIES; i++)
+    p->event[third + roll(d, 2 * third)] = (struct sim_event){.kind = SIM_RESTORE, .a = at};
+}
+
 void sim_plan_make(uint64_t seed, struct sim_plan *out) {
   struct dice d = {sim_mix(seed, 0x51d)};
   uint32_t weight[WEIGHT_COUNT], total = 0;
@@ -104,12 +112,14 @@ void sim_plan_make(uint64_t seed, struct sim_plan *out) {
     out->event[i].kind = pick(&d, weight, total);
     fill(&d, out, &out->event[i]);
   }
+  if (sim_mix(seed, 0xbac) % RESTORE_EVERY == 0) lose_disk(&d, out);
 }
 
 void sim_event_print(const struct sim_event *e, FILE *out) {
   static const char *const NAME[SIM_KIND_COUNT] = {
       "call",   "step",      "move",    "upkeep",    "store-upkeep", "job",       "cancel",
       "rotate", "purge",     "charter", "cut-power", "fail-disk",    "disk-full", "restart",
-      "line",   "rough-net", "late",    "time",      "clock-jump",   "look"};
+      "line",   "rough-net", "late",    "time",      "clock-jump",   "look",
+      "back-up", "restore"};
   fprintf(out, "%s %u %u %u %u %u", NAME[e->kind], e->a, e->b, e->c, e->d, e->e);
 }

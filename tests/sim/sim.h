@@ -53,6 +53,8 @@ enum sim_kind {
   SIM_TIME,      /* a milliseconds pass */
   SIM_JUMP,      /* wall clocks jump: a seconds, back when b */
   SIM_LOOK,      /* everything of key a through gateway b */
+  SIM_BACK_UP,   /* region a is stopped, copied and started */
+  SIM_RESTORE,   /* region a loses its disk and comes back from that copy */
   SIM_KIND_COUNT
 };
 
@@ -92,6 +94,13 @@ struct sim_key {
   uint32_t upload[2]; /* … of uploads that a client knows of */
 };
 
+struct sim_backup {
+  uint16_t region; /* 0: there is none */
+  struct disk *disk, *keys;
+  size_t op_count; /* the calls there had been */
+  uint64_t epoch[SIM_SUBJECTS]; /* of those whose home it was; 0 */
+};
+
 struct sim {
   struct test_regions t;
   const struct sim_plan *plan;
@@ -114,8 +123,11 @@ struct sim {
   unsigned busy[REGIONS_MAX + 1]; /* frames of the region on the stack: it cannot restart now */
   bool in_upkeep[REGIONS_MAX + 1], in_rotation[REGIONS_MAX + 1], cut[REGIONS_MAX + 1][REGIONS_MAX + 1];
   uint32_t charter[REGIONS_MAX + 1];
+  struct sim_backup backup;
+  uint16_t restored;   /* the region that came back from it; 0 */
+  bool lost[SIM_KEYS]; /* something of it may be gone with the disk: its history proves nothing */
   struct {
-    uint64_t calls, answered, unknown, moves, restarts, inside, looks;
+    uint64_t calls, answered, unknown, moves, restarts, inside, looks, restored;
   } count;
   char finding[512];
 };
@@ -128,6 +140,25 @@ bool sim_reaches(const struct sim *s, uint16_t from, uint16_t to);
 uint64_t sim_mix(uint64_t a, uint64_t b);
 /* Runs the plan to its end and judges it. False: s->finding says why. Everything is freed. */
 bool sim_run(const struct sim_plan *plan, bool trace, struct sim *s);
+
+/* ---- world.c: regions ------------------------------------------------------------------------------ */
+
+/* The process of a region ends, with the power or not; what is under way there breaks. None of its frames may
+ * be on the stack. */
+void sim_region_end(struct sim *s, uint16_t number, bool power);
+/* Its disk has room again, and nothing that is to come fails. */
+void sim_disk_mend(struct sim *s, uint16_t number);
+enum dom_code sim_region_begin(struct sim *s, uint16_t number, struct dom_err *err);
+
+/* ---- restore.c: a disk that is lost, and its backup ------------------------------------------------- */
+
+/* Does nothing where it cannot be now; one backup and one restore a run. */
+void sim_back_up(struct sim *s, uint16_t at);
+void sim_restore(struct sim *s, uint16_t at);
+void sim_accept_loss(struct sim *s, uint16_t at);
+/* Whether the restored region waits for an operator to take back a copy that another region kept. */
+bool sim_waits_for_copy(struct sim *s);
+void sim_backup_free(struct sim *s);
 
 /* ---- call.c: clients ------------------------------------------------------------------------------- */
 

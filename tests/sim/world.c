@@ -59,8 +59,15 @@ bool sim_reaches(const struct sim *s, uint16_t from, uint16_t to) {
 
 /* ---- regions ------------------------------------------------------------------------------------------ */
 
-/* The process ends, with the power or not; what is under way there breaks. */
-static void region_end(struct sim *s, uint16_t number, bool power) {
+void sim_disk_mend(struct sim *s, uint16_t number) {
+  struct disk *disk = s->t.region[number].disk;
+  disk_sim_set_free(disk, UINT64_C(1) << 40);
+  disk_sim_cut_after(disk, 0);
+  disk_sim_fail_after(disk, 0, DOM_IO);
+  disk_sim_fail_read_after(disk, 0);
+}
+
+void sim_region_end(struct sim *s, uint16_t number, bool power) {
   struct test_region *r = &s->t.region[number];
   assert(s->busy[number] == 0);
   sim_calls_break(s, number);
@@ -77,7 +84,7 @@ static void region_end(struct sim *s, uint16_t number, bool power) {
   if (off) disk_sim_power_cut(r->keys);
 }
 
-static enum dom_code region_begin(struct sim *s, uint16_t number, struct dom_err *err) {
+enum dom_code sim_region_begin(struct sim *s, uint16_t number, struct dom_err *err) {
   struct test_region *r = &s->t.region[number];
   enum dom_code code = vault_kek_folder_open(r->keys, "kek", NULL, false, &r->kek, err);
   s->busy[number]++; /* it asks other regions: whatever happens inside must not start it once more */
@@ -90,14 +97,14 @@ static enum dom_code region_begin(struct sim *s, uint16_t number, struct dom_err
 static void region_restart(struct sim *s, uint16_t number, bool power, uint64_t cut_start) {
   struct test_region *r = &s->t.region[number];
   struct dom_err err = {0};
-  region_end(s, number, power);
+  sim_region_end(s, number, power);
   disk_sim_set_free(r->disk, UINT64_C(1) << 40);
   if (cut_start) disk_sim_cut_after(r->disk, cut_start);
-  enum dom_code code = region_begin(s, number, &err);
+  enum dom_code code = sim_region_begin(s, number, &err);
   for (int i = 0; code && i < START_TRIES && disk_sim_is_off(r->disk); i++) {
     err = (struct dom_err){0};
-    region_end(s, number, true);
-    code = region_begin(s, number, &err);
+    sim_region_end(s, number, true);
+    code = sim_region_begin(s, number, &err);
   }
   s->count.restarts++;
   if (code) sim_find(s, "region %u does not start: %s: %s", number, err.where, err.text);
@@ -190,6 +197,7 @@ static void upkeep(struct sim *s, uint16_t at) {
   (void)subject_upkeep(s->t.region[at].subjects, NULL);
   s->busy[at]--;
   s->in_upkeep[at] = false;
+  sim_accept_loss(s, at);
 }
 
 static void store_steps(struct sim *s, uint16_t at, uint32_t steps) {
@@ -288,6 +296,12 @@ static bool event_of_world(struct sim *s, const struct sim_event *e) {
   case SIM_RESTART:
     if (!s->busy[e->a] && !s->in_call)
       region_restart(s, (uint16_t)e->a, e->b, e->d % 3 == 0 ? 1 + e->d % 200 : 0);
+    return true;
+  case SIM_BACK_UP:
+    sim_back_up(s, (uint16_t)e->a);
+    return true;
+  case SIM_RESTORE:
+    sim_restore(s, (uint16_t)e->a);
     return true;
   case SIM_PART:
     if (e->a == e->b) return true;
@@ -392,11 +406,7 @@ static void heal(struct sim *s) {
     }
   revive(s, true);
   for (uint16_t i = 1; i <= s->t.count && !s->finding[0]; i++) {
-    struct test_region *r = &s->t.region[i];
-    disk_sim_set_free(r->disk, UINT64_C(1) << 40);
-    disk_sim_cut_after(r->disk, 0);
-    disk_sim_fail_after(r->disk, 0, DOM_IO);
-    disk_sim_fail_read_after(r->disk, 0);
+    sim_disk_mend(s, i);
     region_restart(s, i, false, 0); /* one whose disk had failed takes no writes until then */
   }
   for (uint16_t i = 1; i <= s->t.count && !s->finding[0]; i++)
@@ -416,6 +426,7 @@ static void settle(struct sim *s) {
 
 static void world_close(struct sim *s) {
   for (size_t i = 0; i < s->op_count; i++) dom_free(s->seen[i]);
+  sim_backup_free(s);
   regions_close(&s->t);
 }
 
@@ -430,7 +441,7 @@ bool sim_run(const struct sim_plan *plan, bool trace, struct sim *s) {
   s->next = plan->count;
   if (!s->finding[0]) heal(s);
   if (!s->finding[0]) settle(s);
-  if (!s->finding[0]) sim_judge_rest(s);
+  if (!s->finding[0] && !sim_waits_for_copy(s)) sim_judge_rest(s);
   if (!s->finding[0]) sim_judge_histories(s);
   bool good = !s->finding[0];
   if (good) world_close(s); /* a world with a bug in it may not even close; the process ends */
