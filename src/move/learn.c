@@ -11,12 +11,13 @@ struct learn {
   struct mover *m;
   uint16_t from;       /* the region that tells */
   bool from_registrar; /* … which is the registrar of the charter in force */
+  bool *unproven;      /* set when it says of a subject that it left, and shows nothing */
   const struct fact *f;
   struct buf statement;
 };
 
-/* The word by which the subject left: our own, which the new home kept; or, where a home of an older build
- * did not, what the registrar took it for. */
+/* The word by which the subject left: our own, which the new home kept; or, of a move that others followed or
+ * that a home of an older build took in, what the registrar took it for. DOM_NOT_FOUND: there is none. */
 static enum dom_code find_proof(struct learn *l, struct dom_err *err) {
   const struct fact *f = l->f;
   struct subjects *subjects = l->m->o.subjects;
@@ -35,9 +36,8 @@ static enum dom_code find_proof(struct learn *l, struct dom_err *err) {
   enum dom_code code = subject_record_find(subjects, f->token, &record, err);
   if (code) return code;
   bool for_another = record.epoch == f->epoch && record.home && record.home != l->from;
-  if (record.epoch < f->epoch || for_another) /* also of a token that it does not know */
-    return dom_fail(err, DOM_DENIED, "move/quarantine",
-                    "region %u says that a subject left for it, and nothing shows it", l->from);
+  if (record.epoch < f->epoch || for_another)
+    return DOM_NOT_FOUND; /* also of a token that it does not know */
   st = (struct subject_statement){.from = l->m->o.region,
                                   .to = l->from,
                                   .epoch_from = f->epoch_from,
@@ -105,6 +105,29 @@ static enum dom_code left_step(void *arg, struct mover *m, struct store_view *v,
   if (code) return code;
   code = left_row(l, v, tx, is_last, err);
   return code == DOM_EXISTS && (is_last || dropped) ? DOM_OK : code;
+}
+
+/* Whether this region knows of a later epoch by better proof: then what is told changes nobody's home. */
+static enum dom_code is_past(struct learn *l, bool *out, struct dom_err *err) {
+  STORE_VIEW_AUTO *v = NULL;
+  struct store_subject row = {.epoch = 0};
+  enum dom_code code = store_view_open(l->m->o.store, &v, err);
+  if (!code) code = store_subject_get(v, l->f->token, &row, NULL);
+  if (code && code != DOM_NOT_FOUND)
+    return dom_fail(err, code, "move/quarantine", "a subject's row cannot be read");
+  *out = epoch_known(&row) >= l->f->epoch;
+  return DOM_OK;
+}
+
+/* A subject that left, came back and left again did so in this order, and only the last word is kept: what
+ * shows nothing now is asked for once more when all else is known. */
+static enum dom_code learn_left(struct learn *l, struct dom_err *err) {
+  bool past = false;
+  enum dom_code code = is_past(l, &past, err);
+  if (!code && !past) code = find_proof(l, err);
+  if (code == DOM_NOT_FOUND) *l->unproven = true;
+  if (code) return code == DOM_NOT_FOUND ? DOM_OK : code;
+  return quarantine_change(l->m, left_step, l, err);
 }
 
 /* Of a handoff that came to nothing only its epoch matters: it is used up. */
@@ -219,14 +242,11 @@ static enum dom_code learn_came(struct learn *l, struct dom_err *err) {
 static enum dom_code learn_fact(void *arg, const struct fact *f, struct dom_err *err) {
   struct learn *l = arg;
   struct mover *m = l->m;
-  enum dom_code code = DOM_OK;
   l->f = f;
   buf_reset(&l->statement);
   switch (f->kind) {
   case FACT_LEFT:
-    if (f->state != HANDOFF_ACTIVE) return quarantine_change(m, raise_step, (void *)f, err);
-    code = find_proof(l, err);
-    return code ? code : quarantine_change(m, left_step, l, err);
+    return f->state == HANDOFF_ACTIVE ? learn_left(l, err) : quarantine_change(m, raise_step, (void *)f, err);
   case FACT_CAME:
     return learn_came(l, err);
   case FACT_RECORD:
@@ -243,8 +263,17 @@ static enum dom_code learn_fact(void *arg, const struct fact *f, struct dom_err 
   return dom_fail(err, DOM_INVALID, "move/quarantine", "an unknown fact");
 }
 
+/* What was learned since may prove it; else it is asked again after a while, and nobody is served. */
+static enum dom_code ask_once_more(struct watched *w, struct dom_err *err) {
+  w->unproven = false;
+  w->phase = HISTORY_FIRST;
+  buf_reset(&w->cursor);
+  return dom_fail(err, DOM_DENIED, "move/quarantine",
+                  "region %u says that a subject left for it, and nothing shows it", w->region);
+}
+
 enum dom_code learn_from(struct mover *m, struct watched *w, struct dom_err *err) {
-  struct learn l = {.m = m, .from = w->region};
+  struct learn l = {.m = m, .from = w->region, .unproven = &w->unproven};
   struct charter *c = subject_charter(m->o.subjects);
   l.from_registrar = c && charter_registrar(c)->number == w->region;
   charter_release(c);
@@ -253,6 +282,7 @@ enum dom_code learn_from(struct mover *m, struct watched *w, struct dom_err *err
   while (!code && w->phase < HISTORY_END && quarantine_now_ms(m) < until && !atomic_load(&m->stopping))
     code = history_ask(m, w->region, &w->phase, &w->cursor, learn_fact, &l, err);
   buf_done(&l.statement);
+  if (!code && w->phase == HISTORY_END && w->unproven) code = ask_once_more(w, err);
   if (code) w->next_ms = quarantine_now_ms(m) + QUARANTINE_AWAY_MS;
   w->history_done = w->phase == HISTORY_END;
   return code;

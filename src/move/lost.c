@@ -171,11 +171,24 @@ static enum dom_code accept_epoch(struct mover *m, struct acceptance *a, struct 
   return DOM_OK;
 }
 
+/* An acceptance that was cut short had told the registrar and made its key: that epoch is what is lost now,
+ * and no row knows of its key. A handoff's own key goes with the handoff. */
+static enum dom_code drop_unknown_key(struct mover *m, const struct mover_lost *lost, struct dom_err *err) {
+  STORE_VIEW_AUTO *v = NULL;
+  struct handoff h;
+  struct vault_key key = {.epoch = lost->epoch};
+  memcpy(key.token, lost->token, TOKEN_SIZE);
+  enum dom_code code = store_view_open(m->o.store, &v, err);
+  if (!code) code = handoff_get(v, lost->token, lost->epoch, HANDOFF_TARGET, &h, err);
+  return code == DOM_NOT_FOUND ? vault_key_drop(store_vault(m->o.store), &key, 1, NULL, err) : code;
+}
+
 /* The registrar first: what it does not take does not happen, and an epoch is never given out twice. */
 static enum dom_code accept_one(struct mover *m, struct mover_lost *lost, struct dom_err *err) {
   struct acceptance a = {.lost = lost};
   struct vault_key key;
   enum dom_code code = accept_epoch(m, &a, err);
+  if (!code) code = drop_unknown_key(m, lost, err);
   if (!code) code = subject_record_raise(m->o.subjects, lost->token, a.epoch, err);
   if (code) return code;
   key.epoch = a.epoch;

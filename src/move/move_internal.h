@@ -88,6 +88,7 @@ struct watched {
                         other of nothing but that, for ever */
   uint64_t next_ms;  /* monotonic: not before */
   bool history_done; /* in quarantine: all it knows was taken */
+  bool unproven;     /* … but something, which may be proven by what it tells of later moves */
   uint8_t phase;     /* … else where to go on */
   struct buf cursor;
 };

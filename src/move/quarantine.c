@@ -114,7 +114,7 @@ static enum dom_code enter_step(void *arg, struct mover *m, struct store_view *v
 static void ask_all_anew(struct quarantine *q) {
   for (size_t i = 0; i < q->watched_count; i++) {
     struct watched *w = &q->watched[i];
-    w->history_done = false;
+    w->history_done = w->unproven = false;
     w->phase = HISTORY_FIRST;
     w->next_ms = 0;
     buf_reset(&w->cursor);

@@ -517,6 +517,83 @@ static void test_quiet(void **unused) {
   world_free(t);
 }
 
+/* Who left the registrar's region, came back and left again: only the last word is kept, and it proves the
+ * first one as well. */
+static void test_left_twice(void **unused) {
+  (void)unused;
+  struct test_regions *t = world_new(14);
+  uint8_t asha[TOKEN_SIZE];
+  struct subject_record record;
+  add(t, "asha", asha);
+  move(t, asha, CN, SG);
+  settle(t);
+  struct disk *backup = back_up(t, SG);
+  move(t, asha, SG, US);
+  move(t, asha, US, SG);
+  move(t, asha, SG, US);
+  settle(t);
+  restore_take(t, SG, backup);
+  settle(t);
+  assert_int_equal(state(t, SG), MOVER_OPEN);
+  assert_int_equal(row_of(t, SG, asha).state, SUBJECT_MOVED);
+  assert_int_equal(row_of(t, SG, asha).epoch, 5);
+  assert_gone(t, SG, asha, 2);
+  assert_int_equal(subject_record_find(t->region[CN].subjects, asha, &record, NULL), DOM_OK);
+  assert_int_equal(record.home, US);
+  assert_int_equal(record.epoch, 5);
+  assert_reads(t, US, "asha", "asha");
+  world_free(t);
+}
+
+struct keys_of {
+  uint8_t token[TOKEN_SIZE];
+  uint64_t epoch;
+  int count;
+};
+
+static bool count_key(void *arg, const struct vault_key *key) {
+  struct keys_of *k = arg;
+  if (memcmp(key->token, k->token, TOKEN_SIZE) != 0) return true;
+  k->epoch = key->epoch;
+  k->count++;
+  return true;
+}
+
+/* Power cuts while an operator accepts a loss: called again it goes on, and one key is left, the live one's.
+ */
+static void test_acceptance_cut(void **unused) {
+  (void)unused;
+  int cuts = 0;
+  for (uint64_t at = 1; cuts + 1 == (int)at || at == 1; at++) {
+    struct test_regions *t = world_new(15);
+    struct keys_of keys = {.epoch = 0};
+    add(t, "asha", keys.token);
+    move(t, keys.token, CN, SG);
+    struct disk *backup = back_up(t, CN);
+    move(t, keys.token, SG, CN);
+    settle(t);
+    restore_take(t, CN, backup);
+    settle(t);
+    disk_sim_cut_after(t->region[CN].disk, at);
+    enum dom_code code = mover_quarantine_leave(t->region[CN].mover, false, NULL);
+    cuts += disk_sim_is_off(t->region[CN].disk);
+    assert_true(disk_sim_is_off(t->region[CN].disk) || code == DOM_OK);
+    disk_sim_cut_after(t->region[CN].disk, 0);
+    region_stop(t, CN);
+    disk_sim_power_cut(t->region[CN].disk);
+    assert_int_equal(region_start(t, CN, NULL), DOM_OK);
+    settle(t);
+    if (state(t, CN) != MOVER_OPEN)
+      assert_int_equal(mover_quarantine_leave(t->region[CN].mover, false, NULL), DOM_OK);
+    assert_int_equal(row_of(t, CN, keys.token).state, SUBJECT_HOME);
+    assert_int_equal(vault_key_each(store_vault(t->region[CN].store), count_key, &keys, NULL), DOM_OK);
+    assert_int_equal(keys.count, 1);
+    assert_int_equal(keys.epoch, row_of(t, CN, keys.token).epoch);
+    world_free(t);
+  }
+  assert_true(cuts > 5);
+}
+
 /* A mark that another region had no room for was not told: it comes again. */
 static void test_no_room_for_marks(void **unused) {
   (void)unused;
@@ -597,14 +674,22 @@ static void test_repair_told(void **unused) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_left_since),     cmocka_unit_test(test_open_at_backup),
-      cmocka_unit_test(test_came_since),     cmocka_unit_test(test_epoch_used_since),
-      cmocka_unit_test(test_erased_since),   cmocka_unit_test(test_tombstone_restored),
-      cmocka_unit_test(test_nobody_answers), cmocka_unit_test(test_registrar_restored),
-      cmocka_unit_test(test_quiet),          cmocka_unit_test(test_keys_stay),
-      cmocka_unit_test(test_repair_told),    cmocka_unit_test(test_registrars_own),
-      cmocka_unit_test(test_forged),          cmocka_unit_test(test_came_to_registrar),
-      cmocka_unit_test(test_no_room_for_marks)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_left_since),
+                                     cmocka_unit_test(test_open_at_backup),
+                                     cmocka_unit_test(test_came_since),
+                                     cmocka_unit_test(test_epoch_used_since),
+                                     cmocka_unit_test(test_erased_since),
+                                     cmocka_unit_test(test_tombstone_restored),
+                                     cmocka_unit_test(test_nobody_answers),
+                                     cmocka_unit_test(test_registrar_restored),
+                                     cmocka_unit_test(test_quiet),
+                                     cmocka_unit_test(test_keys_stay),
+                                     cmocka_unit_test(test_repair_told),
+                                     cmocka_unit_test(test_registrars_own),
+                                     cmocka_unit_test(test_forged),
+                                     cmocka_unit_test(test_came_to_registrar),
+                                     cmocka_unit_test(test_no_room_for_marks),
+                                     cmocka_unit_test(test_left_twice),
+                                     cmocka_unit_test(test_acceptance_cut)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
