@@ -237,7 +237,8 @@ static void summary_print(const struct options *o, struct tally *t, double secon
       "%llu restarts, %llu events inside others, %llu looks, %llu backups restored; %llu failed\n",
       (unsigned long long)t->runs, seconds, (unsigned long long)t->calls, (unsigned long long)t->answered,
       (unsigned long long)t->unknown, (unsigned long long)t->moves, (unsigned long long)t->restarts,
-      (unsigned long long)t->inside, (unsigned long long)t->looks, (unsigned long long)t->restored, (unsigned long long)t->failed);
+      (unsigned long long)t->inside, (unsigned long long)t->looks, (unsigned long long)t->restored,
+      (unsigned long long)t->failed);
 }
 
 /* Disks, tables and bodies come and go by the megabyte: to fetch their pages anew each time took half of a

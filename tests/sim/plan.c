@@ -26,7 +26,12 @@ static const struct weight {
     {SIM_FULL, 3, false},  {SIM_RESTART, 7, false}, {SIM_PART, 7, false},      {SIM_ROUGH, 5, false},
     {SIM_LATE, 4, true},   {SIM_TIME, 7, true},     {SIM_JUMP, 2, false},      {SIM_LOOK, 6, true},
 };
-enum { WEIGHT_COUNT = sizeof WEIGHTS / sizeof WEIGHTS[0], EVENTS_MIN = 60, RESTORE_EVERY = 4, RESTORE_TRIES = 4 };
+enum {
+  WEIGHT_COUNT = sizeof WEIGHTS / sizeof WEIGHTS[0],
+  EVENTS_MIN = 60,
+  RESTORE_EVERY = 4,
+  RESTORE_TRIES = 4
+};
 
 static enum sim_kind pick(struct dice *d, const uint32_t weight[WEIGHT_COUNT], uint32_t total) {
   uint32_t at = roll(d, total);
@@ -117,9 +122,8 @@ void sim_plan_make(uint64_t seed, struct sim_plan *out) {
 
 void sim_event_print(const struct sim_event *e, FILE *out) {
   static const char *const NAME[SIM_KIND_COUNT] = {
-      "call",   "step",      "move",    "upkeep",    "store-upkeep", "job",       "cancel",
-      "rotate", "purge",     "charter", "cut-power", "fail-disk",    "disk-full", "restart",
-      "line",   "rough-net", "late",    "time",      "clock-jump",   "look",
-      "back-up", "restore"};
+      "call",  "step",    "move",       "upkeep",    "store-upkeep", "job",     "cancel", "rotate",
+      "purge", "charter", "cut-power",  "fail-disk", "disk-full",    "restart", "line",   "rough-net",
+      "late",  "time",    "clock-jump", "look",      "back-up",      "restore"};
   fprintf(out, "%s %u %u %u %u %u", NAME[e->kind], e->a, e->b, e->c, e->d, e->e);
 }

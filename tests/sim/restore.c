@@ -1,7 +1,8 @@
 /* A region whose disk is lost and that comes back from a backup: what may be gone then, and what may not.
  *
- * A backup is of a stopped region. The disk is lost when the other regions have the region's latest mark (what
- * is lost within a second of being told is a known limit), so it finds out, goes into quarantine and learns. */
+ * A backup is of a stopped region. The disk is lost when the other regions have the region's latest mark
+ * (what is lost within a second of being told is a known limit), so it finds out, goes into quarantine and
+ * learns. */
 #include <assert.h>
 
 #include "lib/disk_copy.h"
