@@ -269,12 +269,40 @@ struct mover_lost {
 };
 typedef bool (*mover_lost_fn)(void *arg, const struct mover_lost *lost);
 enum dom_code mover_quarantine_lost(struct mover *m, mover_lost_fn fn, void *arg, struct dom_err *err);
+/* The operator's word that this region may be behind although nobody has seen more of it: a backup from
+ * before the last mark, or a claim that is not on record (mover_claims). As if a later word had come: it
+ * serves nobody until it has learned from all other regions who left. Durable: at DOM_OK. Returns:
+ * DOM_INVALID it is in quarantine already, or has no peers; what a commit returns: it is in quarantine then,
+ * until it is started again. */
+enum dom_code mover_quarantine_enter(struct mover *m, struct dom_err *err);
 /* The operator's word that what is lost is lost: each lost subject goes on here, empty, under an epoch that
  * nobody has used; each gets an entry in the ledger. `unheard`: also without the regions that do not answer.
  * Durable: at DOM_OK, and the region serves. Can be called again after a failure.
  * Returns: DOM_INVALID not in quarantine; DOM_BUSY some region has not answered, or still keeps a copy
  * (see mover_lost.kept_there), named in err; DOM_UNAVAILABLE the registrar; what a commit returns. */
 enum dom_code mover_quarantine_leave(struct mover *m, bool unheard, struct dom_err *err);
+
+/* A region that says that a subject is at home there, and is not on record with it. With a lower epoch than
+ * the record's, and another home, it is behind: mover_quarantine_enter there. With a higher one the registrar
+ * has not been told yet. */
+struct mover_claim {
+  uint8_t token[TOKEN_SIZE];
+  uint16_t region;
+  uint64_t epoch;
+  uint16_t record_home; /* 0: no such subject, or a tombstone */
+  uint64_t record_epoch;
+};
+typedef bool (*mover_claim_fn)(void *arg, const struct mover_claim *claim);
+struct mover_unheard {
+  uint16_t region[CHARTER_REGIONS_MAX];
+  size_t count;
+};
+/* Every claim in the charter's regions, this one's first; fn returns false to stop. Only in the registrar's
+ * region. A move that ends meanwhile may be shown: what stays when it is asked again is so. *out: regions
+ * that did not answer. Threads: any; asks other regions, page by page. Returns: DOM_INVALID not the
+ * registrar; DOM_UNAVAILABLE it is in quarantine; DOM_CORRUPT. */
+enum dom_code mover_claims(struct mover *m, mover_claim_fn fn, void *arg, struct mover_unheard *out,
+                           struct dom_err *err);
 
 /* What the caller knows of locks and this room does not: whether a version may not be removed now, by its
  * opaque metadata. Called for each version. */

@@ -212,7 +212,8 @@ enum fact_kind {
   FACT_AT_HOME = 4, /* to the registrar: the asked region is home */
   FACT_ERASED = 5,  /* the registrar's tombstone, told to all; or a home's own, told to the registrar */
 };
-enum { HISTORY_FIRST = 1, HISTORY_END = 5 }; /* phases: handoffs, records, subjects, tombs */
+/* Phases: handoffs, records, subjects, tombs. */
+enum { HISTORY_FIRST = 1, HISTORY_SUBJECTS = 3, HISTORY_END = 5 };
 struct fact {
   enum fact_kind kind;
   uint8_t token[TOKEN_SIZE];

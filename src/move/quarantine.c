@@ -279,10 +279,11 @@ static enum dom_code leave_step(void *arg, struct mover *m, struct store_view *v
   if (code) return code;
   /* Above whatever it was: the word that is ahead may be of a later life than the backup knew. */
   store_u64be(life, (q->ahead.life > q->life ? q->ahead.life : q->life) + 1);
-  int n = snprintf(payload.text, sizeof payload.text,
-                   "restored: log at %llu where %llu was seen, ledger at %llu where %llu was seen",
-                   (unsigned long long)mine.lsn, (unsigned long long)q->ahead.lsn,
-                   (unsigned long long)mine.ledger_size, (unsigned long long)q->ahead.ledger_size);
+  int n = snprintf(
+      payload.text, sizeof payload.text,
+      "behind, or asked to be sure: log at %llu where %llu was seen, ledger at %llu where %llu was seen",
+      (unsigned long long)mine.lsn, (unsigned long long)q->ahead.lsn, (unsigned long long)mine.ledger_size,
+      (unsigned long long)q->ahead.ledger_size);
   payload.text_len = (uint16_t)n;
   memcpy(payload.digest, q->ahead.checkpoint, sizeof payload.digest);
   code = store_tx_row_put(tx, STORE_TABLE_META, LIFE, slice_of(life, sizeof life), err);
@@ -352,6 +353,20 @@ enum dom_code mover_watch(struct mover *m, struct dom_err *err) {
 }
 
 /* ---- operators ------------------------------------------------------------------------------- */
+
+enum dom_code mover_quarantine_enter(struct mover *m, struct dom_err *err) {
+  struct mark mine = {0};
+  enum dom_code code = DOM_OK;
+  pthread_mutex_lock(&m->quarantine.lock);
+  if (!is_telling(m) || !m->o.net)
+    code =
+        dom_fail(err, DOM_INVALID, "move/quarantine: enter",
+                 m->o.net ? "the region is in quarantine already" : "this region has no peers to learn from");
+  if (!code) code = mark_own(m, &mine, err);
+  if (!code) code = quarantine_enter(m, &mine, err);
+  pthread_mutex_unlock(&m->quarantine.lock);
+  return code;
+}
 
 enum dom_code mover_quarantine_status(struct mover *m, struct mover_quarantine_status *out,
                                       struct dom_err *err) {

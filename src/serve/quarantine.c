@@ -60,7 +60,7 @@ void quarantine_step(struct region *r) {
 
 /* ---- operators ----------------------------------------------------------------------------- */
 
-enum { SHOWN_MAX = 10000 }; /* lost subjects of one answer: some 2 MiB */
+enum { SHOWN_MAX = 10000 }; /* lost subjects, or claims, of one answer: some 2 MiB */
 
 struct shown {
   struct admin *a;
@@ -112,4 +112,39 @@ void admin_quarantine_leave(struct admin *a) {
     admin_fail(a, code, &err);
   else
     admin_quarantine_get(a);
+}
+
+void admin_quarantine_enter(struct admin *a) {
+  struct dom_err err = {0};
+  enum dom_code code = mover_quarantine_enter(a->r->mover, &err);
+  if (code)
+    admin_fail(a, code, &err);
+  else
+    admin_quarantine_get(a);
+}
+
+static bool show_claim(void *arg, const struct mover_claim *claim) {
+  struct shown *s = arg;
+  json_t *home = claim->record_home ? admin_region(s->a->r, claim->record_home) : json_null();
+  json_t *one = json_pack("{s:o,s:o,s:I,s:o,s:I}", "token", admin_hex(claim->token, TOKEN_SIZE), "region",
+                          admin_region(s->a->r, claim->region), "epoch", (json_int_t)claim->epoch,
+                          "record_home", home, "record_epoch", (json_int_t)claim->record_epoch);
+  json_array_append_new(s->list, one);
+  return json_array_size(s->list) < SHOWN_MAX;
+}
+
+void admin_claims(struct admin *a) {
+  struct mover_unheard unheard;
+  struct dom_err err = {0};
+  struct shown shown = {.a = a, .list = json_array()};
+  enum dom_code code = mover_claims(a->r->mover, show_claim, &shown, &unheard, &err);
+  if (code) {
+    json_decref(shown.list);
+    admin_fail(a, code, &err);
+    return;
+  }
+  json_t *missing = json_array();
+  for (size_t i = 0; i < unheard.count; i++)
+    json_array_append_new(missing, admin_region(a->r, unheard.region[i]));
+  admin_reply_take(a, 200, json_pack("{s:o,s:o}", "claims", shown.list, "missing", missing));
 }

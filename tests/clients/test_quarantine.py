@@ -97,3 +97,27 @@ def test_restored(world):
     move(world, tokens["asha"], "sg", "cn")
     assert world.rows("cn")[tokens["asha"]]["epoch"] == 3
     assert get(world, "us", "asha", "a") == b"new"
+
+
+def test_claims_and_enter(world):
+    """The operator's ways: who claims whom, and a region that is made to ask what it may have missed."""
+    token = world.register("nila", "IN", at="cn")
+    put(world, "cn", "nila", "a", b"nila")
+    move(world, token, "cn", "sg")
+    wait_for(lambda: world.at("in", "quarantine", "claims", ok=(0, 1)).startswith("every"), "a claim does not end")
+    world.at("cn", "quarantine", "claims", ok=(2,))  # not the registrar
+    world.at("cn", "quarantine", "enter", ok=(2,))  # without --yes
+    assert "--yes" in world.at("cn", "quarantine", "enter", "--help")
+    assert world.region["us"].stop() == 0
+    told = json.loads(world.at("cn", "quarantine", "enter", "--yes", "--json"))
+    assert told["state"] == "catching-up" and "us" in told["missing"]
+    with pytest.raises(botocore.exceptions.ClientError) as refused:
+        put(world, "cn", "ravi", "b", b"held")
+    assert refused.value.response["Error"]["Code"] == "RegionInQuarantine"
+    assert json.loads(world.at("in", "quarantine", "claims", "--json", ok=(1,)))["missing"] == ["cn", "us"]  # nor does one in quarantine answer
+    world.region["us"].start()
+    wait_for(lambda: shown(world, "cn")["state"] == "open", "cn does not leave quarantine")
+    assert list(world.homes(token)) == ["sg"]
+    assert get(world, "cn", "nila", "a") == b"nila"
+    assert get(world, "cn", "ravi", "a") == b"ravi"
+    assert json.loads(world.at("in", "quarantine", "claims", "--json")) == {"claims": [], "missing": []}

@@ -545,6 +545,67 @@ static void test_left_twice(void **unused) {
   world_free(t);
 }
 
+struct claims {
+  struct mover_claim last;
+  size_t count;
+};
+
+static bool take_claim(void *arg, const struct mover_claim *claim) {
+  struct claims *c = arg;
+  c->last = *claim;
+  c->count++;
+  return true;
+}
+
+/* A disk that is lost before anybody was told how far it was: the region serves who has left, and nobody
+ * notices. The registrar shows the claim, and its operator has the region learn. */
+static void test_claimed_twice(void **unused) {
+  (void)unused;
+  struct test_regions *t = world_new(16);
+  uint8_t asha[TOKEN_SIZE], ravi[TOKEN_SIZE];
+  struct claims claims = {.count = 0};
+  struct mover_unheard unheard;
+  BUF_AUTO out = BUF_INIT;
+  struct mover *cn, *sg = t->region[SG].mover;
+  add(t, "asha", asha);
+  add(t, "ravi", ravi);
+  settle(t);
+  struct disk *backup = back_up(t, CN);
+  move(t, asha, CN, US);
+  restore_take(t, CN, backup);
+  cn = t->region[CN].mover;
+  assert_int_equal(state(t, CN), MOVER_OPEN);
+  assert_reads(t, CN, "asha", "asha"); /* of old */
+  assert_int_equal(mover_claims(cn, take_claim, &claims, &unheard, NULL), DOM_INVALID);
+  net_sim_cut(t->net, SG, US, true);
+  assert_int_equal(mover_claims(sg, take_claim, &claims, &unheard, NULL), DOM_OK);
+  net_sim_cut(t->net, SG, US, false);
+  assert_int_equal(unheard.count, 1);
+  assert_int_equal(unheard.region[0], US);
+  assert_int_equal(claims.count, 1);
+  assert_memory_equal(claims.last.token, asha, TOKEN_SIZE);
+  assert_int_equal(claims.last.region, CN);
+  assert_int_equal(claims.last.epoch, 1);
+  assert_int_equal(claims.last.record_home, US);
+  assert_int_equal(claims.last.record_epoch, 2);
+  assert_int_equal(mover_quarantine_enter(cn, NULL), DOM_OK);
+  assert_int_equal(mover_quarantine_enter(cn, NULL), DOM_INVALID);
+  assert_int_equal(region_get(t, CN, "asha", "a", &out), DOM_UNAVAILABLE);
+  region_stop(t, CN); /* it stays so */
+  assert_int_equal(region_start(t, CN, NULL), DOM_OK);
+  assert_int_equal(state(t, CN), MOVER_QUARANTINE);
+  settle(t);
+  assert_int_equal(state(t, CN), MOVER_OPEN);
+  assert_int_equal(row_of(t, CN, asha).state, SUBJECT_MOVED);
+  assert_gone(t, CN, asha, 1);
+  assert_reads(t, CN, "ravi", "ravi");
+  assert_reads(t, US, "asha", "asha");
+  claims.count = 0;
+  assert_int_equal(mover_claims(sg, take_claim, &claims, &unheard, NULL), DOM_OK);
+  assert_int_equal(claims.count + unheard.count, 0);
+  world_free(t);
+}
+
 struct keys_of {
   uint8_t token[TOKEN_SIZE];
   uint64_t epoch;
@@ -690,6 +751,7 @@ int main(void) {
                                      cmocka_unit_test(test_came_to_registrar),
                                      cmocka_unit_test(test_no_room_for_marks),
                                      cmocka_unit_test(test_left_twice),
-                                     cmocka_unit_test(test_acceptance_cut)};
+                                     cmocka_unit_test(test_acceptance_cut),
+                                     cmocka_unit_test(test_claimed_twice)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
