@@ -55,7 +55,8 @@ struct store {
   pthread_mutex_t mark_lock;
   struct read_mark *marks; /* under mark_lock */
   pthread_mutex_t body_lock;
-  uint8_t body_folders[256]; /* enum body_folder; under body_lock */
+  uint8_t body_folders[256];  /* enum body_folder; under body_lock */
+  pthread_mutex_t erase_lock; /* from looking for rows of an epoch until they are gone */
   /* Upkeep thread. */
   pthread_t upkeep;
   bool upkeep_running, stopping;

@@ -194,8 +194,8 @@ static enum dom_code rest_find(struct store_view *v, const uint8_t token[TOKEN_S
 }
 
 /* One bounded round; *out_left is false when there was nothing to remove. */
-static enum dom_code erase_round(struct store *s, const uint8_t token[TOKEN_SIZE], uint64_t epoch,
-                                 bool *out_left, struct dom_err *err) {
+static enum dom_code round_locked(struct store *s, const uint8_t token[TOKEN_SIZE], uint64_t epoch,
+                                  bool *out_left, struct dom_err *err) {
   assert(out_left != NULL);
   struct store_view *v = NULL;
   struct removal r = {.token = token, .epoch = epoch};
@@ -214,6 +214,16 @@ static enum dom_code erase_round(struct store *s, const uint8_t token[TOKEN_SIZE
     if (code == DOM_OK && r.failed) code = dom_fail(err, DOM_NO_MEMORY, where, "rows");
   }
   removal_done(&r);
+  return code;
+}
+
+/* One at a time: a job has no guards, and rows that two of them had found would be counted off twice. What
+ * compaction copies it guards with the subject's cell, which the shred record writes. */
+static enum dom_code erase_round(struct store *s, const uint8_t token[TOKEN_SIZE], uint64_t epoch,
+                                 bool *out_left, struct dom_err *err) {
+  pthread_mutex_lock(&s->erase_lock);
+  enum dom_code code = round_locked(s, token, epoch, out_left, err);
+  pthread_mutex_unlock(&s->erase_lock);
   return code;
 }
 
@@ -291,7 +301,8 @@ enum dom_code store_epoch_erase(struct store *s, const struct permit *permit, co
   enum dom_code code = vault_key_exists(s->vault, &key, NULL);
   if (code == DOM_OK) return dom_fail(err, DOM_INVALID, where, "its key was not dropped");
   if (code != DOM_NOT_FOUND) return dom_fail(err, code, where, "the vault cannot be read");
-  code = shred_log(s, token, epoch, err);
+  do code = shred_log(s, token, epoch, err);
+  while (code == DOM_RETRY); /* somebody else erases it too, or wrote the subject's row: the next look tells */
   while (code == DOM_OK && left) code = erase_round(s, token, epoch, &left, err);
   if (code == DOM_OK) code = intents_end(s, token, epoch, err);
   for (bool did = true; code == DOM_OK && did;) code = upkeep_collect(s, &did, err);

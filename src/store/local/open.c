@@ -263,6 +263,7 @@ enum dom_code store_open(const struct store_options *options, struct store **out
   s->space_unseen = s->o.reserve_bytes; /* the first put looks */
   pthread_mutex_init(&s->mark_lock, NULL);
   pthread_mutex_init(&s->body_lock, NULL);
+  pthread_mutex_init(&s->erase_lock, NULL);
   pthread_mutex_init(&s->upkeep_lock, NULL);
   pthread_mutex_init(&s->stop_lock, NULL);
   monotonic_init(&s->stop_asked);
@@ -290,6 +291,7 @@ void store_close(struct store *s) {
   assert(s->marks == NULL); /* no view or found object may be left */
   pthread_mutex_destroy(&s->mark_lock);
   pthread_mutex_destroy(&s->body_lock);
+  pthread_mutex_destroy(&s->erase_lock);
   pthread_mutex_destroy(&s->upkeep_lock);
   pthread_mutex_destroy(&s->stop_lock);
   pthread_cond_destroy(&s->stop_asked);
