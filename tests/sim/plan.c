@@ -30,7 +30,9 @@ enum {
   WEIGHT_COUNT = sizeof WEIGHTS / sizeof WEIGHTS[0],
   EVENTS_MIN = 60,
   RESTORE_EVERY = 4,
-  RESTORE_TRIES = 4
+  RESTORE_TRIES = 4,
+  DOUBT_EVERY = 6,
+  DOUBTS = 3
 };
 
 static enum sim_kind pick(struct dice *d, const uint32_t weight[WEIGHT_COUNT], uint32_t total) {
@@ -103,6 +105,13 @@ static void lose_disk(struct dice *d, struct sim_plan *p) {
     p->event[third + roll(d, 2 * third)] = (struct sim_event){.kind = SIM_RESTORE, .a = at};
 }
 
+/* Of one region: two that wait for each other would need an operator. */
+static void doubt(struct dice *d, struct sim_plan *p) {
+  uint32_t at = region(d, p);
+  for (int i = 0; i < DOUBTS; i++)
+    p->event[roll(d, (uint32_t)p->count)] = (struct sim_event){.kind = SIM_DOUBT, .a = at};
+}
+
 void sim_plan_make(uint64_t seed, struct sim_plan *out) {
   struct dice d = {sim_mix(seed, 0x51d)};
   uint32_t weight[WEIGHT_COUNT], total = 0;
@@ -117,13 +126,16 @@ void sim_plan_make(uint64_t seed, struct sim_plan *out) {
     out->event[i].kind = pick(&d, weight, total);
     fill(&d, out, &out->event[i]);
   }
-  if (sim_mix(seed, 0xbac) % RESTORE_EVERY == 0) lose_disk(&d, out);
+  if (sim_mix(seed, 0xbac) % RESTORE_EVERY == 0)
+    lose_disk(&d, out);
+  else if (sim_mix(seed, 0xd0b) % DOUBT_EVERY == 0)
+    doubt(&d, out);
 }
 
 void sim_event_print(const struct sim_event *e, FILE *out) {
   static const char *const NAME[SIM_KIND_COUNT] = {
       "call",  "step",    "move",       "upkeep",    "store-upkeep", "job",     "cancel", "rotate",
       "purge", "charter", "cut-power",  "fail-disk", "disk-full",    "restart", "line",   "rough-net",
-      "late",  "time",    "clock-jump", "look",      "back-up",      "restore"};
+      "late",  "time",    "clock-jump", "look",      "back-up",      "restore", "doubt"};
   fprintf(out, "%s %u %u %u %u %u", NAME[e->kind], e->a, e->b, e->c, e->d, e->e);
 }

@@ -105,6 +105,18 @@ void sim_restore(struct sim *s, uint16_t at) {
   sim_trace(s, "region %u came back from its backup", at);
 }
 
+/* Nothing is lost then, and everybody is told the same: whatever is under way must end as if it had failed.
+ */
+void sim_doubt(struct sim *s, uint16_t at) {
+  struct mover *m = s->t.region[at].mover;
+  if (pthread_mutex_trylock(&m->quarantine.lock)) return; /* it learns, or tells, right now */
+  pthread_mutex_unlock(&m->quarantine.lock);
+  s->busy[at]++;
+  enum dom_code code = mover_quarantine_enter(m, NULL);
+  s->busy[at]--;
+  sim_trace(s, "region %u is made to doubt: %s", at, dom_code_name(code));
+}
+
 /* The operator accepts what is lost, where nobody has a copy. */
 void sim_accept_loss(struct sim *s, uint16_t at) {
   struct mover_quarantine_status q;

@@ -55,6 +55,7 @@ enum sim_kind {
   SIM_LOOK,      /* everything of key a through gateway b */
   SIM_BACK_UP,   /* region a is stopped, copied and started */
   SIM_RESTORE,   /* region a loses its disk and comes back from that copy */
+  SIM_DOUBT,     /* an operator has region a learn what it may have missed */
   SIM_KIND_COUNT
 };
 
@@ -155,6 +156,7 @@ enum dom_code sim_region_begin(struct sim *s, uint16_t number, struct dom_err *e
 /* Does nothing where it cannot be now; one backup and one restore a run. */
 void sim_back_up(struct sim *s, uint16_t at);
 void sim_restore(struct sim *s, uint16_t at);
+void sim_doubt(struct sim *s, uint16_t at);
 void sim_accept_loss(struct sim *s, uint16_t at);
 /* Whether the restored region waits for an operator to take back a copy that another region kept. */
 bool sim_waits_for_copy(struct sim *s);

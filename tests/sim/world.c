@@ -333,6 +333,7 @@ static void event_of_region(struct sim *s, const struct sim_event *e) {
   if (e->kind == SIM_JOB) job(s, e);
   if (e->kind == SIM_CANCEL) cancel(s, at);
   if (e->kind == SIM_ROTATE || e->kind == SIM_PURGE) rotate(s, at, e->kind == SIM_PURGE);
+  if (e->kind == SIM_DOUBT) sim_doubt(s, at);
   if (e->kind == SIM_CHARTER) charter_give(s, at, charter_at(s, at) + 1);
   if (e->kind == SIM_CUT_POWER || e->kind == SIM_FAIL_DISK || e->kind == SIM_FULL) fault(s, e);
 }
