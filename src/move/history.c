@@ -3,8 +3,8 @@
  *
  * Big-endian. Body: phase u8 | cursor bytes16. Answer: next phase u8 | next cursor bytes16 | facts. A fact:
  * kind u8 | token 32 | epoch u64 | country 2, and of a handoff: state u8 | epoch from u64 | charter version
- * u64 | manifest 32 | statement bytes16; of an erasure: home u16 |
- * proof bytes16. docs/formats/handoff.md. */
+ * u64 | manifest 32 | statement bytes16; of an erasure: home u16 | proof bytes16; of who is gone: home u16.
+ * docs/formats/handoff.md. */
 #include <assert.h>
 #include <string.h>
 
@@ -37,16 +37,18 @@ static bool is_handoff(enum fact_kind kind) {
   return kind == FACT_LEFT || kind == FACT_CAME;
 }
 
+static bool has_home(enum fact_kind kind) {
+  return kind == FACT_ERASED || kind == FACT_GONE;
+}
+
 static void fact_put(struct buf *b, const struct fact *f) {
-  assert(f->kind >= FACT_LEFT && f->kind <= FACT_ERASED && f->epoch > 0);
+  assert(f->kind >= FACT_LEFT && f->kind <= FACT_GONE && f->epoch > 0);
   put_u8(b, (uint8_t)f->kind);
   buf_append(b, f->token, TOKEN_SIZE);
   put_u64be(b, f->epoch);
   buf_append(b, f->country, 2);
-  if (f->kind == FACT_ERASED) {
-    put_u16be(b, f->home);
-    put_bytes16be(b, f->statement);
-  }
+  if (has_home(f->kind)) put_u16be(b, f->home);
+  if (f->kind == FACT_ERASED) put_bytes16be(b, f->statement);
   if (!is_handoff(f->kind)) return;
   put_u8(b, (uint8_t)f->state);
   put_u64be(b, f->epoch_from);
@@ -60,10 +62,8 @@ static bool fact_get(struct reader *r, struct fact *out) {
   get_copy(r, f.token, TOKEN_SIZE);
   f.epoch = get_u64be(r);
   get_copy(r, f.country, 2);
-  if (f.kind == FACT_ERASED) {
-    f.home = get_u16be(r);
-    f.statement = get_bytes16be(r);
-  }
+  if (has_home(f.kind)) f.home = get_u16be(r);
+  if (f.kind == FACT_ERASED) f.statement = get_bytes16be(r);
   if (is_handoff(f.kind)) {
     f.state = (enum handoff_state)get_u8(r);
     f.epoch_from = get_u64be(r);
@@ -71,8 +71,9 @@ static bool fact_get(struct reader *r, struct fact *out) {
     get_copy(r, f.manifest, SHA256_SIZE);
     f.statement = get_bytes16be(r);
   }
-  bool good = !r->bad && f.kind >= FACT_LEFT && f.kind <= FACT_ERASED && f.epoch > 0 &&
-              f.epoch < SUBJECT_EPOCH_MAX && (!is_handoff(f.kind) || f.epoch_from < f.epoch);
+  bool good = !r->bad && f.kind >= FACT_LEFT && f.kind <= FACT_GONE && f.epoch > 0 &&
+              f.epoch < SUBJECT_EPOCH_MAX && (f.kind != FACT_GONE || f.home > 0) &&
+              (!is_handoff(f.kind) || f.epoch_from < f.epoch);
   if (good) *out = f;
   return good;
 }
@@ -128,11 +129,14 @@ static bool put_record(void *arg, const struct subject_record *record) {
 static bool put_subject(void *arg, const struct store_subject *row) {
   struct page *p = arg;
   if (!page_takes(p, slice_of(row->token, TOKEN_SIZE))) return false;
-  bool erased = row->state == SUBJECT_ERASED;
-  if ((!store_subject_lives(row) && !erased) || row->country[0] == 0) return true;
-  struct fact f = {.kind = erased ? FACT_ERASED : FACT_AT_HOME,
+  bool erased = row->state == SUBJECT_ERASED, gone = row->state == SUBJECT_MOVED;
+  if (row->country[0] == 0 || (gone && row->home == 0)) return true;
+  /* Who is between two homes is told of by the one that committed; the other does not serve yet. */
+  struct fact f = {.kind = erased ? FACT_ERASED
+                           : gone ? FACT_GONE
+                                  : FACT_AT_HOME,
                    .epoch = erased ? row->epoch_allotted : row->epoch,
-                   .home = p->m->o.region};
+                   .home = gone ? row->home : p->m->o.region};
   memcpy(f.token, row->token, TOKEN_SIZE);
   memcpy(f.country, row->country, 2);
   fact_put(&p->facts, &f);

@@ -251,8 +251,9 @@ static enum dom_code learn_fact(void *arg, const struct fact *f, struct dom_err 
     return learn_came(l, err);
   case FACT_RECORD:
     return quarantine_change(m, came_step, l, err);
-  case FACT_AT_HOME: {
-    struct subject_record record = {.home = l->from, .epoch = f->epoch};
+  case FACT_AT_HOME:
+  case FACT_GONE: {
+    struct subject_record record = {.home = f->kind == FACT_GONE ? f->home : l->from, .epoch = f->epoch};
     memcpy(record.token, f->token, TOKEN_SIZE);
     memcpy(record.country, f->country, 2);
     return subject_is_registrar(m->o.subjects) ? subject_record_take(m->o.subjects, &record, err) : DOM_OK;

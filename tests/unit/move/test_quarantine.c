@@ -357,6 +357,12 @@ static void cut_at_fence(void *arg, const char *step) {
   if (strcmp(step, "+fenced") == 0) net_sim_cut(t->net, CN, US, true);
 }
 
+/* … once it is committed, so that the target does not hear of it. */
+static void cut_at_commit(void *arg, const char *step) {
+  struct test_regions *t = arg;
+  if (strcmp(step, "+committed") == 0) net_sim_cut(t->net, CN, US, true);
+}
+
 /* The epoch of a handoff that came to nothing after the backup is used up all the same. */
 static void test_epoch_used_since(void **unused) {
   (void)unused;
@@ -542,6 +548,40 @@ static void test_left_twice(void **unused) {
   assert_int_equal(record.home, US);
   assert_int_equal(record.epoch, 5);
   assert_reads(t, US, "asha", "asha");
+  world_free(t);
+}
+
+/* The registrar comes back while somebody is between two homes, and neither is the one of its backup. */
+static void test_between_homes(void **unused) {
+  (void)unused;
+  struct test_regions *t = world_new(17);
+  uint8_t asha[TOKEN_SIZE];
+  struct subject_record record;
+  add(t, "asha", asha);
+  settle(t);
+  struct disk *backup = back_up(t, SG);
+  move(t, asha, CN, US);
+  settle(t); /* SG tells its marks */
+  t->fault_point = cut_at_commit;
+  t->fault_arg = t;
+  region_stop(t, US);
+  assert_int_equal(region_start(t, US, NULL), DOM_OK); /* with the fault point */
+  assert_int_not_equal(mover_move_subject(t->region[US].mover, asha, CN, NULL), DOM_OK);
+  assert_int_equal(row_of(t, US, asha).state, SUBJECT_MOVED);
+  restore_take(t, SG, backup);
+  bool did;
+  for (int i = 0; i < 4; i++) {
+    clock_sim_advance(t->clock, 60000);
+    mover_upkeep(t->region[SG].mover, &did, NULL);
+  }
+  assert_int_equal(state(t, SG), MOVER_OPEN);
+  net_sim_cut(t->net, CN, US, false);
+  settle(t);
+  assert_int_equal(subject_record_find(t->region[SG].subjects, asha, &record, NULL), DOM_OK);
+  assert_int_equal(record.home, CN);
+  assert_int_equal(record.epoch, 3);
+  assert_gone(t, US, asha, 2);
+  assert_reads(t, CN, "asha", "asha");
   world_free(t);
 }
 
@@ -752,6 +792,7 @@ int main(void) {
                                      cmocka_unit_test(test_no_room_for_marks),
                                      cmocka_unit_test(test_left_twice),
                                      cmocka_unit_test(test_acceptance_cut),
-                                     cmocka_unit_test(test_claimed_twice)};
+                                     cmocka_unit_test(test_claimed_twice),
+      cmocka_unit_test(test_between_homes)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
