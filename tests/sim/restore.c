@@ -37,7 +37,7 @@ void sim_back_up(struct sim *s, uint16_t at) {
   b->disk = copy_of(r->disk, sim_mix(s->plan->seed, 1));
   b->keys = copy_of(r->keys, sim_mix(s->plan->seed, 2));
   b->region = at;
-  b->op_count = s->op_count;
+  b->moment = s->now;
   if (sim_region_begin(s, at, &err)) sim_find(s, "region %u does not start: %s: %s", at, err.where, err.text);
   sim_trace(s, "region %u backed up", at);
 }
@@ -63,9 +63,13 @@ static bool is_write(const struct history_op *op) {
   return op->kind != HISTORY_GET && op->kind != HISTORY_LIST;
 }
 
-static bool written_since(const struct sim *s, uint32_t key, size_t op_count) {
-  for (size_t i = op_count; i < s->op_count; i++)
-    if (s->key_of[i] == key && is_write(&s->op[i])) return true;
+/* Also a call that was on its way to the region when it was backed up. */
+static bool written_since(const struct sim *s, uint32_t key, uint64_t moment) {
+  for (size_t i = 0; i < s->op_count; i++) {
+    const struct history_op *op = &s->op[i];
+    bool over = op->ended > 0 && op->ended <= moment;
+    if (s->key_of[i] == key && is_write(op) && !over && !s->void_op[i]) return true;
+  }
   return false;
 }
 
@@ -81,7 +85,7 @@ static void count_losses(struct sim *s, uint16_t at) {
     if (elsewhere) continue;
     uint64_t epoch = home_epoch(s, at, subject);
     bool stayed = epoch && epoch == b->epoch[subject];
-    if (!stayed || written_since(s, k, b->op_count)) s->lost[k] = true;
+    if (!stayed || written_since(s, k, b->moment)) s->lost[k] = true;
   }
 }
 

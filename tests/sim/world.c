@@ -189,8 +189,8 @@ static bool is_locked(pthread_mutex_t *lock) {
 
 static void upkeep(struct sim *s, uint16_t at) {
   bool did = false;
-  /* a start asks other regions, too */
-  if (s->in_upkeep[at] || is_locked(&s->t.region[at].mover->quarantine.lock)) return;
+  /* a start asks other regions, too; and a job ends with a names purge, as a rotation may */
+  if (s->in_upkeep[at] || s->in_rotation[at] || is_locked(&s->t.region[at].mover->quarantine.lock)) return;
   s->in_upkeep[at] = true;
   s->busy[at]++;
   (void)mover_upkeep(s->t.region[at].mover, &did, NULL);
