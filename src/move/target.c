@@ -508,7 +508,8 @@ static enum dom_code commit_step(void *arg, struct mover *m, struct store_view *
   return code ? code : mover_entry(m, tx, LEDGER_SUBJECT_HOMED, h, c->peer, err);
 }
 
-/* Served here already, under this epoch or a later one? Asked before any signature is checked: every request
+/* Served here already, under this epoch or a later one; or served, and left again since: a region that lost
+ * its disk may know the second without the first. Asked before any signature is checked: every request
  * forwarded by an old home brings its statement along. */
 static bool is_served(struct mover *m, struct slice statement) {
   struct subject_statement st;
@@ -516,8 +517,9 @@ static bool is_served(struct mover *m, struct slice statement) {
   STORE_VIEW_AUTO *v = NULL;
   return subject_statement_peek(m->o.subjects, statement, &st) &&
          store_view_open(m->o.store, &v, NULL) == DOM_OK &&
-         store_subject_get(v, st.token, &row, NULL) == DOM_OK && store_subject_lives(&row) &&
-         row.epoch >= st.epoch;
+         store_subject_get(v, st.token, &row, NULL) == DOM_OK &&
+         ((store_subject_lives(&row) && row.epoch >= st.epoch) ||
+          (row.state == SUBJECT_MOVED && row.epoch > st.epoch));
 }
 
 enum dom_code target_commit(struct mover *m, struct slice statement, struct slice peer, struct dom_err *err) {

@@ -585,6 +585,40 @@ static void test_between_homes(void **unused) {
   world_free(t);
 }
 
+/* The source's power goes once the target serves: it does not know of that. */
+static void cut_power_at_erasing(void *arg, const char *step) {
+  struct test_regions *t = arg;
+  if (strcmp(step, "-erasing") == 0) disk_sim_power_cut(t->region[CN].disk);
+}
+
+/* A region that forgot with its disk that somebody came, and learns that they left again: who handed them
+ * over to it waits for its word no longer. */
+static void test_came_and_left(void **unused) {
+  (void)unused;
+  struct test_regions *t = world_new(18);
+  uint8_t asha[TOKEN_SIZE];
+  add(t, "asha", asha);
+  settle(t);
+  struct disk *backup = back_up(t, US);
+  t->fault_point = cut_power_at_erasing;
+  t->fault_arg = t;
+  region_stop(t, CN);
+  assert_int_equal(region_start(t, CN, NULL), DOM_OK); /* with the fault point */
+  assert_int_not_equal(mover_move_subject(t->region[CN].mover, asha, US, NULL), DOM_OK);
+  t->fault_point = NULL;
+  region_stop(t, CN);
+  disk_sim_power_cut(t->region[CN].disk); /* it comes back */
+  assert_int_equal(region_start(t, CN, NULL), DOM_OK);
+  move(t, asha, US, CN);
+  restore_take(t, US, backup);
+  if (state(t, US) == MOVER_OPEN) assert_int_equal(mover_quarantine_enter(t->region[US].mover, NULL), DOM_OK);
+  settle(t);
+  assert_int_equal(state(t, US), MOVER_OPEN);
+  assert_gone(t, CN, asha, 1);
+  assert_reads(t, CN, "asha", "asha");
+  world_free(t);
+}
+
 struct claims {
   struct mover_claim last;
   size_t count;
@@ -793,6 +827,7 @@ int main(void) {
                                      cmocka_unit_test(test_left_twice),
                                      cmocka_unit_test(test_acceptance_cut),
                                      cmocka_unit_test(test_claimed_twice),
-      cmocka_unit_test(test_between_homes)};
+                                     cmocka_unit_test(test_between_homes),
+                                     cmocka_unit_test(test_came_and_left)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
