@@ -211,7 +211,7 @@ enum fact_kind {
   FACT_RECORD = 3,  /* the registrar has the asking region on record as home */
   FACT_AT_HOME = 4, /* to the registrar: the asked region is home */
   FACT_ERASED = 5,  /* the registrar's tombstone, told to all; or a home's own, told to the registrar */
-  FACT_GONE = 6     /* to the registrar: the asked region handed the subject over to `home` under this epoch */
+  FACT_GONE = 6 /* to the registrar: the asked region handed the subject over to `home` under this epoch */
 };
 /* Phases: handoffs, records, subjects, tombs. */
 enum { HISTORY_FIRST = 1, HISTORY_SUBJECTS = 3, HISTORY_END = 5 };
