@@ -98,7 +98,7 @@ struct sim_key {
 struct sim_backup {
   uint16_t region; /* 0: there is none */
   struct disk *disk, *keys;
-  uint64_t moment; /* of histories */
+  uint64_t moment;              /* of histories */
   uint64_t epoch[SIM_SUBJECTS]; /* of those whose home it was; 0 */
 };
 

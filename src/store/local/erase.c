@@ -301,9 +301,8 @@ enum dom_code store_epoch_erase(struct store *s, const struct permit *permit, co
   enum dom_code code = vault_key_exists(s->vault, &key, NULL);
   if (code == DOM_OK) return dom_fail(err, DOM_INVALID, where, "its key was not dropped");
   if (code != DOM_NOT_FOUND) return dom_fail(err, code, where, "the vault cannot be read");
-  do code = shred_log(s, token, epoch, err);
-  while (code ==
-         DOM_RETRY); /* somebody else erases it too, or wrote the subject's row: the next look tells */
+  /* Again where somebody else erases it too, or wrote the subject's row: the next look tells. */
+  for (code = DOM_RETRY; code == DOM_RETRY;) code = shred_log(s, token, epoch, err);
   while (code == DOM_OK && left) code = erase_round(s, token, epoch, &left, err);
   if (code == DOM_OK) code = intents_end(s, token, epoch, err);
   for (bool did = true; code == DOM_OK && did;) code = upkeep_collect(s, &did, err);
