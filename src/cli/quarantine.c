@@ -37,6 +37,21 @@ static void print_shown(const json_t *answer) {
   }
 }
 
+/* Asks the daemon and prints its answer, as JSON or by `print`. Returns CLI_CONTINUE when it has; an exit
+ * code. */
+static int ask(const struct cli_common *common, const char *method, const char *path, const json_t *body,
+               void (*print)(const json_t *answer), json_t **out) {
+  CLI_LINK_AUTO *link = NULL;
+  int status = cli_link_open(common, &link);
+  if (status == CLI_CONTINUE) status = cli_ask(link, method, path, body, out);
+  if (status != CLI_CONTINUE) return status;
+  if (common->json)
+    cli_print_json(*out);
+  else
+    print(*out);
+  return CLI_CONTINUE;
+}
+
 static int show(int argc, char **argv) {
   struct cli_common common = {0};
   const struct cli_option options[] = {CLI_COMMON_OPTIONS(common)};
@@ -46,16 +61,10 @@ static int show(int argc, char **argv) {
                  "Exit code 1: it does not serve.\n",
       .options = options,
       .option_count = sizeof options / sizeof options[0]};
-  CLI_LINK_AUTO *link = NULL;
   CLI_JSON_AUTO *answer = NULL;
   int status = cli_parse(&usage, argc, argv, NULL, NULL);
-  if (status == CLI_CONTINUE) status = cli_link_open(&common, &link);
-  if (status == CLI_CONTINUE) status = cli_ask(link, "GET", "quarantine", NULL, &answer);
+  if (status == CLI_CONTINUE) status = ask(&common, "GET", "quarantine", NULL, print_shown, &answer);
   if (status != CLI_CONTINUE) return status;
-  if (common.json)
-    cli_print_json(answer);
-  else
-    print_shown(answer);
   return strcmp(cli_text(answer, "state"), "open") == 0 ? CLI_OK : CLI_FOUND;
 }
 
@@ -74,7 +83,6 @@ static int leave(int argc, char **argv) {
           "left for a region that is gone may be served from the backup: only when it is gone for good.\n",
       .options = options,
       .option_count = sizeof options / sizeof options[0]};
-  CLI_LINK_AUTO *link = NULL;
   CLI_JSON_AUTO *answer = NULL;
   int status = cli_parse(&usage, argc, argv, NULL, NULL);
   if (status == CLI_CONTINUE && !accept) {
@@ -82,14 +90,8 @@ static int leave(int argc, char **argv) {
     status = CLI_USAGE;
   }
   CLI_JSON_AUTO *body = json_pack("{s:b,s:b}", "accept_loss", 1, "unheard", unheard);
-  if (status == CLI_CONTINUE) status = cli_link_open(&common, &link);
-  if (status == CLI_CONTINUE) status = cli_ask(link, "POST", "quarantine/leave", body, &answer);
-  if (status != CLI_CONTINUE) return status;
-  if (common.json)
-    cli_print_json(answer);
-  else
-    print_shown(answer);
-  return CLI_OK;
+  if (status == CLI_CONTINUE) status = ask(&common, "POST", "quarantine/leave", body, print_shown, &answer);
+  return status == CLI_CONTINUE ? CLI_OK : status;
 }
 
 static int enter(int argc, char **argv) {
@@ -104,21 +106,14 @@ static int enter(int argc, char **argv) {
                  "all other regions who left, then goes on by itself.\n",
       .options = options,
       .option_count = sizeof options / sizeof options[0]};
-  CLI_LINK_AUTO *link = NULL;
   CLI_JSON_AUTO *answer = NULL;
   int status = cli_parse(&usage, argc, argv, NULL, NULL);
   if (status == CLI_CONTINUE && !yes) {
     cli_complain("quarantine enter needs --yes: the region serves nobody until it is over");
     status = CLI_USAGE;
   }
-  if (status == CLI_CONTINUE) status = cli_link_open(&common, &link);
-  if (status == CLI_CONTINUE) status = cli_ask(link, "POST", "quarantine/enter", NULL, &answer);
-  if (status != CLI_CONTINUE) return status;
-  if (common.json)
-    cli_print_json(answer);
-  else
-    print_shown(answer);
-  return CLI_OK;
+  if (status == CLI_CONTINUE) status = ask(&common, "POST", "quarantine/enter", NULL, print_shown, &answer);
+  return status == CLI_CONTINUE ? CLI_OK : status;
 }
 
 static void print_claims(const json_t *answer) {
@@ -149,16 +144,10 @@ static int claims(int argc, char **argv) {
           "there are claims, or a region did not answer.\n",
       .options = options,
       .option_count = sizeof options / sizeof options[0]};
-  CLI_LINK_AUTO *link = NULL;
   CLI_JSON_AUTO *answer = NULL;
   int status = cli_parse(&usage, argc, argv, NULL, NULL);
-  if (status == CLI_CONTINUE) status = cli_link_open(&common, &link);
-  if (status == CLI_CONTINUE) status = cli_ask(link, "GET", "claims", NULL, &answer);
+  if (status == CLI_CONTINUE) status = ask(&common, "GET", "claims", NULL, print_claims, &answer);
   if (status != CLI_CONTINUE) return status;
-  if (common.json)
-    cli_print_json(answer);
-  else
-    print_claims(answer);
   bool good = json_array_size(json_object_get(answer, "claims")) == 0 &&
               json_array_size(json_object_get(answer, "missing")) == 0;
   return good ? CLI_OK : CLI_FOUND;
