@@ -1,7 +1,6 @@
 #include "wire/client.h"
 
 #include <assert.h>
-#include <poll.h>
 #include <stdio.h>
 
 #include "base/alloc.h"
@@ -13,7 +12,7 @@ enum {
   /* Fields of one answer: as many and as large as we take in a request. */
   ANSWER_BYTES_MAX = WIRE_HEAD_BYTES_MAX,
   UPLOAD_BUFFER_BYTES = 256 * 1024, /* one pull; curl's own 64 KiB costs four times the calls */
-  KEPT_CONNECTIONS_MAX = 4          /* of one handle, which serves one request at a time */
+  KEPT_CONNECTIONS_MAX = 1          /* of one handle: the one that the pool looks after */
 };
 
 /* One request under way. */
@@ -354,16 +353,6 @@ static enum dom_code explain(struct call *k, CURLcode rc) {
                   k->why[0] != '\0' ? k->why : curl_easy_strerror(rc));
 }
 
-/* The handle's last connection, kept, has something to read before anything was asked. HTTP/1.1 says nothing
- * unasked: it has ended. curl 7.88 takes the record in which TLS says so for a sign of life, and would send
- * into the void. Should curl have closed it, and the number be another's by now, a new connection costs
- * little. */
-static bool has_ended(const struct client_handle *h) {
-  struct pollfd p = {.fd = h->last_fd, .events = POLLIN};
-  assert(h->easy != NULL);
-  return h->last_fd >= 0 && poll(&p, 1, 0) > 0;
-}
-
 static void note_connection(struct client_handle *h) {
   curl_socket_t fd = CURL_SOCKET_BAD;
   assert(h->easy != NULL);
@@ -375,7 +364,6 @@ static enum dom_code perform(struct call *k) {
   if (c != DOM_OK) return c;
   if (curl_multi_add_handle(k->handle->multi, k->handle->easy) != CURLM_OK)
     return dom_fail(k->err, DOM_NO_MEMORY, "wire/client: send", "no memory");
-  if (has_ended(k->handle)) (void)curl_easy_setopt(k->handle->easy, CURLOPT_FRESH_CONNECT, 1L);
   CURLcode rc = CURLE_OK;
   c = drive(k, &rc);
   note_connection(k->handle);

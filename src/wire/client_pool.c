@@ -1,6 +1,7 @@
 #include "wire/client_pool.h"
 
 #include <assert.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 
@@ -106,18 +107,20 @@ static struct client_handle *handle_new(void) {
   return NULL;
 }
 
-/* The kept handle of `origin`, else the one kept longest, else none. */
+/* The handle's connection has something to read before anything was asked. HTTP/1.1 says nothing unasked: it
+ * has ended. curl 7.88 takes the record in which TLS says so for a sign of life, and would send into the
+ * void. Should curl have closed it, and the number be another's by now, a new connection costs little. */
+static bool has_ended(const struct client_handle *h) {
+  struct pollfd p = {.fd = h->last_fd, .events = POLLIN};
+  assert(h->easy != NULL);
+  return h->last_fd >= 0 && poll(&p, 1, 0) > 0;
+}
+
+/* The kept handle of `origin`; NULL: none. */
 static struct client_handle *pick(struct wire_client *c, const char *origin) {
-  struct client_handle **at = &c->kept, **last = NULL;
-  for (; *at != NULL; at = &(*at)->next) {
-    last = at;
-    if (strcmp((*at)->origin, origin) == 0) break;
-  }
-  if (*at == NULL) {
-    /* Another origin's handle is taken over only when no more may be made. */
-    if (last == NULL || c->kept_count < c->kept_max) return NULL;
-    at = last;
-  }
+  struct client_handle **at = &c->kept;
+  while (*at != NULL && strcmp((*at)->origin, origin) != 0) at = &(*at)->next;
+  if (*at == NULL) return NULL;
   struct client_handle *h = *at;
   *at = h->next;
   assert(c->kept_count > 0);
@@ -125,27 +128,45 @@ static struct client_handle *pick(struct wire_client *c, const char *origin) {
   return h;
 }
 
+/* A handle whose connection has ended goes as a whole: whatever it keeps, curl would send into it. */
 struct client_handle *client_pool_take(struct wire_client *c, const char *origin) {
   assert(c != NULL && origin != NULL);
-  pthread_mutex_lock(&c->lock);
-  struct client_handle *h = pick(c, origin);
-  pthread_mutex_unlock(&c->lock);
+  struct client_handle *h = NULL;
+  do {
+    if (h != NULL) handle_free(h);
+    pthread_mutex_lock(&c->lock);
+    h = pick(c, origin);
+    pthread_mutex_unlock(&c->lock);
+  } while (h != NULL && has_ended(h));
   if (h == NULL) h = handle_new();
   if (h == NULL) return NULL;
   snprintf(h->origin, sizeof h->origin, "%s", origin);
   return h;
 }
 
+/* Makes room for one more: takes out the handle that was kept longest, if there are as many as may be. */
+static struct client_handle *make_room(struct wire_client *c) {
+  assert(c->kept_count <= c->kept_max && c->kept_max > 0);
+  if (c->kept_count < c->kept_max) return NULL;
+  struct client_handle **at = &c->kept;
+  while ((*at)->next != NULL) at = &(*at)->next;
+  struct client_handle *oldest = *at;
+  *at = NULL;
+  c->kept_count--;
+  return oldest;
+}
+
 void client_pool_give(struct wire_client *c, struct client_handle *h, bool broken) {
   assert(c != NULL && h != NULL);
-  if (!broken) curl_easy_reset(h->easy);
-  pthread_mutex_lock(&c->lock);
-  bool keep = !broken && c->kept_count < c->kept_max;
-  if (keep) {
+  struct client_handle *gone = h;
+  if (!broken) {
+    curl_easy_reset(h->easy);
+    pthread_mutex_lock(&c->lock);
+    gone = make_room(c);
     h->next = c->kept;
     c->kept = h;
     c->kept_count++;
+    pthread_mutex_unlock(&c->lock);
   }
-  pthread_mutex_unlock(&c->lock);
-  if (!keep) handle_free(h);
+  if (gone != NULL) handle_free(gone);
 }

@@ -1,5 +1,5 @@
-/* Pool of curl handles. Inside wire only. Each handle drives its own connections, so two threads
- * never share one; a handle that last talked to the wanted origin is preferred. */
+/* Pool of curl handles. Inside wire only. Each handle drives its own connection, to one origin, so two
+ * threads never share one. */
 #ifndef DOMICILE_WIRE_CLIENT_POOL_H
 #define DOMICILE_WIRE_CLIENT_POOL_H
 
@@ -13,7 +13,7 @@ enum { CLIENT_ORIGIN_MAX = 256 };
 struct client_handle {
   struct client_handle *next;
   CURL *easy;
-  CURLM *multi; /* keeps the connections of `easy` */
+  CURLM *multi; /* keeps the connection of `easy` */
   int last_fd;  /* of the connection used last, curl's; -1: none */
   char origin[CLIENT_ORIGIN_MAX];
 };
@@ -27,9 +27,10 @@ struct client_tls {
 struct client_tls *client_tls_hold(struct wire_client *c);
 void client_tls_release(struct client_tls *t); /* NULL is allowed */
 
-/* A handle for one request; NULL without memory. `origin` only guides the choice. */
+/* A handle for one request to `origin`: a kept one whose connection stands, else a new one; NULL without
+ * memory. */
 struct client_handle *client_pool_take(struct wire_client *c, const char *origin);
-/* Gives it back; `broken` handles are freed. */
+/* Gives it back; `broken` handles are freed, and the one kept longest when there are too many. */
 void client_pool_give(struct wire_client *c, struct client_handle *h, bool broken);
 
 #endif

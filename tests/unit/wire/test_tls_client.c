@@ -145,21 +145,24 @@ static void test_kept_and_changed(void **state) {
 }
 
 /* The server ends and comes back: the kept connection is dead, and the next request, which may leave only
- * once, still arrives, once. */
+ * once, still arrives, once. Also when somebody asked in vain in between. */
 static void test_server_restarts(void **state) {
   (void)state;
   const char *const schemes[] = {"https", "http"};
-  for (int i = 0; i < 2; i++) {
+  for (int i = 0; i < 4; i++) {
+    bool tls = i % 2 == 0, in_vain = i >= 2;
+    const char *scheme = schemes[!tls];
     unsigned status = 0;
     struct dom_err err = {0};
-    struct rig r = serve_at(0, i == 0 ? &own : NULL, false);
+    struct rig r = serve_at(0, tls ? &own : NULL, false);
     struct wire_client *c = client_of(&ca, NULL);
-    assert_int_equal(ask(c, schemes[i], r.port, &status, &err), DOM_OK);
+    assert_int_equal(ask(c, scheme, r.port, &status, &err), DOM_OK);
     assert_int_equal(wire_server_drain(r.server, PATIENCE_MS, &err), DOM_OK);
     rig_close(&r);
-    r = serve_at(r.port, i == 0 ? &own : NULL, false);
+    if (in_vain) assert_int_equal(ask(c, scheme, r.port, &status, NULL), DOM_UNAVAILABLE);
+    r = serve_at(r.port, tls ? &own : NULL, false);
     atomic_store(&handled, 0);
-    if (ask(c, schemes[i], r.port, &status, &err) != DOM_OK) fail_msg("%s: %s", schemes[i], err.text);
+    if (ask(c, scheme, r.port, &status, &err) != DOM_OK) fail_msg("%s: %s", scheme, err.text);
     assert_int_equal(atomic_load(&handled), 1);
     wire_client_free(c);
     rig_close(&r);
