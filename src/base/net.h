@@ -11,6 +11,14 @@
  * receiver can hold one per worker. */
 #define NET_MESSAGE_MAX (8u << 20)
 
+/* Messages to paths that begin so carry bulk: the sender's signature covers their length and no more of the
+ * body than net_sealed. What follows may have been changed on the way; its receiver believes it by a hash
+ * that came in a message of another kind. */
+#define NET_BULK_PREFIX "bulk/"
+enum { NET_BULK_SEALED = 128 };
+/* The part of a body that the signature of a message to `path` covers: all of it, but for bulk. */
+struct slice net_sealed(const char *path, struct slice body);
+
 /* One region's way to all others. */
 struct net;
 struct net_ops {
@@ -49,6 +57,8 @@ void net_sim_leave(struct net_sim *s, uint16_t number);
  * the lost requests and of the second copies arrive late instead: before a later call from outside
  * of handlers, in any order, their answers unheard. */
 void net_sim_chances(struct net_sim *s, unsigned lost, unsigned reply_lost, unsigned twice);
+/* Chance in permille that a message of bulk comes with one bit changed behind its sealed part. */
+void net_sim_spoil(struct net_sim *s, unsigned permille);
 /* Delivers now all that is still under way, e.g. before an invariant is checked at the end. */
 void net_sim_deliver_late(struct net_sim *s);
 /* Cuts or mends the line between two regions that joined, both ways. */

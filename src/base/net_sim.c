@@ -33,8 +33,8 @@ struct net_sim {
   bool cut[REGIONS_MAX][REGIONS_MAX]; /* by index, both ways */
   struct late late[LATE_MAX];
   size_t late_count;
-  unsigned lost, reply_lost, twice; /* permille */
-  unsigned depth;                   /* of calls inside handlers */
+  unsigned lost, reply_lost, twice, spoilt; /* permille */
+  unsigned depth;                           /* of calls inside handlers */
   uint64_t dice;
 };
 
@@ -66,12 +66,24 @@ static struct sim_net *reachable(struct net_sim *s, uint16_t from, uint16_t to) 
   return s->cut[a][b] ? NULL : &s->regions[b];
 }
 
+/* What no signature covers may come as somebody on the way likes it. */
+static struct slice spoil(struct net_sim *s, const char *path, struct slice body, struct buf *memory) {
+  size_t sealed = net_sealed(path, body).len;
+  if (sealed == body.len || !chance(s, s->spoilt)) return body;
+  buf_append_slice(memory, body);
+  if (memory->failed) return body;
+  memory->data[sealed + roll(s, body.len - sealed)] ^= (uint8_t)(1u << roll(s, 8));
+  return buf_slice(memory);
+}
+
 /* Runs the handler; *reply gets its answer only when that is DOM_OK and fits. */
 static enum dom_code deliver(struct net_sim *s, const struct sim_net *to, uint16_t from, const char *path,
                              struct slice body, struct buf *reply, struct dom_err *err) {
   /* The first copy of a message may have made the region leave (a simulated crash). */
   if (!to->joined) return dom_fail(err, DOM_UNAVAILABLE, "base/net_sim: deliver", "the region left");
   BUF_AUTO answer = BUF_INIT;
+  BUF_AUTO spoilt = BUF_INIT;
+  body = spoil(s, path, body, &spoilt);
   s->depth++;
   enum dom_code code = to->handler(to->arg, from, path, body, &answer, err);
   s->depth--;
@@ -153,6 +165,12 @@ static enum dom_code sim_call(struct net *n, uint16_t to, const char *path, stru
   return fail_lost(s, err);
 }
 
+struct slice net_sealed(const char *path, struct slice body) {
+  bool bulk = strncmp(path, NET_BULK_PREFIX, strlen(NET_BULK_PREFIX)) == 0;
+  assert(body.data || body.len == 0);
+  return slice_cut(body, 0, bulk && body.len > NET_BULK_SEALED ? NET_BULK_SEALED : body.len);
+}
+
 enum dom_code net_call(struct net *n, uint16_t to, const char *path, struct slice body, uint32_t timeout_ms,
                        struct buf *reply, struct dom_err *err) {
   assert(n);
@@ -202,6 +220,12 @@ void net_sim_chances(struct net_sim *s, unsigned lost, unsigned reply_lost, unsi
   s->lost = lost;
   s->reply_lost = reply_lost;
   s->twice = twice;
+}
+
+void net_sim_spoil(struct net_sim *s, unsigned permille) {
+  assert(s);
+  assert(permille <= 1000);
+  s->spoilt = permille;
 }
 
 void net_sim_cut(struct net_sim *s, uint16_t a, uint16_t b, bool cut) {

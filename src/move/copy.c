@@ -72,7 +72,7 @@ static enum dom_code send_chunks(struct copy *c, struct store_found *found, uint
     if (!code) code = read_on(found, at + sent, want, &chunk, err);
     if (code) return code;
     if (hash) hash_update(hash, chunk.data + chunk.len - want, want);
-    if ((code = send(c, "move/body", buf_slice(&chunk), &reply, err))) return code;
+    if ((code = send(c, MOVE_BODY_PATH, buf_slice(&chunk), &reply, err))) return code;
     sent += want;
     more = reply.len == 1 && reply.data[0] == 1;
   } while (sent < ref->size || more);
@@ -118,6 +118,7 @@ static enum dom_code send_content(struct copy *c, struct store_view *v, struct s
   struct store_found *found = NULL;
   enum dom_code code =
       store_item_open(v, PERMIT_MOVE, c->permit, c->h->token, c->h->epoch_from, item, &found, err);
+  if (!code) store_found_read_once(found);
   if (!code) code = hashes_own(item, out_refs, err);
   if (!code) {
     if (item->kind == STORE_ITEM_PART)

@@ -301,7 +301,9 @@ static enum dom_code run_pass(struct job *j, bool retries, uint64_t *out_picked,
   j->pick_err = (struct dom_err){0};
   atomic_store(&j->pass_over, false);
   pthread_mutex_unlock(&j->pick_lock);
+  store_drain_begin(j->m->o.store);
   run_workers(j);
+  store_drain_end(j->m->o.store);
   assert(is_halted(j) || atomic_load(&j->cut) || j->pick_code || j->queue_next == j->queue_len);
   *out_picked = j->picked;
   if (j->pick_code) return dom_fail(err, j->pick_code, "move/job: pick", "%s", j->pick_err.text);

@@ -52,14 +52,16 @@ void mover_stop(struct mover *m);
  * other call may be in progress: whoever feeds messages in is stopped first. NULL is allowed. */
 void mover_close(struct mover *m);
 
-/* Handles "move/…" messages from an authenticated region; net_handler's contract.
+/* Whether messages to `path` are this room's. */
+bool mover_takes(const char *path);
+/* Handles such messages from an authenticated region; net_handler's contract.
  *   from   the region that signed the message, never this one
  * Durable: a begin, prepare, commit or abort that is answered DOM_OK.
  * Returns: DOM_INVALID does not decode; DOM_NOT_FOUND another path; DOM_DENIED a statement not signed by its
  * source, or brought by somebody else; DOM_STALE_EPOCH for no handoff, state or charter that stands here;
  * DOM_REFUSED by this region's charter; DOM_CORRUPT what came or was stored is not what was announced;
- * DOM_BUSY a copy from another region is prepared; DOM_UNAVAILABLE the registrar does not answer (commit);
- * what the store returns. */
+ * DOM_BUSY a copy from another region is prepared; DOM_UNAVAILABLE the registrar does not answer (commit), or
+ * a body was changed on the way (items); what the store returns. */
 enum dom_code mover_message(struct mover *m, uint16_t from, const char *path, struct slice body,
                             struct buf *reply, struct dom_err *err);
 

@@ -11,8 +11,13 @@
 #include "move/handoff.h"
 #include "move/move.h"
 
+/* Bytes of bodies, whose hashes come with the items; what is said of them is in the part that is signed. */
+#define MOVE_BODY_PATH NET_BULK_PREFIX "move/body"
+enum { MOVE_BODY_HEAD = TOKEN_SIZE + 8 + STORE_BODY_ID_SIZE + 8 + 1 };
+_Static_assert((int)MOVE_BODY_HEAD <= (int)NET_BULK_SEALED, "all of it is signed");
+
 enum {
-  MOVE_PROTOCOL = 2,           /* of messages, items and manifest: docs/formats/handoff.md */
+  MOVE_PROTOCOL = 3,           /* of messages, items and manifest: docs/formats/handoff.md */
   MOVE_MESSAGE_FILL = 4 << 20, /* items are gathered up to this before they are sent: half of NET_MESSAGE_MAX,
                                   so that one more item of any inline size still fits */
   MOVE_STAGE_ITEMS = 512, /* of one commit at the target: what a client's commit waits for behind it stays

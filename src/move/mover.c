@@ -257,6 +257,11 @@ void mover_close(struct mover *m) {
   dom_free(m);
 }
 
+bool mover_takes(const char *path) {
+  assert(path);
+  return strncmp(path, "move/", 5) == 0 || strcmp(path, MOVE_BODY_PATH) == 0;
+}
+
 enum dom_code mover_message(struct mover *m, uint16_t from, const char *path, struct slice body,
                             struct buf *reply, struct dom_err *err) {
   assert(from != 0 && from != m->o.region);

@@ -188,8 +188,10 @@ static enum dom_code take_body(struct staging *s, struct store_body_ref *ref, st
     *ref = got;
     return DOM_OK;
   }
+  /* The source checked what it read, this region what it wrote: it was changed on the way. */
   store_body_discard(s->m->o.store, &got);
-  return dom_fail(err, DOM_CORRUPT, "move/target: items", "a body's hash is not the one announced");
+  return dom_fail(err, DOM_UNAVAILABLE, "move/target: items",
+                  "a body came changed: its hash is not the one announced; send it anew");
 }
 
 /* Swaps the source's body ids for the bodies received here: all, or none is kept. */
@@ -610,7 +612,7 @@ enum dom_code target_message(struct mover *m, uint16_t from, const char *path, s
   uint64_t epoch = 0;
   if (!take_head(&body, token, &epoch)) return dom_fail(err, DOM_INVALID, "move/target", "does not decode");
   if (strcmp(path, "move/begin") == 0) return begin(m, from, token, epoch, body, err);
-  bool is_items = strcmp(path, "move/items") == 0, is_body = strcmp(path, "move/body") == 0;
+  bool is_items = strcmp(path, "move/items") == 0, is_body = strcmp(path, MOVE_BODY_PATH) == 0;
   bool is_prepare = strcmp(path, "move/prepare") == 0, is_abort = strcmp(path, "move/abort") == 0;
   if (!is_items && !is_body && !is_prepare && !is_abort)
     return dom_fail(err, DOM_NOT_FOUND, "move/target", "no such message");

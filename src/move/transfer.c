@@ -187,6 +187,7 @@ static enum dom_code verify(struct mover *m, const struct permit *permit, struct
   if (!code) code = store_body_open(v, PERMIT_MOVE, permit, x->token, x->epoch, &x->ref, &found, err);
   store_view_close(v); /* a body of its own: nothing needs the view's time */
   v = NULL;
+  if (!code) store_found_read_once(found);
   if (!code) code = hashes_add(found, x->verified, size, x->hash, err);
   store_found_free(found);
   if (code) return code;

@@ -22,7 +22,7 @@ enum dom_code peer_message(void *region, uint16_t from, const char *path, struct
                            struct buf *reply, struct dom_err *err) {
   struct region *r = region;
   assert(from != 0 && path);
-  if (strncmp(path, "move/", 5) == 0) return mover_message(r->mover, from, path, body, reply, err);
+  if (mover_takes(path)) return mover_message(r->mover, from, path, body, reply, err);
   if (strcmp(path, "serve/subject") == 0) return admin_subject_message(r, body, reply, err);
   return subject_message(r->subjects, from, path, body, reply, err);
 }

@@ -241,6 +241,9 @@ const struct store_object *store_found_object(const struct store_found *f);
  * dropped meanwhile; DOM_IO. */
 enum dom_code store_found_read(struct store_found *f, uint64_t offset, void *out, size_t len, size_t *out_len,
                                struct dom_err *err);
+/* Its bodies are about to be read from the beginning to the end, once: what is in memory for others is not
+ * pushed out by them. Before the first read. */
+void store_found_read_once(struct store_found *f);
 void store_found_free(struct store_found *f); /* NULL is allowed */
 
 /* Listing in S3's order (bytewise). */
@@ -549,6 +552,11 @@ bool store_outbox_wait(struct store *s, uint64_t after, uint32_t timeout_ms);
  * emptiest segment. *out_did tells whether there was work. The store's own thread calls it; with
  * inline_threads the caller does. */
 enum dom_code store_upkeep(struct store *s, bool *out_did, struct dom_err *err);
+
+/* Between the two, many are being taken out of the store: compaction copies nothing while there is space,
+ * since what it would copy leaves too; emptied segments are given up as always. May nest. Threads: any. */
+void store_drain_begin(struct store *s);
+void store_drain_end(struct store *s);
 
 struct store_fsck_report {
   uint64_t segments, records, objects, uploads, parts, bodies, rows, entries;

@@ -63,8 +63,9 @@ static void answer(struct wire_envelope *e, struct wire_exchange *x, const struc
   reply_error(x, 503, "Out of memory.");
 }
 
-/* Reads the body and compares its hash. Returns: 0, or the status to answer. */
-static unsigned take_body(struct wire_exchange *x, const struct wire_envelope_proof *proof,
+/* Reads the body and compares its hash, or that of what is sealed of it. Returns: 0, or the status to answer.
+ */
+static unsigned take_body(struct wire_exchange *x, const struct wire_envelope_proof *proof, const char *path,
                           struct buf *body) {
   uint8_t hash[SHA256_SIZE];
   uint64_t length;
@@ -74,7 +75,8 @@ static unsigned take_body(struct wire_exchange *x, const struct wire_envelope_pr
   if (!buf_reserve(body, (size_t)length + 1)) return 503;
   enum dom_code c = wire_body_read_all(x, NET_MESSAGE_MAX, body, NULL);
   if (c != DOM_OK) return c == DOM_NO_MEMORY ? 503 : c == DOM_TIMEOUT ? 408 : 400;
-  sha256(body->data, body->len, hash);
+  struct slice sealed = net_sealed(path, buf_slice(body));
+  sha256(sealed.data, sealed.len, hash);
   return memcmp(hash, proof->body_sha256, SHA256_SIZE) == 0 ? 0 : 403;
 }
 
@@ -96,7 +98,7 @@ void wire_envelope_serve(struct wire_envelope *e, struct wire_exchange *x, net_h
   unsigned status = c == DOM_OK ? 0 : c == DOM_BUSY || c == DOM_NO_MEMORY ? 503 : 403;
   const char *path = status == 0 ? take_path(x) : NULL;
   if (status == 0 && (proof.streamed || path == NULL)) status = 403;
-  if (status == 0) status = take_body(x, &proof, &body);
+  if (status == 0) status = take_body(x, &proof, path, &body);
   if (status != 0) {
     reply_error(x, status, status == 403 ? "Access Denied" : "The message was not taken.");
     return;
@@ -209,8 +211,9 @@ static enum dom_code hand_over(struct asking *a, struct buf *reply, struct dom_e
   return buf_check(reply, err);
 }
 
+/* a->body is sent; `sealed`: what of it the signature covers. */
 static enum dom_code exchange_messages(struct wire_net *n, uint16_t to, const struct wire_peer *peer,
-                                       struct slice target, struct slice body, uint32_t timeout_ms,
+                                       struct slice target, struct slice sealed, uint32_t timeout_ms,
                                        struct asking *a, struct dom_err *err) {
   const char *host = strstr(peer->endpoint, "://");
   if (host == NULL)
@@ -222,7 +225,7 @@ static enum dom_code exchange_messages(struct wire_net *n, uint16_t to, const st
                            .target = target,
                            .fields = fields,
                            .field_count = 1,
-                           .body_length = body.len,
+                           .body_length = a->body.len,
                            .length_header = true,
                            /* libcurl may send again on a dead connection: the nonce lets the
                             * receiver act on one of the two only. */
@@ -236,7 +239,7 @@ static enum dom_code exchange_messages(struct wire_net *n, uint16_t to, const st
   uint8_t hash[SHA256_SIZE];
   struct wire_envelope_seal seal;
   struct wire_outcome outcome;
-  sha256(body.data, body.len, hash);
+  sha256(sealed.data, sealed.len, hash);
   enum dom_code c = wire_envelope_sign_head(n->envelope, to, &r, hash, &seal, err);
   if (c != DOM_OK) return c;
   memcpy(fields + 1, seal.fields, sizeof seal.fields);
@@ -260,7 +263,7 @@ static enum dom_code net_http_call(struct net *net, uint16_t to, const char *pat
   enum dom_code c = buf_check(&target, err);
   if (c != DOM_OK) return c;
   __attribute__((cleanup(asking_done))) struct asking a = {.body = body};
-  c = exchange_messages(n, to, &peer, buf_slice(&target), body, timeout_ms, &a, err);
+  c = exchange_messages(n, to, &peer, buf_slice(&target), net_sealed(path, body), timeout_ms, &a, err);
   return c == DOM_OK ? hand_over(&a, reply, err) : c;
 }
 

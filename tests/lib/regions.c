@@ -61,7 +61,7 @@ enum dom_code regions_force(struct test_regions *t, int which, bool force) {
 
 static enum dom_code answer(struct test_region *r, uint16_t from, const char *path, struct slice body,
                             struct buf *reply, struct dom_err *err) {
-  if (strncmp(path, "move/", 5) == 0) return mover_message(r->mover, from, path, body, reply, err);
+  if (mover_takes(path)) return mover_message(r->mover, from, path, body, reply, err);
   return subject_message(r->subjects, from, path, body, reply, err);
 }
 

@@ -310,6 +310,7 @@ static bool event_of_world(struct sim *s, const struct sim_event *e) {
     return true;
   case SIM_ROUGH:
     net_sim_chances(s->t.net, e->a, e->b, e->c);
+    net_sim_spoil(s->t.net, e->a); /* a net that loses much is a bad one */
     return true;
   case SIM_LATE:
     net_sim_deliver_late(s->t.net);
@@ -400,6 +401,7 @@ static void heal(struct sim *s) {
   uint32_t newest = 0;
   sim_calls_break(s, 0);
   net_sim_chances(s->t.net, 0, 0, 0);
+  net_sim_spoil(s->t.net, 0);
   for (uint16_t i = 1; i <= s->t.count; i++)
     for (uint16_t k = 1; k < i; k++) {
       s->cut[i][k] = s->cut[k][i] = false;

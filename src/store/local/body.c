@@ -14,7 +14,8 @@ enum {
   /* Around the page cache, which costs as much processor time as sealing: one write waits half a millisecond,
    * and another body is sealed meanwhile. */
   BODY_WRITE_BYTES = 1 << 20,
-  BODY_OUT_BYTES = BODY_WRITE_BYTES + FRAME_SEALED + DISK_ALIGN /* what completes a write goes past it */
+  BODY_OUT_BYTES = BODY_WRITE_BYTES + FRAME_SEALED + DISK_ALIGN, /* what completes a write goes past it */
+  BODY_WINDOW_BYTES = 1 << 20 /* read at once around the page cache; as much as is written at once */
 };
 
 struct store_body {
@@ -37,6 +38,9 @@ struct body_reader {
   struct store_body_ref ref;
   struct vault_key owner;
   struct vault_pin pin;
+  uint8_t *window_memory, *window; /* DISK_ALIGN within it; NULL: read through the page cache */
+  uint64_t window_at;              /* what of the file is in it */
+  size_t window_len;
 };
 
 /* ---- names and headers ---- */
@@ -137,6 +141,11 @@ static void body_free(struct store_body *b) {
   dom_free(b);
 }
 
+static uint8_t *aligned(uint8_t *memory) {
+  assert(memory != NULL);
+  return memory + (DISK_ALIGN - (uintptr_t)memory % DISK_ALIGN) % DISK_ALIGN;
+}
+
 /* Memory for what is sealed, the header in it. */
 static enum dom_code out_begin(struct store_body *b, struct dom_err *err) {
   BUF_AUTO header = BUF_INIT;
@@ -145,7 +154,7 @@ static enum dom_code out_begin(struct store_body *b, struct dom_err *err) {
   if (!b->out_memory) return dom_fail(err, DOM_NO_MEMORY, where, "body");
   if (!buf_reserve(&b->frame, FRAME_PLAIN)) return buf_check(&b->frame, err);
   if (header.failed) return buf_check(&header, err);
-  b->out = b->out_memory + (DISK_ALIGN - (uintptr_t)b->out_memory % DISK_ALIGN) % DISK_ALIGN;
+  b->out = aligned(b->out_memory);
   memcpy(b->out, header.data, header.len);
   b->out_len = header.len;
   return DOM_OK;
@@ -330,8 +339,49 @@ enum dom_code body_set_aside(struct store *s, const uint8_t id[STORE_BODY_ID_SIZ
 
 /* ---- reading ---- */
 
+/* Makes the window begin with the block that holds `at`. */
+static enum dom_code window_move(struct body_reader *b, uint64_t at, struct dom_err *err) {
+  uint64_t from = at - at % DISK_ALIGN;
+  size_t got = 0;
+  b->window_len = 0;
+  enum dom_code code = disk_read(b->file, from, b->window, BODY_WINDOW_BYTES, &got, err);
+  if (code != DOM_OK) return code;
+  if (got <= at - from)
+    return dom_fail(err, DOM_CORRUPT, where, "the file ends before %llu", (unsigned long long)at);
+  b->window_at = from;
+  b->window_len = got;
+  return DOM_OK;
+}
+
+static enum dom_code file_read(struct body_reader *b, uint64_t at, uint8_t *out, size_t len,
+                               struct dom_err *err) {
+  if (!b->window) return disk_read_full(b->file, at, out, len, err);
+  while (len > 0) {
+    bool within = at >= b->window_at && at - b->window_at < b->window_len;
+    enum dom_code code = within ? DOM_OK : window_move(b, at, err);
+    if (code != DOM_OK) return code;
+    size_t skip = (size_t)(at - b->window_at), take = b->window_len - skip < len ? b->window_len - skip : len;
+    assert(take > 0);
+    memcpy(out, b->window + skip, take);
+    at += take;
+    out += take;
+    len -= take;
+  }
+  return DOM_OK;
+}
+
+static enum dom_code file_open(struct body_reader *b, const char *path, bool once, struct dom_err *err) {
+  if (once) {
+    b->window_memory = dom_alloc(BODY_WINDOW_BYTES + DISK_ALIGN);
+    if (!b->window_memory) return dom_fail(err, DOM_NO_MEMORY, where, "reader");
+    b->window = aligned(b->window_memory);
+  }
+  return disk_open(b->store->o.disk, path, once ? DISK_READ | DISK_DIRECT : DISK_READ, &b->file, err);
+}
+
 enum dom_code body_open(struct store *s, const uint8_t token[TOKEN_SIZE], uint64_t epoch,
-                        const struct store_body_ref *ref, struct body_reader **out, struct dom_err *err) {
+                        const struct store_body_ref *ref, bool once, struct body_reader **out,
+                        struct dom_err *err) {
   char path[BODY_PATH_MAX];
   uint8_t head[BODY_HEADER];
   struct body_reader *b = dom_calloc(1, sizeof *b);
@@ -346,14 +396,15 @@ enum dom_code body_open(struct store *s, const uint8_t token[TOKEN_SIZE], uint64
     return code;
   }
   body_path(ref->id, path);
-  code = disk_open(s->o.disk, path, DISK_READ, &b->file, NULL);
-  if (code == DOM_OK) code = disk_read_full(b->file, 0, head, sizeof head, NULL);
+  code = file_open(b, path, once, NULL);
+  if (code == DOM_OK) code = file_read(b, 0, head, sizeof head, NULL);
   bool good = code == DOM_OK && memcmp(head, BODY_MAGIC, 8) == 0 && load_u32le(head + 8) == BODY_VERSION &&
               memcmp(head + 16, ref->id, STORE_BODY_ID_SIZE) == 0 &&
               load_u32le(head + BODY_HEADER - 4) == crc32c(0, head, BODY_HEADER - 4);
   if (!good) {
     body_close(b);
-    return dom_fail(err, code == DOM_IO ? DOM_IO : DOM_CORRUPT, where, "%s: missing or damaged", path);
+    return dom_fail(err, code == DOM_IO || code == DOM_NO_MEMORY ? code : DOM_CORRUPT, where,
+                    "%s: missing or damaged", path);
   }
   *out = b;
   return DOM_OK;
@@ -371,7 +422,7 @@ enum dom_code body_check(struct store *s, const uint8_t token[TOKEN_SIZE], uint6
   if (code != DOM_OK) return dom_fail(err, code, where, "%s: not there", path);
   if (info.size != BODY_HEADER + frames_size(ref->size))
     return dom_fail(err, DOM_CORRUPT, where, "%s: %llu bytes", path, (unsigned long long)info.size);
-  code = body_open(s, token, epoch, ref, &b, err);
+  code = body_open(s, token, epoch, ref, true, &b, err);
   AUTO_FREE uint8_t *plain = dom_alloc(FRAME_PLAIN);
   if (code == DOM_OK && !plain) code = dom_fail(err, DOM_NO_MEMORY, where, "frame");
   while (code == DOM_OK && at < ref->size) {
@@ -391,6 +442,7 @@ void body_close(struct body_reader *b) {
   if (!b) return;
   disk_close(b->file);
   vault_key_unpin(b->store->vault, &b->pin);
+  dom_free(b->window_memory); /* sealed bytes only */
   dom_free(b);
 }
 
@@ -398,7 +450,7 @@ static enum dom_code body_source(void *arg, uint64_t offset, uint8_t *out, size_
   assert(len > GCM_TAG_SIZE);
   struct body_reader *b = arg;
   if (vault_key_dropped(&b->pin)) return dom_fail(err, DOM_NOT_FOUND, where, "its key was dropped");
-  return disk_read_full(b->file, BODY_HEADER + offset, out, len, err);
+  return file_read(b, BODY_HEADER + offset, out, len, err);
 }
 
 enum dom_code body_read(struct body_reader *b, uint64_t offset, uint8_t *out, size_t len,

@@ -15,7 +15,7 @@ struct note {
   uint64_t upto_lsn;   /* emptied: what index and ledger must have passed */
   /* Looked at, and not worth the copying. */
   uint64_t live, tombs, oldest_lsn;
-  uint64_t again_lsn; /* 0, or when to look again: a body was being written */
+  uint64_t again_lsn; /* 0, or when to look again: a body was being written, or the store drained */
 };
 
 struct compact {
@@ -145,11 +145,12 @@ static enum dom_code emptied_release(struct store *s, const struct survey *v, bo
 
 /* ---- choosing ---- */
 
-/* Below twice the reserve a small gain is worth its copying too. */
+/* Below twice the reserve a small gain is worth its copying too. While a store is drained none is: what would
+ * be copied is about to leave as well, and a segment that nothing lives in needs no copying. */
 static uint64_t gain_least(struct store *s, uint64_t bytes) {
-  uint64_t free_bytes = 0;
-  if (disk_free_bytes(s->o.disk, &free_bytes, NULL) != DOM_OK) return bytes / 2;
-  return free_bytes < 2 * s->o.reserve_bytes ? bytes / 8 : bytes / 2;
+  uint64_t free_bytes = 0, least = s->drains > 0 ? bytes : bytes / 2;
+  if (disk_free_bytes(s->o.disk, &free_bytes, NULL) != DOM_OK) return least;
+  return free_bytes < 2 * s->o.reserve_bytes ? bytes / 8 : least;
 }
 
 /* Whether it was looked at and nothing has changed since that would make it worth another look. */
@@ -273,7 +274,7 @@ static enum dom_code victim_work(struct store *s, const struct survey *v, const 
     n->live = victim->live;
     n->tombs = scan.tombs;
     n->oldest_lsn = scan.oldest_lsn;
-    n->again_lsn = scan.held || worth ? writer_applied(s->writer) + COMPACT_VIEW_RECORDS : 0;
+    n->again_lsn = scan.held || worth || s->drains > 0 ? writer_applied(s->writer) + COMPACT_VIEW_RECORDS : 0;
   }
   *did = *did || (code == DOM_OK && worth);
   scan_done(&scan);

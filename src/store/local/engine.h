@@ -50,6 +50,7 @@ struct store {
   bool index_unsure;         /* a purge failed where only a restart can tell which index counts */
   bool orphans_pending;      /* the index was rebuilt: body files without a row may lie about */
   struct compact *compact;   /* under upkeep_lock; made at first need */
+  _Atomic uint32_t drains;   /* store_drain_begin's that have not ended */
   _Atomic uint64_t ledger_lsn;
   _Atomic uint64_t space_unseen; /* bytes of records since the last look at the free space */
   pthread_mutex_t mark_lock;
@@ -60,7 +61,8 @@ struct store {
   /* Upkeep thread. */
   pthread_t upkeep;
   bool upkeep_running, stopping;
-  pthread_mutex_t upkeep_lock; /* one step at a time */
+  pthread_mutex_t upkeep_lock;  /* one step at a time */
+  pthread_mutex_t collect_lock; /* removals, from their rows to their files; taken behind upkeep_lock */
   pthread_mutex_t stop_lock;
   pthread_cond_t stop_asked;
 };
@@ -172,8 +174,10 @@ struct change object_change(const struct store_place *place, const struct store_
 
 /* ---- bodies in files (body.c) ---- */
 struct body_reader;
+/* `once`: for one reading of it all, around the page cache, as it was written. */
 enum dom_code body_open(struct store *s, const uint8_t token[TOKEN_SIZE], uint64_t epoch,
-                        const struct store_body_ref *ref, struct body_reader **out, struct dom_err *err);
+                        const struct store_body_ref *ref, bool once, struct body_reader **out,
+                        struct dom_err *err);
 enum dom_code body_read(struct body_reader *b, uint64_t offset, uint8_t *out, size_t len,
                         struct dom_err *err);
 void body_close(struct body_reader *b); /* NULL is allowed */

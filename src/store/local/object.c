@@ -18,6 +18,7 @@ struct store_found {
   uint32_t head;
   bool inlined, pinned;
   struct store_body_ref one; /* of found_open_body */
+  bool once;                 /* bodies are read around the page cache */
   struct body_reader *reader;
   uint32_t reader_index;
   uint64_t reader_start; /* where that body begins in the object */
@@ -254,6 +255,11 @@ const struct store_object *store_found_object(const struct store_found *f) {
 
 /* ---- reading bodies ---- */
 
+void store_found_read_once(struct store_found *f) {
+  assert(f != NULL && f->reader == NULL);
+  f->once = true;
+}
+
 static enum dom_code inline_source(void *arg, uint64_t offset, uint8_t *out, size_t len,
                                    struct dom_err *err) {
   struct store_found *f = arg;
@@ -278,7 +284,7 @@ static enum dom_code reader_at(struct store_found *f, uint64_t offset, struct do
   f->reader = NULL;
   f->reader_index = i;
   f->reader_start = start;
-  return body_open(f->store, f->token, f->epoch, &f->object.bodies[i], &f->reader, err);
+  return body_open(f->store, f->token, f->epoch, &f->object.bodies[i], f->once, &f->reader, err);
 }
 
 static enum dom_code bodies_read(struct store_found *f, uint64_t offset, uint8_t *out, size_t len,

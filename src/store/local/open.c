@@ -265,6 +265,7 @@ enum dom_code store_open(const struct store_options *options, struct store **out
   pthread_mutex_init(&s->body_lock, NULL);
   pthread_mutex_init(&s->erase_lock, NULL);
   pthread_mutex_init(&s->upkeep_lock, NULL);
+  pthread_mutex_init(&s->collect_lock, NULL);
   pthread_mutex_init(&s->stop_lock, NULL);
   monotonic_init(&s->stop_asked);
   enum dom_code code = store_start(s, err);
@@ -293,6 +294,7 @@ void store_close(struct store *s) {
   pthread_mutex_destroy(&s->body_lock);
   pthread_mutex_destroy(&s->erase_lock);
   pthread_mutex_destroy(&s->upkeep_lock);
+  pthread_mutex_destroy(&s->collect_lock);
   pthread_mutex_destroy(&s->stop_lock);
   pthread_cond_destroy(&s->stop_asked);
   dom_free(s);

@@ -47,7 +47,7 @@ static void removals_drop(void *arg, struct apply *a, struct index_batch *b) {
   }
 }
 
-static enum dom_code removals_collect(struct store *s, bool *did, struct dom_err *err) {
+static enum dom_code collect_locked(struct store *s, bool *did, struct dom_err *err) {
   struct collection found = {.count = 0};
   enum dom_code code = removals_find(s, &found, err);
   if (code != DOM_OK || found.count == 0) return code;
@@ -58,12 +58,13 @@ static enum dom_code removals_collect(struct store *s, bool *did, struct dom_err
   return writer_commit(s->writer, &job);
 }
 
+/* Under a lock of its own: erasures do not wait for a step of compaction. */
 enum dom_code upkeep_collect(struct store *s, bool *out_did, struct dom_err *err) {
   bool did = false;
   assert(out_did != NULL);
-  pthread_mutex_lock(&s->upkeep_lock);
-  enum dom_code code = removals_collect(s, &did, err);
-  pthread_mutex_unlock(&s->upkeep_lock);
+  pthread_mutex_lock(&s->collect_lock);
+  enum dom_code code = collect_locked(s, &did, err);
+  pthread_mutex_unlock(&s->collect_lock);
   if (code == DOM_OK) *out_did = did;
   return code;
 }
@@ -160,7 +161,7 @@ static enum dom_code flush_step(struct store *s, bool *did, struct dom_err *err)
 /* ---- steps ---- */
 
 enum dom_code store_upkeep(struct store *s, bool *out_did, struct dom_err *err) {
-  bool did = false;
+  bool did = false, collected = false;
   assert(out_did != NULL);
   pthread_mutex_lock(&s->upkeep_lock);
   enum dom_code code = DOM_OK;
@@ -168,13 +169,24 @@ enum dom_code store_upkeep(struct store *s, bool *out_did, struct dom_err *err) 
     code = dom_fail(err, DOM_READ_ONLY, "store/upkeep", "a purge of names failed: restart");
   if (code == DOM_OK) code = log_prepare(s->log, err);
   if (code == DOM_OK) code = intents_collect(s, &did, err);
-  if (code == DOM_OK) code = removals_collect(s, &did, err);
+  if (code == DOM_OK) code = upkeep_collect(s, &collected, err);
+  did = did || collected;
   if (code == DOM_OK && s->orphans_pending) code = orphans_collect(s, &did, NULL, err);
   if (code == DOM_OK) code = flush_step(s, &did, err);
   if (code == DOM_OK) code = compact_step(s, &did, err);
   pthread_mutex_unlock(&s->upkeep_lock);
   if (code == DOM_OK) *out_did = did;
   return code;
+}
+
+void store_drain_begin(struct store *s) {
+  s->drains++;
+  assert(s->drains > 0);
+}
+
+void store_drain_end(struct store *s) {
+  assert(s->drains > 0);
+  s->drains--;
 }
 
 /* Waits; false when the store is closing. */

@@ -267,6 +267,27 @@ static void test_long_body(void **state) {
   world_free(w);
 }
 
+/* What comes changed is never believed: the move waits until a body came as it was sent. */
+static void test_spoilt_body(void **state) {
+  (void)state;
+  struct world *w = world_new(6);
+  struct dom_err err = {0};
+  assert_int_equal(region_put_large(&w->t, CN, "asha", "film", MOVE_BODY_CHUNK + 17, 3), DOM_OK);
+  net_sim_spoil(w->t.net, 1000);
+  assert_int_equal(mover_move_subject(w->t.region[CN].mover, w->token, SG, &err), DOM_UNAVAILABLE);
+  assert_non_null(strstr(err.text, "came changed"));
+  assert_int_equal(transfer_count(w->t.region[SG].mover), 0);
+  net_sim_spoil(w->t.net, 0);
+  BUF_AUTO film = BUF_INIT;
+  assert_int_equal(region_get(&w->t, CN, "asha", "film", &film), DOM_OK);
+  assert_int_equal(mover_move_subject(w->t.region[CN].mover, w->token, SG, NULL), DOM_OK);
+  buf_reset(&film);
+  assert_int_equal(region_get(&w->t, SG, "asha", "film", &film), DOM_OK);
+  assert_int_equal(film.len, MOVE_BODY_CHUNK + 17);
+  assert_int_equal(film.data[film.len - 1], 3);
+  world_free(w);
+}
+
 static void test_memo(void **state) {
   (void)state;
   struct memo *memo = memo_new();
@@ -293,8 +314,10 @@ static void test_memo(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_unhashed),     cmocka_unit_test(test_manifest),  cmocka_unit_test(test_many),
-      cmocka_unit_test(test_not_together), cmocka_unit_test(test_long_body), cmocka_unit_test(test_memo),
+      cmocka_unit_test(test_unhashed),  cmocka_unit_test(test_manifest),
+      cmocka_unit_test(test_many),      cmocka_unit_test(test_not_together),
+      cmocka_unit_test(test_long_body), cmocka_unit_test(test_spoilt_body),
+      cmocka_unit_test(test_memo),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -129,7 +129,7 @@ static enum dom_code send_body(struct test_regions *t, const uint8_t *token, uin
   put_u64be(&body, 0);
   put_u8(&body, last);
   buf_append_str(&body, "begun");
-  return mover_message(t->region[SG].mover, CN, "move/body", buf_slice(&body), &reply, NULL);
+  return mover_message(t->region[SG].mover, CN, MOVE_BODY_PATH, buf_slice(&body), &reply, NULL);
 }
 
 /* Bodies that are begun and never ended, each a file held open, until there were no more descriptors. */

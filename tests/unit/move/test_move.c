@@ -349,7 +349,7 @@ static void test_bad_messages(void **state) {
   BUF_AUTO reply = BUF_INIT;
   buf_append(&head, w->token, TOKEN_SIZE);
   put_u64be(&head, 2);
-  static const char *const PATHS[] = {"move/items", "move/body", "move/prepare", "move/abort"};
+  static const char *const PATHS[] = {"move/items", MOVE_BODY_PATH, "move/prepare", "move/abort"};
   for (size_t i = 0; i < sizeof PATHS / sizeof *PATHS; i++) {
     assert_int_equal(mover_message(w->t.region[SG].mover, CN, PATHS[i], buf_slice(&head), &reply, NULL),
                      DOM_STALE_EPOCH);

@@ -267,11 +267,41 @@ static void views_hold(void **state) {
   assert_true(stats.log_bytes <= 16 * SMALL); /* and goes once nobody looks */
   region_done(&r);
 }
+/* While people are taken out of the store what is half dead stays; what is wholly dead goes, and so does all
+ * of it where space is short. Afterwards it is as ever. */
+static void drained(void **state) {
+  struct region r;
+  struct dom_err err = {0};
+  struct store_stats before, meanwhile, after;
+  (void)state;
+  region_small(&r, 47, true);
+  subject_home(&r, 1, 1);
+  store_drain_begin(r.store);
+  store_drain_begin(r.store);
+  store_drain_end(r.store);
+  /* one key of ten is written once: a little lives in each segment */
+  for (uint32_t i = 0; i < 12000; i++) put_version(&r, i % 10 ? i % 7 : 1000 + i, 3);
+  store_stats(r.store, &before);
+  upkeep_all(&r);
+  store_stats(r.store, &meanwhile);
+  assert_true(meanwhile.log_bytes * 10 > before.log_bytes * 9);
+  store_drain_end(r.store);
+  put_version(&r, 1, 3);
+  for (int i = 0; i < 2000; i++) put_version(&r, 2, 3); /* what was looked at is looked at again */
+  upkeep_all(&r);
+  store_stats(r.store, &after);
+  assert_true(after.log_bytes * 4 < meanwhile.log_bytes);
+  for (uint32_t i = 0; i < 12000; i += 10) expect_version(&r, 1000 + i, 3);
+  assert_dom_ok(region_reopen(&r, &err), err);
+  for (uint32_t i = 0; i < 12000; i += 10) expect_version(&r, 1000 + i, 3);
+  region_done(&r);
+}
 
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(stays_small),     cmocka_unit_test(threads_compact), cmocka_unit_test(deletes_hold),
       cmocka_unit_test(entries_survive), cmocka_unit_test(pins_hold),       cmocka_unit_test(views_hold),
+      cmocka_unit_test(drained),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -385,12 +385,66 @@ static void complete_guards_parts(void **state) {
   region_done(&r);
 }
 
+/* Around the page cache: the same bytes from any place on, with any length, over several windows; and a file
+ * that was cut is found damaged there too. */
+static void read_once(void **state) {
+  enum { SIZE = 3000001 };
+  static const struct {
+    uint64_t at;
+    size_t len;
+  } reads[] = {{0, SIZE},         {0, 1},      {SIZE - 1, 1}, {65535, 3}, {(1 << 20) - 97, 200},
+               {2000000, 900000}, {4095, 4097}};
+  struct region r;
+  struct dom_err err = {0};
+  struct store_view *v = NULL;
+  struct store_body *b = NULL;
+  struct store_body_ref ref;
+  uint8_t token[TOKEN_SIZE];
+  (void)state;
+  region_init(&r, 57, true);
+  subject_home(&r, 1, 1);
+  token_of(token, 1);
+  AUTO_FREE uint8_t *whole = dom_alloc(SIZE);
+  AUTO_FREE uint8_t *got = dom_alloc(SIZE);
+  for (uint32_t i = 0; i < SIZE; i++) whole[i] = (uint8_t)(i * 7 + i / 999);
+  assert_dom_ok(store_body_create(r.store, PERMIT_STORE, &permit_any, token, 1, &b, &err), err);
+  assert_dom_ok(store_body_append(b, slice_of(whole, SIZE), &err), err);
+  assert_dom_ok(store_body_seal_take(b, &ref, &err), err);
+  assert_dom_ok(store_view_open(r.store, &v, &err), err);
+  for (size_t i = 0; i < sizeof reads / sizeof *reads; i++) {
+    struct store_found *f = NULL;
+    size_t len = 0;
+    assert_dom_ok(store_body_open(v, PERMIT_MOVE, &permit_any, token, 1, &ref, &f, &err), err);
+    store_found_read_once(f);
+    assert_dom_ok(store_found_read(f, reads[i].at, got, reads[i].len, &len, &err), err);
+    assert_int_equal(len, reads[i].len);
+    assert_memory_equal(got, whole + reads[i].at, len);
+    store_found_free(f);
+  }
+  BUF_AUTO path = BUF_INIT;
+  buf_printf(&path, "bodies/%02x/", ref.id[0]);
+  hex_encode(&path, slice_of(ref.id, sizeof ref.id));
+  struct disk_file *file = NULL;
+  assert_dom_ok(disk_open(r.disk, buf_str(&path), DISK_WRITE, &file, &err), err);
+  assert_dom_ok(disk_truncate(file, SIZE - 50000, &err), err);
+  disk_close(file);
+  struct store_found *f = NULL;
+  size_t len = 0;
+  assert_dom_ok(store_body_open(v, PERMIT_MOVE, &permit_any, token, 1, &ref, &f, &err), err);
+  store_found_read_once(f);
+  assert_int_equal(store_found_read(f, 0, got, SIZE, &len, &err), DOM_CORRUPT);
+  store_found_free(f);
+  store_view_close(v);
+  region_done(&r);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_hash_may_be_left), cmocka_unit_test(bodies_end_anywhere),
       cmocka_unit_test(file_bodies),        cmocka_unit_test(reader_keeps_body),
       cmocka_unit_test(long_metadata),      cmocka_unit_test(stale_intents),
       cmocka_unit_test(multipart),          cmocka_unit_test(complete_guards_parts),
+      cmocka_unit_test(read_once),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -488,7 +488,8 @@ static void message_text(struct pair *p, const char *method, const char *target,
   struct wire_envelope_seal seal;
   struct dom_err err = {0};
   uint8_t hash[SHA256_SIZE];
-  sha256(body, strlen(body), hash);
+  struct slice sealed = net_sealed(target + strlen("/-/peer/"), slice_str(body));
+  sha256(sealed.data, sealed.len, hash);
   assert_int_equal(wire_envelope_sign_head(p->asking, 2, &r, hashed ? hash : NULL, &seal, &err), DOM_OK);
   buf_printf(out, "%s %s HTTP/1.1\r\nHost: two\r\nConnection: close\r\nContent-Length: %zu\r\n", method,
              target, strlen(body));
@@ -530,6 +531,29 @@ static void test_refused_messages(void **state) {
   buf_reset(&text);
   message_text(p, "POST", "/-/peer/x?y", "body", true, &text);
   expect_status(p, buf_str(&text), "403 Forbidden", 0);
+}
+
+/* Of bulk the first bytes and the length are signed; the rest is its receiver's to check. */
+static void test_bulk(void **state) {
+  struct pair *p = *state;
+  BUF_AUTO text = BUF_INIT;
+  char body[2 * NET_BULK_SEALED + 1];
+  memset(body, 'b', sizeof body - 1);
+  body[sizeof body - 1] = '\0';
+  for (size_t back = 1; back < sizeof body; back++) {
+    bool covered = back > NET_BULK_SEALED;
+    buf_reset(&text);
+    message_text(p, "POST", "/-/peer/bulk/x", body, true, &text);
+    text.data[text.len - back] ^= 1;
+    expect_status(p, buf_str(&text), covered ? "403 Forbidden" : "200 OK", covered ? 0 : 1);
+  }
+  struct slice short_one = SLICE_LIT("short"), long_one = slice_str(body);
+  assert_int_equal(net_sealed("bulk/x", short_one).len, short_one.len);
+  assert_int_equal(net_sealed("bulk/x", long_one).len, NET_BULK_SEALED);
+  assert_int_equal(net_sealed("bulk", long_one).len, long_one.len);
+  BUF_AUTO reply = BUF_INIT;
+  assert_int_equal(net_call(p->net, 2, "bulk/x", long_one, PATIENCE_MS, &reply, NULL), DOM_OK);
+  assert_int_equal(reply.len, strlen("1 bulk/x ") + long_one.len);
 }
 
 struct caller {
@@ -640,6 +664,7 @@ int main(void) {
                                         cmocka_unit_test(test_call_fails),
                                         cmocka_unit_test(test_forged_answer),
                                         cmocka_unit_test(test_refused_messages),
+                                        cmocka_unit_test(test_bulk),
                                         cmocka_unit_test(test_forwarded),
                                         cmocka_unit_test(test_many_callers)};
   int failed = cmocka_run_group_tests(heads, make_keys, NULL);
