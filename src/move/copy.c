@@ -115,9 +115,13 @@ static enum dom_code read_inline(struct store_found *found, struct store_object 
 static enum dom_code send_content(struct copy *c, struct store_view *v, struct store_item *item,
                                   struct store_body_ref **out_refs, struct buf *inline_body,
                                   struct dom_err *err) {
-  struct store_found *found = NULL;
-  enum dom_code code =
-      store_item_open(v, PERMIT_MOVE, c->permit, c->h->token, c->h->epoch_from, item, &found, err);
+  struct store_found *part = NULL, *found = item->found;
+  enum dom_code code = DOM_OK;
+  if (item->kind == STORE_ITEM_PART) {
+    code = store_item_open(v, PERMIT_MOVE, c->permit, c->h->token, c->h->epoch_from, item, &part, err);
+    found = part;
+  }
+  assert(code || found);
   if (!code) store_found_read_once(found);
   if (!code) code = hashes_own(item, out_refs, err);
   if (!code) {
@@ -128,7 +132,7 @@ static enum dom_code send_content(struct copy *c, struct store_view *v, struct s
     else
       code = read_inline(found, &item->object, inline_body, err);
   }
-  store_found_free(found);
+  store_found_free(part);
   return code;
 }
 

@@ -448,6 +448,9 @@ struct store_item {
   /* Names what is there: another one once anything of it is written anew, else the same for ever, compaction
    * or not. Given out; of an absent one it means nothing. */
   uint8_t stamp[SHA256_SIZE];
+  /* Of an object that is given out: its record as it was read, to read the body from under the same permit;
+   * gone with the item. Else NULL. */
+  struct store_found *found;
 };
 static inline struct store_version store_item_version(const struct store_item *item) {
   return (struct store_version){.is_null = !item->object.is_version, .order = item->order};

@@ -5,6 +5,8 @@
 #include "store/local/item.h"
 
 void item_state_done(struct item_state *s) {
+  store_found_free(s->found);
+  s->found = NULL;
   buf_done(&s->payload);
   buf_done(&s->names);
   buf_done(&s->row_key);
@@ -23,17 +25,13 @@ static enum dom_code object_load(struct store_view *v, const struct store_place 
                                  struct dom_err *err) {
   assert(place_holds(place, key));
   struct object_at at = {.key = s->row_key};
-  struct change c = {0};
   enum dom_code code = object_row_get(v, place, key, which, &at, err);
+  if (code == DOM_OK) code = found_open(v, &at, &s->found, err);
   s->row_key = at.key;
   if (code != DOM_OK) return code;
   item_stamp(buf_slice(&s->row_key), at.row.first_lsn, s->item.stamp);
-  code = record_fetch(v->store, CHANGE_PUT, buf_slice(&s->row_key), at.row.head, &at.row.at, &s->payload,
-                      &s->plain, &c, err);
-  if (code != DOM_OK) return code;
-  if (!slice_equal(c.key, key))
-    return dom_fail(err, DOM_CORRUPT, "store/item: object", "record of another object");
-  object_fill(&c, at.order, &s->item.object);
+  s->item.found = s->found;
+  s->item.object = *store_found_object(s->found);
   s->item.order = at.order;
   return DOM_OK;
 }
@@ -75,6 +73,8 @@ enum dom_code item_load(struct store_view *v, const struct store_place *place, c
                         struct item_state *s, struct dom_err *err) {
   struct dom_err why = {0};
   enum dom_code code = DOM_OK;
+  store_found_free(s->found);
+  s->found = NULL;
   buf_reset(&s->names);
   buf_append_slice(&s->names, n->key);
   if (s->names.failed) return buf_check(&s->names, err);

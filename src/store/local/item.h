@@ -18,6 +18,7 @@ struct item_state {
   struct store_item item;
   struct buf payload, names, row_key;
   struct record_plain plain;
+  struct store_found *found; /* OBJECT: s->item.found */
 };
 void item_state_done(struct item_state *s);
 /* Fills s->item with the state in this view; absent when it is not there. */

@@ -370,20 +370,18 @@ enum dom_code log_read(struct log *l, struct log_locator at, struct buf *out, st
   struct log_record r;
   enum dom_code code = read_begin(l, at, &f, err);
   if (code != DOM_OK) return code;
-  BUF_AUTO in = BUF_INIT;
-  if (buf_reserve(&in, at.length)) {
-    code = disk_read_full(f, at.offset, in.data, at.length, err);
-    in.len = at.length;
-  }
+  uint8_t *to = buf_reserve(out, at.length) ? out->data + out->len : NULL;
+  if (to) code = disk_read_full(f, at.offset, to, at.length, err);
   log_unpin(l, at);
-  if (in.failed) return buf_check(&in, err);
+  if (!to) return buf_check(out, err);
   if (code != DOM_OK) return code;
-  if (!record_frame_check(buf_slice(&in), at.generation, &r)) {
+  if (!record_frame_check(slice_of(to, at.length), at.generation, &r)) {
     return dom_fail(err, DOM_CORRUPT, "store/log: read", "segment %u offset %u: record does not verify",
                     at.segment, at.offset);
   }
-  buf_append_slice(out, r.payload);
-  return buf_check(out, err);
+  memmove(to, r.payload.data, r.payload.len); /* over its header */
+  out->len += r.payload.len;
+  return DOM_OK;
 }
 
 enum dom_code log_read_range(struct log *l, struct log_locator at, uint32_t offset, void *out, uint32_t len,

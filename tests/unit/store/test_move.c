@@ -44,12 +44,25 @@ static void upload_make(struct region *r, const struct store_place *p, const cha
   store_view_close(v);
 }
 
+/* An object that is there is given out open: its body is at hand. */
+static void body_print(const struct store_item *item, struct buf *out) {
+  uint8_t body[16];
+  size_t got = 0;
+  struct dom_err err = {0};
+  bool is_there = item->kind == STORE_ITEM_OBJECT && !item->absent;
+  assert_true((item->found != NULL) == is_there);
+  if (!is_there) return;
+  assert_dom_ok(store_found_read(item->found, 0, body, sizeof body, &got, &err), err);
+  buf_printf(out, "=%.*s", (int)got, (const char *)body);
+}
+
 static void item_print(const struct store_item *item, struct buf *out) {
   static const char kinds[] = "?oup";
   buf_printf(out, "%s%c:%02x:%.*s", item->absent ? "-" : "", kinds[item->kind], item->bucket[0],
              (int)item->key.len, (const char *)item->key.data);
   if (item->kind != STORE_ITEM_OBJECT) buf_printf(out, ":%c", item->upload.id[0]);
   if (item->kind == STORE_ITEM_PART) buf_printf(out, ":%u", item->part.number);
+  body_print(item, out);
   buf_append_byte(out, ' ');
 }
 
@@ -79,8 +92,8 @@ static void walk_print(struct region *r, uint8_t fill, uint64_t epoch, bool resu
 }
 
 static const char everything[] =
-    "o:08:a/k u:08:a/k:1 u:08:a/k:2 p:08:a/k:1:3 p:08:a/k:2:3 o:08:a/l u:08:a/m:1 p:08:a/m:1:3 "
-    "o:09:b/x o:09:b/y ";
+    "o:08:a/k=ak u:08:a/k:1 u:08:a/k:2 p:08:a/k:1:3 p:08:a/k:2:3 o:08:a/l=al u:08:a/m:1 p:08:a/m:1:3 "
+    "o:09:b/x=bx o:09:b/y=by ";
 
 static void fill_subject(struct region *r) {
   struct dom_err err = {0};
@@ -161,7 +174,7 @@ static void journals(void **state) {
   struct store_view *v = view_of(&r);
   assert_dom_ok(store_journal_scan(v, &permit_any, token, 0, 2, journal_seen, &j, &err), err);
   assert_dom_ok(store_journal_scan(v, &permit_any, token, j.last, 100, journal_seen, &j, &err), err);
-  assert_string_equal(buf_str(&j.out), "o:08:a/new o:08:a/new -o:08:a/l ");
+  assert_string_equal(buf_str(&j.out), "o:08:a/new=2 o:08:a/new=2 -o:08:a/l ");
   store_view_close(v);
   copying(&r, SUBJECT_HOME); /* aborted: the journal goes */
   buf_reset(&j.out);
@@ -231,8 +244,9 @@ static void stages(void **state) {
   for (int round = 0; round < 3; round++) {
     buf_reset(&got);
     walk_print(&b, 1, 2, false, &got);
-    assert_string_equal(buf_str(&got), "o:08:a/k u:08:a/k:1 u:08:a/k:2 p:08:a/k:1:3 p:08:a/k:2:3 o:08:a/l "
-                                       "u:08:a/m:1 p:08:a/m:1:3 o:09:b/y ");
+    assert_string_equal(buf_str(&got),
+                        "o:08:a/k=ak u:08:a/k:1 u:08:a/k:2 p:08:a/k:1:3 p:08:a/k:2:3 o:08:a/l=al "
+                        "u:08:a/m:1 p:08:a/m:1:3 o:09:b/y=by ");
     store_close(b.store);
     b.store = NULL;
     if (round == 1) index_wipe(&b);
