@@ -95,15 +95,12 @@ enum dom_code index_iter_check(const struct index_iter *it, struct dom_err *err)
  * `abort` gives the new one up. mirror, step and swap run in the writing thread, with every batch
  * before them written; the others in one thread of their own. */
 enum { INDEX_STEP_ROWS = 2000, INDEX_STEP_BYTES = 1 << 20 };
-/* Whether a row is copied; key and value are borrowed. */
-typedef bool (*index_keep_fn)(void *arg, struct slice key, struct slice value);
 
 enum dom_code index_replace_begin(struct index *x, const struct index_options *o, struct dom_err *err);
 /* `b` is the batch that the writing thread uses from now on. */
 void index_replace_mirror(struct index *x, struct index_batch *b);
 /* *out_done: nothing was left. DOM_IO also when a mirrored write failed: abort then. */
-enum dom_code index_replace_step(struct index *x, index_keep_fn keep, void *arg, bool *out_done,
-                                 struct dom_err *err);
+enum dom_code index_replace_step(struct index *x, bool *out_done, struct dom_err *err);
 /* Durable: everything in the new index so far. */
 enum dom_code index_replace_flush(struct index *x, struct dom_err *err);
 /* DOM_IO when a mirrored write failed since: nothing is swapped then. */

@@ -92,8 +92,7 @@ static enum dom_code frontier_set(struct index_mirror *m, struct slice key, stru
   return buf_check(&m->frontier, err);
 }
 
-enum dom_code index_replace_step(struct index *x, index_keep_fn keep, void *arg, bool *out_done,
-                                 struct dom_err *err) {
+enum dom_code index_replace_step(struct index *x, bool *out_done, struct dom_err *err) {
   INDEX_VIEW_AUTO v = {0};
   INDEX_ITER_AUTO it = {0};
   INDEX_BATCH_AUTO b = {0};
@@ -106,7 +105,7 @@ enum dom_code index_replace_step(struct index *x, index_keep_fn keep, void *arg,
   if (code != DOM_OK) return code;
   index_seek(&it, buf_slice(&x->mirror.frontier));
   for (; it.valid && rows < INDEX_STEP_ROWS && bytes < INDEX_STEP_BYTES; index_next(&it), rows++) {
-    if (keep(arg, it.key, it.value)) index_put(&b, it.key, it.value);
+    index_put(&b, it.key, it.value);
     bytes += it.key.len + it.value.len;
     buf_reset(&last);
     buf_append_slice(&last, it.key);
@@ -137,7 +136,7 @@ enum dom_code index_replace_swap(struct index *x, struct index_batch *b, struct 
   x->retired = x->db;
   x->db = x->next;
   x->next = NULL;
-  /* As if all had changed: views of the old index shall not bring back what the new one leaves out. */
+  /* As if all had changed: views of the old index shall not bring back what the new one loses. */
   row_cache_mark_all(x->rows, atomic_load(&x->writes) + 1);
   atomic_fetch_add(&x->writes, 1);
   pthread_mutex_unlock(&x->lock);

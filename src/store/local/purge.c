@@ -108,74 +108,13 @@ enum dom_code index_leftovers_remove(struct disk *disk, struct vault *vault, uin
   return code;
 }
 
-/* ---- rows that stay behind ---- */
-
-struct keeper {
-  struct store *store;
-  struct index_view view; /* of the old index, newest state */
-  struct buf value, name;
-  uint8_t token[TOKEN_SIZE]; /* the last asked for */
-  uint64_t epoch;
-  bool known, there, failed;
-};
-
-/* Whether rows under (token, epoch) are kept: those of a dropped key are about to be erased. */
-static bool epoch_kept(struct keeper *k, const uint8_t *token, uint64_t epoch) {
-  struct vault_key key = {.epoch = epoch};
-  if (k->known && k->epoch == epoch && memcmp(k->token, token, TOKEN_SIZE) == 0) return k->there;
-  memcpy(key.token, token, TOKEN_SIZE);
-  memcpy(k->token, token, TOKEN_SIZE);
-  k->epoch = epoch;
-  k->there = vault_key_exists(k->store->vault, &key, NULL) != DOM_NOT_FOUND;
-  k->known = true;
-  return k->there;
-}
-
-static bool named_row_kept(struct keeper *k, struct slice key, struct slice owner) {
-  struct row_name n;
-  if (owner.len < TOKEN_SIZE || !row_name_parse(key, &k->name, &n)) return true; /* fsck's to say */
-  return epoch_kept(k, owner.data, n.epoch);
-}
-
-/* A bodies row has no owner of its own: its object's row beside it has. */
-static bool bodies_row_kept(struct keeper *k, struct slice key) {
-  BUF_AUTO object = BUF_INIT;
-  buf_append_slice(&object, key);
-  if (object.failed) return true;
-  object.data[0] = ROW_OBJECT;
-  if (index_get(&k->view, buf_slice(&object), &k->value, NULL) != DOM_OK) return true;
-  return named_row_kept(k, key, buf_slice(&k->value));
-}
-
-static bool row_kept(void *arg, struct slice key, struct slice value) {
-  struct keeper *k = arg;
-  switch (key.data[0]) {
-  case ROW_OBJECT:
-  case ROW_UPLOAD:
-  case ROW_PART:
-    return named_row_kept(k, key, value);
-  case ROW_BODIES:
-    return bodies_row_kept(k, key);
-  case ROW_TOMB: {
-    bool named =
-        key.len > 1 && (key.data[1] == ROW_OBJECT || key.data[1] == ROW_UPLOAD || key.data[1] == ROW_PART);
-    size_t at = LOG_LOCATOR_SIZE + 8;
-    if (!named || value.len < at) return true;
-    return named_row_kept(k, slice_cut(key, 1, key.len), slice_cut(value, at, value.len));
-  }
-  case ROW_PRESENCE:
-    if (key.len < 1 + TOKEN_SIZE + 8) return true;
-    return epoch_kept(k, key.data + 1, load_u64be(key.data + 1 + TOKEN_SIZE));
-  default:
-    return true;
-  }
-}
-
-/* ---- the steps, in the writer ---- */
+/* ---- the steps, in the writer ----
+ *
+ * Every row comes along, those of a dropped key too: until they are erased they alone say which body files go
+ * and which records nothing needs any more. Whose rows are left then is not called purged. */
 
 struct purge {
   struct store *store;
-  struct keeper keeper;
   bool mirroring, done;
   enum dom_code code;
   struct dom_err err;
@@ -192,10 +131,7 @@ static void purge_copy(void *arg, struct apply *a, struct index_batch *b) {
   struct purge *p = arg;
   (void)a;
   (void)b;
-  p->code = index_view_init(&p->keeper.view, p->store->index, false, &p->err);
-  if (p->code == DOM_OK)
-    p->code = index_replace_step(p->store->index, row_kept, &p->keeper, &p->done, &p->err);
-  index_view_done(&p->keeper.view);
+  p->code = index_replace_step(p->store->index, &p->done, &p->err);
 }
 
 static void purge_swap(void *arg, struct apply *a, struct index_batch *b) {
@@ -279,7 +215,7 @@ static enum dom_code old_remove(struct store *s, struct dom_err *err) {
 }
 
 static enum dom_code purge(struct store *s, struct dom_err *err) {
-  struct purge p = {.store = s, .keeper.store = s};
+  struct purge p = {.store = s};
   uint32_t generation = s->index_generation + 1;
   uint64_t lsn = 0;
   if (s->index_unsure)
@@ -293,8 +229,6 @@ static enum dom_code purge(struct store *s, struct dom_err *err) {
     next_abort(&p);
   else
     code = next_install(&p, generation, lsn, err);
-  buf_done(&p.keeper.value);
-  buf_done(&p.keeper.name);
   return code == DOM_OK ? old_remove(s, err) : code;
 }
 
