@@ -521,10 +521,11 @@ enum dom_code store_epoch_present(struct store_view *v, const uint8_t token[TOKE
                                   bool *out, struct dom_err *err);
 /* Journal rows of the subject are removed when its state leaves COPYING/FENCED (apply does it). */
 
-/* NAMES_PURGED: new index key, all index files rewritten, the old key shredded. Commits go on
- * meanwhile. Durable: at return. Returns: DOM_BUSY when views of before are open for half a minute
- * (call again; until then the old key and files stay); DOM_IO, DOM_NO_SPACE, DOM_NO_MEMORY;
- * DOM_READ_ONLY when it failed where only a restart can tell which index counts. */
+/* NAMES_PURGED: new index key, all index files rewritten, the old key shredded. Rows that are there come
+ * along: of whom names must go, the epochs are erased before. Commits go on meanwhile. Durable: at return.
+ * Returns: DOM_BUSY when views of before are open for half a minute (call again; until then the old key and
+ * files stay); DOM_IO, DOM_NO_SPACE, DOM_NO_MEMORY; DOM_READ_ONLY when it failed where only a restart can
+ * tell which index counts. */
 enum dom_code store_names_purge(struct store *s, struct dom_err *err);
 
 /* ---- outbox ------------------------------------------------------------------------------------- */
@@ -556,8 +557,9 @@ bool store_outbox_wait(struct store *s, uint64_t after, uint32_t timeout_ms);
  * inline_threads the caller does. */
 enum dom_code store_upkeep(struct store *s, bool *out_did, struct dom_err *err);
 
-/* Between the two, many are being taken out of the store: compaction copies nothing while there is space,
- * since what it would copy leaves too; emptied segments are given up as always. May nest. Threads: any. */
+/* Between the two, many are being taken out of the store: compaction copies nothing while less of the log is
+ * dead than is free, since what it would copy leaves too; emptied segments are given up as always. May nest.
+ * Threads: any. */
 void store_drain_begin(struct store *s);
 void store_drain_end(struct store *s);
 

@@ -34,7 +34,9 @@ struct survey {
   struct seen *all;
   uint32_t count, cap;
   bool failed;
-  uint64_t used; /* bytes of segments in use */
+  uint64_t used;   /* bytes of segments in use */
+  bool is_short;   /* the disk has little space left */
+  bool is_drained; /* many are leaving the store, and there is room: nothing is copied */
 };
 
 void compact_free(struct compact *c) {
@@ -69,12 +71,31 @@ static void survey_live(void *arg, struct apply *a, struct index_batch *b) {
   }
 }
 
+/* What rewriting it would give back at most. */
+static uint64_t gain_of(const struct seen *seen) {
+  return seen->live < seen->info.bytes ? seen->info.bytes - seen->live : 0;
+}
+
+/* How dear space is, once for the whole step: a segment is not chosen by one answer and judged by another.
+ * While many leave, copying waits as long as less is dead than is free: clients' writes go on, a job may take
+ * days or wait for a region that is away, and what is given back only at the last moment comes too late for
+ * them. */
+static void survey_space(struct store *s, struct survey *v) {
+  uint64_t free_bytes = 0, dead = 0;
+  if (disk_free_bytes(s->o.disk, &free_bytes, NULL) != DOM_OK) return;
+  for (uint32_t i = 0; i < v->count; i++) dead += gain_of(&v->all[i]);
+  v->is_short = free_bytes < 2 * s->o.reserve_bytes;
+  v->is_drained = s->drains > 0 && dead < free_bytes;
+}
+
 static enum dom_code survey_take(struct store *s, struct survey *v, struct dom_err *err) {
   struct commit job = {.job = survey_live, .job_arg = v};
   log_segments(s->log, survey_add, v);
   if (v->failed) return dom_fail(err, DOM_NO_MEMORY, where, "survey");
   enum dom_code code = writer_commit(s->writer, &job);
-  return code == DOM_OK ? code : dom_fail(err, code, job.err.where, "%s", job.err.text);
+  if (code != DOM_OK) return dom_fail(err, code, job.err.where, "%s", job.err.text);
+  survey_space(s, v);
+  return DOM_OK;
 }
 
 static enum dom_code note_of(struct compact *c, const struct log_segment_info *info, struct note **out,
@@ -145,12 +166,11 @@ static enum dom_code emptied_release(struct store *s, const struct survey *v, bo
 
 /* ---- choosing ---- */
 
-/* Below twice the reserve a small gain is worth its copying too. While a store is drained none is: what would
- * be copied is about to leave as well, and a segment that nothing lives in needs no copying. */
-static uint64_t gain_least(struct store *s, uint64_t bytes) {
-  uint64_t free_bytes = 0, least = s->drains > 0 ? bytes : bytes / 2;
-  if (disk_free_bytes(s->o.disk, &free_bytes, NULL) != DOM_OK) return least;
-  return free_bytes < 2 * s->o.reserve_bytes ? bytes / 8 : least;
+/* Below twice the reserve a small gain is worth its copying too. While many leave none is: what would be
+ * copied is about to leave as well, and a segment that nothing lives in needs no copying. */
+static uint64_t gain_least(const struct survey *v, uint64_t bytes) {
+  if (v->is_short) return bytes / 8;
+  return v->is_drained ? bytes : bytes / 2;
 }
 
 /* Whether it was looked at and nothing has changed since that would make it worth another look. */
@@ -176,9 +196,9 @@ static enum dom_code victim_find(struct store *s, const struct survey *v, const 
     tombs += n->tombs;
     if (seen->info.open || n->emptied || n->bad) continue;
     if (!oldest || seen->info.first_lsn < oldest->info.first_lsn) oldest = seen;
-    uint64_t gain = seen->live < seen->info.bytes ? seen->info.bytes - seen->live : 0;
+    uint64_t gain = gain_of(seen);
     if (note_stands(s, n, seen, oldest_other(v, seen->info.segment))) continue;
-    if (gain <= best_gain || gain < gain_least(s, seen->info.bytes)) continue;
+    if (gain <= best_gain || gain < gain_least(v, seen->info.bytes)) continue;
     best = seen;
     best_gain = gain;
   }
@@ -257,7 +277,7 @@ static enum dom_code victim_work(struct store *s, const struct survey *v, const 
   bool empty = false;
   enum dom_code code = pass(s, victim, &scan, err);
   uint64_t gain = scan.needed < victim->info.bytes ? victim->info.bytes - scan.needed : 0;
-  bool worth = code == DOM_OK && !scan.held && (forced || gain >= gain_least(s, victim->info.bytes));
+  bool worth = code == DOM_OK && !scan.held && (forced || gain >= gain_least(v, victim->info.bytes));
   /* Rows never go back to an older record: what the look found dead stays so. */
   if (worth && scan.needed == 0 && !scan.tombs_drop)
     code = emptied_check(s, victim, &scan, &empty, err);
@@ -274,7 +294,7 @@ static enum dom_code victim_work(struct store *s, const struct survey *v, const 
     n->live = victim->live;
     n->tombs = scan.tombs;
     n->oldest_lsn = scan.oldest_lsn;
-    n->again_lsn = scan.held || worth || s->drains > 0 ? writer_applied(s->writer) + COMPACT_VIEW_RECORDS : 0;
+    n->again_lsn = scan.held || worth || v->is_drained ? writer_applied(s->writer) + COMPACT_VIEW_RECORDS : 0;
   }
   *did = *did || (code == DOM_OK && worth);
   scan_done(&scan);

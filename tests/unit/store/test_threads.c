@@ -137,7 +137,97 @@ static void erased_by_many(void **state) {
   region_done(&region);
 }
 
+/* ---- bodies of several, collected by several beside compaction and a new index ------------------------- */
+
+enum { LEAVERS = 4, LEAVER_BODIES = 30, LEAVER_KEYS = 10 };
+
+struct leaver {
+  uint8_t fill;
+  uint8_t ids[LEAVER_BODIES][STORE_BODY_ID_SIZE];
+};
+static atomic_uint leavers_left;
+
+static bool body_is_there(const uint8_t id[STORE_BODY_ID_SIZE]) {
+  struct disk_info info;
+  BUF_AUTO path = BUF_INIT;
+  buf_printf(&path, "bodies/%02x/", id[0]);
+  hex_encode(&path, slice_of(id, STORE_BODY_ID_SIZE));
+  return disk_stat(region.disk, buf_str(&path), &info, NULL) == DOM_OK;
+}
+
+static enum dom_code body_put(const struct store_place *p, const char *key, struct store_body_ref *ref) {
+  static const uint8_t bytes[70000];
+  struct store_body *b = NULL;
+  struct store_object o = {.key = slice_str(key), .size = sizeof bytes, .bodies = ref, .body_count = 1};
+  struct store_view *v = NULL;
+  struct store_tx *tx = NULL;
+  enum dom_code code =
+      store_body_create(region.store, PERMIT_STORE, &permit_any, p->token, p->epoch, &b, NULL);
+  if (!code) code = store_body_append(b, slice_of(bytes, sizeof bytes), NULL);
+  if (!code) code = store_body_seal_take(b, ref, NULL);
+  if (code) return code;
+  do {
+    check(store_view_open(region.store, &v, NULL) == DOM_OK);
+    check(store_tx_begin(region.store, v, &tx, NULL) == DOM_OK);
+    check(store_tx_put(tx, &permit_any, p, &o, NULL) == DOM_OK);
+    code = store_tx_commit_take(tx, NULL, NULL);
+    store_view_close(v);
+  } while (code == DOM_RETRY);
+  return code;
+}
+
+/* Erased means that the files are gone, whoever unlinked them. */
+static void *leaver_main(void *arg) {
+  struct leaver *l = arg;
+  struct store_place p = place_of(9, l->fill, 1, "a/");
+  struct vault_key key = {.epoch = 1};
+  char name[32];
+  token_of(key.token, l->fill);
+  store_drain_begin(region.store);
+  for (int i = 0; i < LEAVER_BODIES; i++) {
+    struct store_body_ref ref = {0};
+    snprintf(name, sizeof name, "a/%u/%d", l->fill, i % LEAVER_KEYS);
+    check(body_put(&p, name, &ref) == DOM_OK);
+    memcpy(l->ids[i], ref.id, sizeof ref.id);
+  }
+  check(vault_key_drop(store_vault(region.store), &key, 1, NULL, NULL) == DOM_OK);
+  check(store_epoch_erase(region.store, &permit_any, key.token, 1, NULL) == DOM_OK);
+  for (int i = LEAVER_BODIES - LEAVER_KEYS; i < LEAVER_BODIES; i++) check(!body_is_there(l->ids[i]));
+  store_drain_end(region.store);
+  atomic_fetch_sub(&leavers_left, 1);
+  return NULL;
+}
+
+static void collected_by_many(void **state) {
+  struct leaver leavers[LEAVERS];
+  pthread_t threads[LEAVERS];
+  struct dom_err err = {0};
+  bool did = true;
+  (void)state;
+  region_init(&region, 43, false);
+  failures = 0;
+  for (int i = 0; i < LEAVERS; i++) {
+    leavers[i].fill = (uint8_t)(i + 1);
+    subject_home(&region, leavers[i].fill, 1);
+  }
+  atomic_store(&leavers_left, LEAVERS);
+  for (int i = 0; i < LEAVERS; i++)
+    assert_int_equal(pthread_create(&threads[i], NULL, leaver_main, &leavers[i]), 0);
+  while (atomic_load(&leavers_left) > 0) {
+    enum dom_code code = store_names_purge(region.store, &err);
+    if (code != DOM_BUSY) assert_dom_ok(code, err);
+    assert_dom_ok(store_upkeep(region.store, &did, &err), err);
+  }
+  for (int i = 0; i < LEAVERS; i++) pthread_join(threads[i], NULL);
+  assert_int_equal(failures, 0);
+  for (did = true; did;) assert_dom_ok(store_upkeep(region.store, &did, &err), err);
+  for (int i = 0; i < LEAVERS; i++)
+    for (int k = 0; k < LEAVER_BODIES; k++) assert_false(body_is_there(leavers[i].ids[k]));
+  region_done(&region);
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(many_threads), cmocka_unit_test(erased_by_many)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(many_threads), cmocka_unit_test(erased_by_many),
+                                     cmocka_unit_test(collected_by_many)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
