@@ -1,5 +1,6 @@
 /* domicile-sim: many seeds, each in a process of its own, so that one can be had again and an assertion of
  * the program is a finding like others. */
+#include <assert.h>
 #include <limits.h>
 #include <malloc.h>
 #include <signal.h>
@@ -8,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -17,7 +19,9 @@
 #include "sim.h"
 
 enum {
-  RUN_SECONDS_MAX = 30, /* a run takes a fraction of a second: longer means that it hangs */
+  RUN_SECONDS_MAX =
+      30, /* of processor time; a run takes a fraction of a second: longer means that it hangs, … */
+  RUN_WAIT_SECONDS = 600, /* … or, where it waits for itself, this long: machines are busy, and are stopped */
   JOBS_MAX = 64,
   SHRINK_RUNS_MAX = 200,   /* of a failing plan: some seconds, … */
   SHRINK_SECONDS_MAX = 60, /* … unless it hangs */
@@ -52,9 +56,21 @@ static void tally_add(struct tally *t, const struct sim *s) {
 }
 
 /* The process ends with it. */
+static void limit_time(void) {
+  struct itimerval most = {.it_value.tv_sec = RUN_SECONDS_MAX};
+  int rc = setitimer(ITIMER_PROF, &most, NULL);
+  assert(rc == 0);
+  (void)rc;
+  alarm(RUN_WAIT_SECONDS);
+}
+
+static bool is_hang(int signal_number) {
+  return signal_number == SIGPROF || signal_number == SIGALRM;
+}
+
 static void plan_child(const struct sim_plan *plan, bool trace, bool say, struct tally *t) {
   static struct sim s;
-  alarm(RUN_SECONDS_MAX);
+  limit_time();
   random_seed_for_simulation(plan->seed);
   if (!say && !freopen("/dev/null", "w", stderr)) _exit(EXIT_USAGE);
   bool good = sim_run(plan, trace, &s);
@@ -73,7 +89,7 @@ static bool plan_run(const struct sim_plan *plan, bool trace, bool say, struct t
   if (child < 0 || waitpid(child, &status, 0) != child) return false;
   if (WIFSIGNALED(status) && say)
     printf("seed %llu: %s\n", (unsigned long long)plan->seed,
-           WTERMSIG(status) == SIGALRM ? "it hangs" : "an assertion of the program failed");
+           is_hang(WTERMSIG(status)) ? "it hangs" : "an assertion of the program failed");
   return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 

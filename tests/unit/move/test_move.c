@@ -340,6 +340,17 @@ static void test_stale_thread(void **state) {
   world_free(w);
 }
 
+/* What is signed in part only is a body, and nothing else comes that way. */
+static void test_paths(void **state) {
+  (void)state;
+  assert_true(mover_takes(MOVE_BODY_PATH));
+  assert_true(mover_takes("move/items"));
+  assert_false(mover_takes("bulk/move/items"));
+  assert_false(mover_takes("bulk/move/body/"));
+  assert_false(mover_takes("bulk/"));
+  assert_false(mover_takes("subject/home"));
+}
+
 /* Old, forged and misdirected messages change nothing. */
 static void test_bad_messages(void **state) {
   (void)state;
@@ -851,6 +862,7 @@ int main(void) {
       cmocka_unit_test(test_target_crashes),
       cmocka_unit_test(test_lost_abort),
       cmocka_unit_test(test_stale_thread),
+      cmocka_unit_test(test_paths),
       cmocka_unit_test(test_bad_messages),
       cmocka_unit_test(test_rough_net),
       cmocka_unit_test(test_job),
