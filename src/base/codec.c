@@ -5,15 +5,6 @@
 /* Shifts instead of copies: the same bytes on every processor; gcc and clang turn them into
  * single loads and stores. */
 
-uint32_t load_u32le(const void *p) {
-  const uint8_t *b = p;
-  return (uint32_t)b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
-}
-
-uint64_t load_u64le(const void *p) {
-  return (uint64_t)load_u32le(p) | (uint64_t)load_u32le((const uint8_t *)p + 4) << 32;
-}
-
 uint32_t load_u32be(const void *p) {
   const uint8_t *b = p;
   return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | (uint32_t)b[3];

@@ -65,8 +65,14 @@ struct slice get_bytes32be(struct reader *r);
 bool reader_end(const struct reader *r);
 
 /* Plain loads and stores for fixed places: exactly 4 or 8 bytes at p, of any alignment. */
-uint32_t load_u32le(const void *p);
-uint64_t load_u64le(const void *p);
+static inline uint32_t load_u32le(const void *p) {
+  const uint8_t *b = (const uint8_t *)p;
+  return (uint32_t)b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
+}
+/* Here, not in codec.c: the CRC's inner loop calls it for each word. */
+static inline uint64_t load_u64le(const void *p) {
+  return (uint64_t)load_u32le(p) | (uint64_t)load_u32le((const uint8_t *)p + 4) << 32;
+}
 uint64_t load_u64be(const void *p);
 uint32_t load_u32be(const void *p);
 void store_u32le(void *p, uint32_t v);

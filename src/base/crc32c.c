@@ -1,7 +1,6 @@
 /* CRC-32C for codec.h: the processor's instruction where there is one, else a table. */
 #include <assert.h>
 #include <stdatomic.h>
-#include <string.h>
 
 #include "base/codec.h"
 #include "base/crc32c_internal.h"
@@ -50,17 +49,10 @@ static bool has_instruction(void) {
   return __builtin_cpu_supports("sse4.2") != 0;
 }
 
-/* Its eight bytes are in the processor's order, as the instruction takes them. */
-static inline uint64_t load_word(const uint8_t *p) {
-  uint64_t word;
-  memcpy(&word, p, sizeof word);
-  return word;
-}
-
 __attribute__((target("sse4.2"))) static uint32_t crc32c_instruction(uint32_t crc, const uint8_t *p,
                                                                      size_t len) {
   uint64_t wide = (uint32_t)~crc;
-  for (; len >= 8; p += 8, len -= 8) wide = _mm_crc32_u64(wide, load_word(p));
+  for (; len >= 8; p += 8, len -= 8) wide = _mm_crc32_u64(wide, load_u64le(p));
   uint32_t narrow = (uint32_t)wide;
   for (; len > 0; p++, len--) narrow = _mm_crc32_u8(narrow, *p);
   return ~narrow;
