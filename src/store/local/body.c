@@ -403,8 +403,9 @@ enum dom_code body_open(struct store *s, const uint8_t token[TOKEN_SIZE], uint64
               load_u32le(head + BODY_HEADER - 4) == crc32c(0, head, BODY_HEADER - 4);
   if (!good) {
     body_close(b);
-    return dom_fail(err, code == DOM_IO || code == DOM_NO_MEMORY ? code : DOM_CORRUPT, where,
-                    "%s: missing or damaged", path);
+    bool unread = code == DOM_IO || code == DOM_NO_MEMORY;
+    return dom_fail(err, unread ? code : DOM_CORRUPT, where, "%s: %s", path,
+                    unread ? "cannot be read" : "missing or damaged");
   }
   *out = b;
   return DOM_OK;
