@@ -424,6 +424,10 @@ enum dom_code store_tx_subject_put(struct store_tx *tx, const struct store_subje
 enum { STORE_TX_ENTRIES_MAX = 4 };
 enum dom_code store_tx_entry(struct store_tx *tx, const uint8_t *token, struct slice entry,
                              const uint8_t opening[16], struct slice payload, struct dom_err *err);
+/* The commit's LSN, and all behind it, are not below `lsn` (below STORE_LSN_MAX): so a region that came back
+ * from a backup gives out none that its lost disk had given out, and no order of a version twice. */
+#define STORE_LSN_MAX (UINT64_C(1) << 63) /* a log of a billion commits a second would last 292 years */
+void store_tx_lsn_min(struct store_tx *tx, uint64_t lsn);
 /* Commits and frees tx. Durable: at DOM_OK the change is on disk and in the index.
  * Returns: DOM_RETRY a guard changed (open a new view, begin again); DOM_NO_SPACE below the reserve
  * (deletes, rows and staged removals still work); DOM_READ_ONLY after a disk failure; DOM_IO the

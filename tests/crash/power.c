@@ -13,6 +13,8 @@ enum {
   HELD_MAX = 12,            /* versions of one key; then only deletes */
   PURGE_ONE_IN = 60,        /* steps */
   TX_KEYS = 3,              /* keys a change touches at most */
+  LEAP_EVERY = 37,          /* LSNs: then a change leaves out … */
+  LEAP = 1000,              /* … so many */
   OPERATIONS_MAX = 150,     /* changes a cycle, if no cut comes first */
   CUT_WITHIN = 900,         /* disk operations until the cut */
   SEGMENT_BYTES = 64 << 10, /* few: compaction has work in every run */
@@ -255,6 +257,8 @@ static enum dom_code change_make(struct world *w) {
   if (code == DOM_OK) code = store_tx_begin(w->store, v, &tx, NULL);
   if (code == DOM_OK) code = change_fill(w, v, tx);
   if (code == DOM_OK) {
+    uint64_t at = store_view_lsn(v);
+    if (at % LEAP_EVERY == 0) store_tx_lsn_min(tx, at + LEAP); /* as after a restore */
     code = store_tx_commit_take(tx, &lsn, NULL);
     tx = NULL;
   }

@@ -123,8 +123,9 @@ struct store_tx {
   uint64_t *reads, *writes;
   uint32_t read_count, read_cap, write_count, write_cap;
   uint32_t entries;
-  bool grows;  /* it stores bytes: refused once a look finds less than the reserve */
-  bool failed; /* a change or guard could not be added */
+  uint64_t lsn_min; /* see store_tx_lsn_min */
+  bool grows;       /* it stores bytes: refused once a look finds less than the reserve */
+  bool failed;      /* a change or guard could not be added */
 };
 enum dom_code tx_new(struct store *s, struct store_view *v, struct store_tx **out, struct dom_err *err);
 /* Adds guards: the hash of a cell the tx read, or changes. DOM_NO_MEMORY. */

@@ -197,14 +197,14 @@ enum dom_code log_prepare(struct log *l, struct dom_err *err) {
 }
 
 /* Gives a segment its new generation: header durable, then it is the open one. */
-static enum dom_code segment_begin(struct log *l, uint32_t number, struct dom_err *err) {
+static enum dom_code segment_begin(struct log *l, uint32_t number, uint64_t first_lsn, struct dom_err *err) {
   char path[LOG_PATH_MAX];
   BUF_AUTO block = BUF_INIT;
   pthread_mutex_lock(&l->lock);
   struct segment_header h = {.number = number,
                              .generation = l->generation + 1,
                              .bytes = l->segments[number - 1].header.bytes,
-                             .first_lsn = l->last_lsn + 1,
+                             .first_lsn = first_lsn,
                              .horizon = l->horizon};
   pthread_mutex_unlock(&l->lock);
   memcpy(h.chain, l->chain, SHA256_SIZE);
@@ -238,7 +238,7 @@ static enum dom_code segment_begin(struct log *l, uint32_t number, struct dom_er
 }
 
 /* Goes on to another segment. Finding no room for one harms nothing: *final stays as it is. */
-static enum dom_code segment_next(struct log *l, bool *final, struct dom_err *err) {
+static enum dom_code segment_next(struct log *l, uint64_t first_lsn, bool *final, struct dom_err *err) {
   uint32_t number = segment_free_take(l);
   if (!number) {
     enum dom_code code = segment_new(l, false, &number, err);
@@ -248,7 +248,7 @@ static enum dom_code segment_next(struct log *l, bool *final, struct dom_err *er
     }
   }
   *final = true;
-  return segment_begin(l, number, err);
+  return segment_begin(l, number, first_lsn, err);
 }
 
 /* ---- append ---- */
@@ -319,15 +319,16 @@ static enum dom_code batch_write(struct log *l, struct log_record *records, size
 
 enum dom_code log_append(struct log *l, struct log_record *records, size_t count, struct dom_err *err) {
   uint64_t size = batch_size(records, count);
-  assert(count > 0 && records[0].lsn == l->last_lsn + 1);
+  assert(count > 0 && records[0].lsn > l->last_lsn);
+  bool leap = records[0].lsn > l->last_lsn + 1; /* within a segment there are none */
   assert(size <= l->segment_bytes - SEGMENT_HEADER_SIZE);
   if (l->broken) return dom_fail(err, DOM_READ_ONLY, "store/log: append", "a write failed before");
   enum dom_code code = log_aligned_reach(l, (size_t)size, err);
   if (code == DOM_OK && !buf_reserve(&l->batch, LOG_RECORD_HEADER)) code = buf_check(&l->batch, err);
   if (code != DOM_OK) return code; /* nothing was written: not final */
   bool final = true;
-  if (!l->current || l->end + size > l->segments[l->current - 1].header.bytes)
-    code = segment_next(l, &final, err);
+  if (!l->current || leap || l->end + size > l->segments[l->current - 1].header.bytes)
+    code = segment_next(l, records[0].lsn, &final, err);
   if (code == DOM_OK) code = batch_write(l, records, count, err);
   if (code != DOM_OK && final) l->broken = true;
   return code;

@@ -10,7 +10,8 @@
  *               records up to it may be missing from the log
  *
  * Invariant: a torn batch at the end of the log never was; a bad batch with a good successor, or
- * a hole above the horizon, is damage (DOM_CORRUPT). LSNs are consecutive from 1.
+ * a hole above the horizon, is damage (DOM_CORRUPT). LSNs are consecutive from 1, but where an append
+ * leaves some out: a segment begins there, whose chain says that nothing is missing.
  * Threads: log_append by the writer only; log_prepare by one thread; all else by any.
  * Format: docs/formats/log.md. */
 #ifndef DOMICILE_STORE_LOCAL_LOG_H
@@ -72,7 +73,8 @@ uint64_t log_last_lsn(const struct log *l);
 /* Largest sum of LOG_RECORD_HEADER + payload that one append can hold. */
 uint64_t log_append_max(const struct log *l);
 
-/* Appends all records as one batch; fills `at`. LSNs must go on from log_last_lsn without a gap.
+/* Appends all records as one batch; fills `at`. LSNs must go on from log_last_lsn, the first at any distance,
+ * the others without a gap.
  * Durable: at return. A failed write is final: the log refuses every later append with
  * DOM_READ_ONLY, since the state of the file is unknown. Only a new segment that finds no room
  * leaves the log usable.

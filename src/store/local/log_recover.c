@@ -86,12 +86,13 @@ static enum dom_code segments_sort(struct log *l, struct log_segment ***out, uin
   return DOM_OK;
 }
 
-/* Whether segment h may follow a log that ended at last_lsn with this chain. A hole is right only
- * below the horizon: what stood there was durable in index and ledger when it was reused. */
+/* Whether segment h may follow a log that ended at last_lsn with this chain. By the chain nothing stood
+ * between the two, whether LSNs were left out or not. Else a hole is right only below the horizon: what stood
+ * there was durable in index and ledger when it was reused. */
 static enum dom_code follows(const struct log *l, const struct segment_header *h, uint64_t last_lsn,
                              const uint8_t chain[SHA256_SIZE], struct dom_err *err) {
   assert(h->first_lsn > 0);
-  if (h->first_lsn == last_lsn + 1 && memcmp(h->chain, chain, SHA256_SIZE) == 0) return DOM_OK;
+  if (h->first_lsn > last_lsn && memcmp(h->chain, chain, SHA256_SIZE) == 0) return DOM_OK;
   if (h->first_lsn > last_lsn + 1 && h->first_lsn - 1 <= l->horizon) return DOM_OK;
   return dom_fail(
       err, DOM_CORRUPT, "store/log: open",

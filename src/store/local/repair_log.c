@@ -197,7 +197,7 @@ static enum dom_code walk_step(struct walk *w, bool *out_ends, struct dom_err *e
 /* The end of a segment that is not the last: the next one says what should have stood there. */
 static enum dom_code end_check(struct walk *w, const struct segment_header *next, uint64_t horizon,
                                struct dom_err *err) {
-  bool joins = next->first_lsn == w->lsn && memcmp(next->chain, w->chain, SHA256_SIZE) == 0;
+  bool joins = next->first_lsn >= w->lsn && memcmp(next->chain, w->chain, SHA256_SIZE) == 0;
   if (joins || (next->first_lsn > w->lsn && next->first_lsn - 1 <= horizon)) return DOM_OK;
   if (next->first_lsn <= w->lsn || w->at + DISK_ALIGN > w->h->bytes)
     return dom_fail(

@@ -229,13 +229,19 @@ static enum dom_code tx_commit(struct store_tx *tx, uint64_t *out_lsn, struct do
                        .reads = tx->reads,
                        .read_count = tx->read_count,
                        .writes = tx->writes,
-                       .write_count = tx->write_count};
+                       .write_count = tx->write_count,
+                       .lsn_min = tx->lsn_min};
     code = writer_commit(tx->store->writer, &c);
     if (code != DOM_OK) return dom_fail(err, code, c.err.where, "%s", c.err.text);
     lsn = c.lsn;
   }
   if (out_lsn) *out_lsn = lsn;
   return DOM_OK;
+}
+
+void store_tx_lsn_min(struct store_tx *tx, uint64_t lsn) {
+  assert(tx && lsn < STORE_LSN_MAX);
+  tx->lsn_min = lsn;
 }
 
 enum dom_code store_tx_commit_take(struct store_tx *tx, uint64_t *out_lsn, struct dom_err *err) {

@@ -79,7 +79,8 @@ static size_t batch_gather(struct writer *w, struct commit *first, size_t *out_r
   if (room > WRITER_BATCH_BYTES) room = WRITER_BATCH_BYTES;
   for (struct commit *c = first; c && taken < WRITER_BATCH_COMMITS; c = c->next, taken++) {
     uint64_t size = commit_bytes(c);
-    if ((records > 0 && bytes + size > room) || (c->alone && taken > 0)) break;
+    bool leaps = c->lsn_min > lsn + 1; /* a batch has no gap */
+    if ((records > 0 && (leaps || bytes + size > room)) || (c->alone && taken > 0)) break;
     c->code = DOM_OK;
     c->lsn = 0;
     if (c->count == 0) {
@@ -96,7 +97,8 @@ static size_t batch_gather(struct writer *w, struct commit *first, size_t *out_r
       commit_fail(c, DOM_NO_MEMORY, "records");
     if (c->code == DOM_RETRY) w->stat_retries++;
     if (c->code != DOM_OK) continue;
-    c->lsn = ++lsn;
+    c->lsn = lsn + 1 < c->lsn_min ? c->lsn_min : lsn + 1;
+    lsn = c->lsn;
     bytes += size;
     for (uint32_t i = 0; i < c->count; i++) {
       const struct item *it = &c->items[i];

@@ -37,6 +37,7 @@ struct commit {
   const uint64_t *reads;  /* hashes of cells the commit relied on */
   const uint64_t *writes; /* … and of those it changes */
   uint32_t read_count, write_count;
+  uint64_t lsn_min; /* its LSN is not below; those between are given to nobody */
   /* Instead of records: rows of the index alone, at this place in the order of commits. May be
    * lost in a crash, so only what can be done again. Guards hold for jobs too. */
   void (*job)(void *arg, struct apply *a, struct index_batch *b);
