@@ -234,6 +234,7 @@ static enum dom_code segment_begin(struct log *l, uint32_t number, uint64_t firs
   l->writer = f;
   l->current = number;
   l->end = SEGMENT_HEADER_SIZE;
+  l->limit = h.bytes;
   return DOM_OK;
 }
 
@@ -327,7 +328,7 @@ enum dom_code log_append(struct log *l, struct log_record *records, size_t count
   if (code == DOM_OK && !buf_reserve(&l->batch, LOG_RECORD_HEADER)) code = buf_check(&l->batch, err);
   if (code != DOM_OK) return code; /* nothing was written: not final */
   bool final = true;
-  if (!l->current || leap || l->end + size > l->segments[l->current - 1].header.bytes)
+  if (!l->current || leap || l->end + size > l->limit)
     code = segment_next(l, records[0].lsn, &final, err);
   if (code == DOM_OK) code = batch_write(l, records, count, err);
   if (code != DOM_OK && final) l->broken = true;

@@ -80,7 +80,7 @@ uint64_t log_append_max(const struct log *l);
  * leaves the log usable.
  * Returns: DOM_IO, DOM_NO_SPACE, DOM_NO_MEMORY, DOM_READ_ONLY. */
 enum dom_code log_append(struct log *l, struct log_record *records, size_t count, struct dom_err *err);
-/* False once an append failed in a way that leaves the file's state unknown. */
+/* False once an append failed in a way that leaves the file's state unknown. Threads: the writer. */
 bool log_usable(const struct log *l);
 /* Bytes a record takes in a batch, padding included. */
 static inline uint64_t log_record_size(uint64_t payload_len) {

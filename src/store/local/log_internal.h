@@ -27,7 +27,7 @@ struct log {
   /* The writer's own. */
   struct disk_file *writer; /* NULL until the first append after open */
   uint32_t current;         /* number of the open segment, 0 when none */
-  uint64_t end;             /* where the next batch goes */
+  uint64_t end, limit;      /* where the next batch goes; bytes of that segment: the table may be moving */
   uint32_t generation;      /* highest ever used */
   uint64_t horizon;
   uint8_t chain[SHA256_SIZE];

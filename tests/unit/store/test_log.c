@@ -1,6 +1,10 @@
 /* The log: golden bytes, replay, torn tails, damage, reuse. */
 #include "harness.h"
 
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+
 #include "base/codec.h"
 #include "store/local/log.h"
 #include "store/local/segment.h"
@@ -262,6 +266,48 @@ static void failed_write_is_final(void **state) {
   disk_sim_free(d);
 }
 
+/* Makes spares when told, and says so, without a word that orders memory: what the writer does then is ordered
+ * after it by the log's own lock or not at all. */
+struct spares {
+  struct log *log;
+  _Atomic int turn; /* 0 the writer's, 1 the maker's, 2 the writer's again */
+};
+
+static void turn_await(struct spares *s, int turn) {
+  while (atomic_load_explicit(&s->turn, memory_order_relaxed) != turn) sched_yield();
+}
+
+static void *spares_make(void *arg) {
+  struct spares *s = arg;
+  turn_await(s, 1);
+  assert_int_equal(log_prepare(s->log, NULL), DOM_OK);
+  atomic_store_explicit(&s->turn, 2, memory_order_relaxed);
+  return NULL;
+}
+
+/* The table of segments moves in memory when it grows, which the upkeep thread does while the writer appends.
+ * ThreadSanitizer sees any look at it without its lock. */
+static void table_moves_beside_appends(void **state) {
+  enum { PLACES = 17, FULL = 3 * PLACES }; /* of a new table; three batches fill a segment */
+  struct disk *d = disk_sim_new(8);
+  struct seen seen = {0};
+  struct spares s = {.log = log_of(d, 0, &seen)};
+  struct log_locator at;
+  pthread_t maker;
+  (void)state;
+  assert_int_equal(pthread_create(&maker, NULL, spares_make, &s), 0);
+  for (int i = 0; i < FULL; i++) assert_int_equal(append(s.log, "x", 30000, &at), DOM_OK);
+  assert_int_equal(at.segment, PLACES);
+  atomic_store_explicit(&s.turn, 1, memory_order_relaxed);
+  turn_await(&s, 2);
+  assert_int_equal(append(s.log, "y", 30000, &at), DOM_OK);
+  assert_int_equal(at.segment, PLACES + 1);
+  assert_int_equal(pthread_join(maker, NULL), 0);
+  log_close(s.log);
+  buf_done(&seen.text);
+  disk_sim_free(d);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(appends_and_replays),
@@ -272,6 +318,7 @@ int main(void) {
       cmocka_unit_test(bad_record_is_not_served),
       cmocka_unit_test(reuse),
       cmocka_unit_test(failed_write_is_final),
+      cmocka_unit_test(table_moves_beside_appends),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
