@@ -13,6 +13,17 @@ static const char *explain(const char *state) {
   return "the region learns what it missed; nobody is served";
 }
 
+static void print_lost(const json_t *one) {
+  const char *from = json_string_value(json_object_get(one, "from")), *copy = cli_text(one, "copy");
+  printf("  %s epoch %llu, ", cli_text(one, "token"), (unsigned long long)cli_number(one, "epoch"));
+  if (strcmp(copy, "prepared") == 0)
+    printf("was about to leave for %s, which has all of it: goes on there\n", from);
+  else if (strcmp(copy, "kept") == 0)
+    printf("came from %s, which kept its copy: it is sent again\n", from);
+  else
+    printf("%s%s, no copy: goes on empty\n", from ? "came from " : "on record here", from ? from : "");
+}
+
 static void print_shown(const json_t *answer) {
   const json_t *missing = json_object_get(answer, "missing"), *subjects = json_object_get(answer, "subjects");
   const char *state = cli_text(answer, "state");
@@ -29,12 +40,7 @@ static void print_shown(const json_t *answer) {
   json_array_foreach(missing, i, one) printf("waits for region %s\n", json_string_value(one));
   if (cli_number(answer, "lost"))
     printf("lost     %llu subjects\n", (unsigned long long)cli_number(answer, "lost"));
-  json_array_foreach(subjects, i, one) {
-    const char *from = json_string_value(json_object_get(one, "from"));
-    printf("  %s epoch %llu, %s%s\n", cli_text(one, "token"), (unsigned long long)cli_number(one, "epoch"),
-           from ? "came from " : "registered here", from ? from : "");
-    if (json_is_true(json_object_get(one, "kept_there"))) printf("    its copy is still there\n");
-  }
+  json_array_foreach(subjects, i, one) print_lost(one);
 }
 
 /* Asks the daemon and prints its answer, as JSON or by `print`. Returns CLI_CONTINUE when it has; an exit
@@ -72,15 +78,17 @@ static int leave(int argc, char **argv) {
   struct cli_common common = {0};
   bool accept = false, unheard = false;
   const struct cli_option options[] = {
-      {"accept-loss", CLI_FLAG, &accept, NULL, "what quarantine show lists is lost, and stays so"},
+      {"accept-loss", CLI_FLAG, &accept, NULL, "go on as quarantine show lists it; the rest stays lost"},
       {"without-unheard", CLI_FLAG, &unheard, NULL, "go on without the regions that do not answer"},
       CLI_COMMON_OPTIONS(common)};
   const struct cli_usage usage = {
       .line = "quarantine leave --accept-loss",
       .summary =
-          "Lets a restored region serve although subjects are lost: each goes on here, empty, under an\n"
-          "epoch that nobody has used, with an entry in the ledger. With --without-unheard a subject that\n"
-          "left for a region that is gone may be served from the backup: only when it is gone for good.\n",
+          "Lets a restored region serve although subjects are lost, as quarantine show lists them: each\n"
+          "goes on with the last copy that another region has, or here, empty, under an epoch that nobody\n"
+          "has used; with an entry in the ledger. With --without-unheard a subject that left for a region\n"
+          "that is gone may be served from the backup, and one whose copy is there goes on empty: only\n"
+          "when it is gone for good.\n",
       .options = options,
       .option_count = sizeof options / sizeof options[0]};
   CLI_JSON_AUTO *answer = NULL;

@@ -5,7 +5,8 @@
 
 enum dom_code copy_begin(struct copy *c, struct mover *m, const struct handoff *h,
                          const struct permit *permit, struct pace *pace, struct dom_err *err) {
-  assert(h->side == HANDOFF_SOURCE && h->state == HANDOFF_COPYING && permit);
+  assert(h->side == HANDOFF_SOURCE && permit);
+  assert(h->state == HANDOFF_COPYING || h->state == HANDOFF_COMMITTED); /* which is sent once more */
   *c = (struct copy){.m = m, .h = h, .permit = permit, .pace = pace, .memo = memo_new()};
   if (!c->memo) return dom_fail(err, DOM_NO_MEMORY, "move/copy: begin", "no memory");
   handoff_head_put(&c->batch, h);

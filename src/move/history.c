@@ -41,8 +41,20 @@ static bool has_home(enum fact_kind kind) {
   return kind == FACT_ERASED || kind == FACT_GONE;
 }
 
+/* What a region that learns can go on with. Others say of their own people what they like, and these facts
+ * are told on: so whoever tells leaves out what nobody would take, for one such ends a page. */
+static bool fact_fits(const struct fact *f) {
+  bool named = f->country[0] >= 'A' && f->country[0] <= 'Z' && f->country[1] >= 'A' && f->country[1] <= 'Z';
+  bool moves = is_handoff(f->kind) || f->kind == FACT_RECORD;
+  if (f->epoch == 0 || f->epoch >= SUBJECT_EPOCH_MAX) return false;
+  if (moves && (!named || f->epoch == SUBJECT_EPOCH_MAX - 1)) return false; /* there is one above it */
+  if (is_handoff(f->kind) && (f->epoch_from == 0 || f->epoch_from >= f->epoch)) return false;
+  return f->kind != FACT_GONE || f->home > 0;
+}
+
 static void fact_put(struct buf *b, const struct fact *f) {
-  assert(f->kind >= FACT_LEFT && f->kind <= FACT_GONE && f->epoch > 0);
+  assert(f->kind >= FACT_LEFT && f->kind <= FACT_GONE);
+  if (!fact_fits(f)) return;
   put_u8(b, (uint8_t)f->kind);
   buf_append(b, f->token, TOKEN_SIZE);
   put_u64be(b, f->epoch);
@@ -71,9 +83,7 @@ static bool fact_get(struct reader *r, struct fact *out) {
     get_copy(r, f.manifest, SHA256_SIZE);
     f.statement = get_bytes16be(r);
   }
-  bool good = !r->bad && f.kind >= FACT_LEFT && f.kind <= FACT_GONE && f.epoch > 0 &&
-              f.epoch < SUBJECT_EPOCH_MAX && (f.kind != FACT_GONE || f.home > 0) &&
-              (!is_handoff(f.kind) || f.epoch_from < f.epoch);
+  bool good = !r->bad && f.kind >= FACT_LEFT && f.kind <= FACT_GONE && fact_fits(&f);
   if (good) *out = f;
   return good;
 }
@@ -105,6 +115,11 @@ static bool put_handoff(void *arg, struct slice key, struct slice value) {
   memcpy(f.token, h.token, TOKEN_SIZE);
   memcpy(f.country, h.country, 2);
   memcpy(f.manifest, h.manifest, SHA256_SIZE);
+  struct vault_key kept = {.epoch = h.epoch_from};
+  memcpy(kept.token, h.token, TOKEN_SIZE);
+  if (h.side == HANDOFF_SOURCE && h.state == HANDOFF_COMMITTED &&
+      vault_key_exists(store_vault(p->m->o.store), &kept, NULL) == DOM_NOT_FOUND)
+    f.state = HANDOFF_ERASING; /* learned after a restore: there is no copy to be kept */
   struct subject_statement st;
   if (h.state == HANDOFF_ACTIVE && subject_arrival_kept(p->v, h.token, &statement, NULL) == DOM_OK &&
       subject_statement_peek(p->m->o.subjects, buf_slice(&statement), &st) && st.epoch == h.epoch)

@@ -16,6 +16,20 @@ struct learn {
   struct buf statement;
 };
 
+static enum dom_code sign_left(struct learn *l, struct dom_err *err) {
+  const struct fact *f = l->f;
+  struct subject_statement st = {.from = l->m->o.region,
+                                 .to = l->from,
+                                 .epoch_from = f->epoch_from,
+                                 .epoch = f->epoch,
+                                 .charter_version = f->charter_version};
+  memcpy(st.token, f->token, TOKEN_SIZE);
+  memcpy(st.manifest, f->manifest, SHA256_SIZE);
+  memcpy(st.country, f->country, 2);
+  subject_statement_sign(l->m->o.subjects, &st, &l->statement);
+  return buf_check(&l->statement, err);
+}
+
 /* The word by which the subject left: our own, which the new home kept; or, of a move that others followed or
  * that a home of an older build took in, what the registrar took it for. DOM_NOT_FOUND: there is none. */
 static enum dom_code find_proof(struct learn *l, struct dom_err *err) {
@@ -38,16 +52,7 @@ static enum dom_code find_proof(struct learn *l, struct dom_err *err) {
   bool for_another = record.epoch == f->epoch && record.home && record.home != l->from;
   if (record.epoch < f->epoch || for_another)
     return DOM_NOT_FOUND; /* also of a token that it does not know */
-  st = (struct subject_statement){.from = l->m->o.region,
-                                  .to = l->from,
-                                  .epoch_from = f->epoch_from,
-                                  .epoch = f->epoch,
-                                  .charter_version = f->charter_version};
-  memcpy(st.token, f->token, TOKEN_SIZE);
-  memcpy(st.manifest, f->manifest, SHA256_SIZE);
-  memcpy(st.country, f->country, 2);
-  subject_statement_sign(subjects, &st, &l->statement);
-  return buf_check(&l->statement, err);
+  return sign_left(l, err);
 }
 
 /* The handoff's own row, so that what lies here of it is erased as after any move. */
@@ -138,41 +143,78 @@ static enum dom_code raise_step(void *arg, struct mover *m, struct store_view *v
   (void)m;
   enum dom_code code = store_subject_get(v, f->token, &row, NULL);
   if (code == DOM_NOT_FOUND || (code == DOM_OK && row.epoch_allotted >= f->epoch)) return DOM_EXISTS;
+  if (!code && f->epoch - row.epoch_allotted > LOST_EPOCHS_MAX) return DOM_EXISTS; /* nobody allotted that */
   if (code) return dom_fail(err, code, "move/quarantine", "a subject's row cannot be read");
   row.epoch_allotted = f->epoch;
   return store_tx_subject_put(tx, &row, err);
 }
 
-/* Somebody says that the subject is at home here. */
-static enum dom_code came_step(void *arg, struct mover *m, struct store_view *v, struct store_tx *tx,
+/* Who is lost here by what the fact says, and what copy it tells of. */
+static struct mover_lost lost_by(const struct learn *l) {
+  const struct fact *f = l->f;
+  struct mover_lost lost = {.epoch = f->epoch};
+  memcpy(lost.token, f->token, TOKEN_SIZE);
+  memcpy(lost.country, f->country, 2);
+  if (f->kind == FACT_RECORD) return lost;
+  lost.from = l->from;
+  lost.epoch_from = f->epoch_from;
+  if (f->kind == FACT_CAME && f->state == HANDOFF_COMMITTED) lost.copy = MOVER_COPY_KEPT;
+  if (f->kind == FACT_LEFT) {
+    assert(f->state == HANDOFF_PREPARED);
+    lost.copy = MOVER_COPY_PREPARED;
+    lost.charter_version = f->charter_version;
+    memcpy(lost.manifest, f->manifest, SHA256_SIZE);
+  }
+  return lost;
+}
+
+/* Somebody says that the subject is at home here, or was when it was to leave. */
+static enum dom_code lost_step(void *arg, struct mover *m, struct store_view *v, struct store_tx *tx,
                                struct dom_err *err) {
   const struct learn *l = arg;
   const struct fact *f = l->f;
   struct store_subject row;
   struct handoff h;
-  struct mover_lost had, lost = {.epoch = f->epoch};
+  struct mover_lost had, lost = lost_by(l);
   (void)m;
   enum dom_code code = store_subject_get(v, f->token, &row, NULL);
   if (code && code != DOM_NOT_FOUND)
     return dom_fail(err, code, "move/quarantine", "a subject's row cannot be read");
-  if (code == DOM_OK && epoch_known(&row) >= f->epoch) return DOM_EXISTS;
+  uint64_t lived = lost.copy == MOVER_COPY_PREPARED ? f->epoch_from : f->epoch; /* here */
+  if (code == DOM_OK && epoch_known(&row) >= lived) return DOM_EXISTS;
   code = handoff_get(v, f->token, f->epoch, HANDOFF_TARGET, &h, err);
   if (code && code != DOM_NOT_FOUND) return code;
   if (code == DOM_OK && h.state == HANDOFF_PREPARED) return DOM_EXISTS; /* all is here: it asks, and serves */
-  code = lost_get(v, f->token, &had, err);
+  code = lost_get(v, &lost, &had, err);
   if (code && code != DOM_NOT_FOUND) return code;
   bool known = code == DOM_OK;
-  memcpy(lost.token, f->token, TOKEN_SIZE);
-  memcpy(lost.country, f->country, 2);
-  if (f->kind == FACT_CAME) {
-    lost.from = l->from;
-    lost.kept_there = f->state == HANDOFF_COMMITTED;
-  }
-  bool same = known && had.epoch == lost.epoch;
-  if (known && had.epoch > lost.epoch) return DOM_EXISTS;
-  if (same && (f->kind != FACT_CAME || (had.from == lost.from && had.kept_there == lost.kept_there)))
+  if (known && (had.epoch > lost.epoch || (had.epoch == lost.epoch && had.copy == lost.copy)))
     return DOM_EXISTS;
   return lost_put(tx, &lost, err);
+}
+
+/* A handoff that did not come to its end. Who was to leave, and is not in the backup, may be nowhere but in
+ * the copy that was prepared. */
+static enum dom_code learn_unfinished(struct learn *l, struct dom_err *err) {
+  enum dom_code code = quarantine_change(l->m, raise_step, (void *)l->f, err);
+  if (code || l->f->state != HANDOFF_PREPARED) return code;
+  return quarantine_change(l->m, lost_step, l, err);
+}
+
+enum dom_code learn_given(struct mover *m, const struct mover_lost *lost, struct dom_err *err) {
+  struct fact f = {.kind = FACT_LEFT,
+                   .epoch = lost->epoch,
+                   .epoch_from = lost->epoch_from,
+                   .charter_version = lost->charter_version};
+  struct learn l = {.m = m, .from = lost->from, .f = &f};
+  assert(lost->copy == MOVER_COPY_PREPARED && lost->from);
+  memcpy(f.token, lost->token, TOKEN_SIZE);
+  memcpy(f.country, lost->country, 2);
+  memcpy(f.manifest, lost->manifest, SHA256_SIZE);
+  enum dom_code code = sign_left(&l, err);
+  if (!code) code = quarantine_change(m, left_step, &l, err);
+  buf_done(&l.statement);
+  return code;
 }
 
 /* The person was erased after the backup: what it brought back of them is erased here once more, and who
@@ -236,7 +278,7 @@ static enum dom_code learn_came(struct learn *l, struct dom_err *err) {
   memcpy(record.token, l->f->token, TOKEN_SIZE);
   memcpy(record.country, l->f->country, 2);
   enum dom_code code = subject_is_registrar(subjects) ? subject_record_take(subjects, &record, err) : DOM_OK;
-  return code ? code : quarantine_change(l->m, came_step, l, err);
+  return code ? code : quarantine_change(l->m, lost_step, l, err);
 }
 
 static enum dom_code learn_fact(void *arg, const struct fact *f, struct dom_err *err) {
@@ -246,11 +288,11 @@ static enum dom_code learn_fact(void *arg, const struct fact *f, struct dom_err 
   buf_reset(&l->statement);
   switch (f->kind) {
   case FACT_LEFT:
-    return f->state == HANDOFF_ACTIVE ? learn_left(l, err) : quarantine_change(m, raise_step, (void *)f, err);
+    return f->state == HANDOFF_ACTIVE ? learn_left(l, err) : learn_unfinished(l, err);
   case FACT_CAME:
     return learn_came(l, err);
   case FACT_RECORD:
-    return quarantine_change(m, came_step, l, err);
+    return l->from_registrar ? quarantine_change(m, lost_step, l, err) : DOM_OK;
   case FACT_AT_HOME:
   case FACT_GONE: {
     struct subject_record record = {.home = f->kind == FACT_GONE ? f->home : l->from, .epoch = f->epoch};

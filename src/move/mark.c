@@ -69,7 +69,8 @@ enum dom_code mark_decode(struct mover *m, uint16_t region, struct slice bytes, 
   mark.lsn = get_u64be(&r);
   get_copy(&r, mark.checkpoint, SHA256_SIZE);
   struct slice signature = get_slice(&r, ED25519_SIG_SIZE);
-  if (!reader_end(&r) || !slice_equal(magic, SLICE_LIT("DOMK")) || version != MARK_VERSION)
+  bool good = reader_end(&r) && mark.life < MARK_LIFE_MAX;
+  if (!good || !slice_equal(magic, SLICE_LIT("DOMK")) || version != MARK_VERSION)
     return dom_fail(err, DOM_INVALID, "move/mark", "does not decode");
   if (by != region || !slice_equal(of, buf_slice(&deployment)) ||
       !subject_signed_by(m->o.subjects, region, slice_cut(bytes, 0, MARK_SIGNED_SIZE), signature.data))

@@ -261,13 +261,24 @@ enum dom_code mover_watch(struct mover *m, struct dom_err *err);
 bool mover_is_open(const struct mover *m);
 enum dom_code mover_quarantine_status(struct mover *m, struct mover_quarantine_status *out,
                                       struct dom_err *err);
-/* A subject whose home is this region by what others know, and whose data is not here. */
+/* Where there still is a copy of who is lost. Numbers are on disk. */
+enum mover_copy {
+  MOVER_COPY_NONE = 0,
+  MOVER_COPY_KEPT = 1,    /* at the former home, which has not heard that the subject is served here */
+  MOVER_COPY_PREPARED = 2 /* at the region that was to become the home: all of it, as of the fence */
+};
+/* What one region tells of a subject whose home is this region by what others know, and whose data is not
+ * here. Several may tell of one subject. */
 struct mover_lost {
   uint8_t token[TOKEN_SIZE];
-  uint64_t epoch;
-  uint16_t from;   /* the region it came from; 0: it was registered here */
-  bool kept_there; /* that one has not erased its copy */
+  uint64_t epoch; /* the last one known; PREPARED: of that handoff */
+  uint16_t from;  /* the region that tells of it: it came from there, PREPARED: it has the copy; 0: the
+                           registrar */
+  enum mover_copy copy;
   char country[2];
+  uint64_t epoch_from;           /* with a copy: what its handoff's row says in region `from` */
+  uint64_t charter_version;      /* PREPARED */
+  uint8_t manifest[SHA256_SIZE]; /* PREPARED */
 };
 typedef bool (*mover_lost_fn)(void *arg, const struct mover_lost *lost);
 enum dom_code mover_quarantine_lost(struct mover *m, mover_lost_fn fn, void *arg, struct dom_err *err);
@@ -277,11 +288,16 @@ enum dom_code mover_quarantine_lost(struct mover *m, mover_lost_fn fn, void *arg
  * DOM_INVALID it is in quarantine already, or has no peers; what a commit returns: it is in quarantine then,
  * until it is started again. */
 enum dom_code mover_quarantine_enter(struct mover *m, struct dom_err *err);
-/* The operator's word that what is lost is lost: each lost subject goes on here, empty, under an epoch that
- * nobody has used; each gets an entry in the ledger. `unheard`: also without the regions that do not answer.
- * Durable: at DOM_OK, and the region serves. Can be called again after a failure.
- * Returns: DOM_INVALID not in quarantine; DOM_BUSY some region has not answered, or still keeps a copy
- * (see mover_lost.kept_there), named in err; DOM_UNAVAILABLE the registrar; what a commit returns. */
+/* The operator's word that what is lost is lost; each subject that goes on gets an entry in the ledger, and
+ * what is told of one who lives elsewhere by the record is forgotten. Of whom there is no copy goes on here,
+ * empty, under an epoch that nobody has used. A copy kept at the former home comes here once more, under the
+ * same epoch, as soon as that region is asked to end its handoff (upkeep); until then requests are told to
+ * come again. A prepared copy is where the subject goes on: this region signs that it left. `unheard`: also
+ * without the regions that do not answer. Durable: at DOM_OK, and the region serves. Can be called again
+ * after a failure. Returns: DOM_INVALID not in quarantine; DOM_BUSY some region has not answered, or two
+ * contradict each other about one copy; DOM_REFUSED the charter does not let the subject live where its
+ * prepared copy is; DOM_UNAVAILABLE the registrar; what a commit returns.
+ */
 enum dom_code mover_quarantine_leave(struct mover *m, bool unheard, struct dom_err *err);
 
 /* A region that says that a subject is at home there, and is not on record with it. With a lower epoch than

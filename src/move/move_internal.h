@@ -82,6 +82,7 @@ struct mark {
   uint64_t ledger_size, lsn;
   uint8_t checkpoint[SHA256_SIZE]; /* of the checkpoint's text; zero without a ledger */
 };
+#define MARK_LIFE_MAX (UINT64_C(1) << 18) /* each takes an operator: one a day for seven centuries */
 enum { MARK_SIZE = 4 + 1 + 16 + 2 + 8 + 8 + 8 + SHA256_SIZE + ED25519_SIG_SIZE };
 
 /* What this region says to one other, and has from it. In memory only. */
@@ -118,6 +119,7 @@ struct mover {
   struct quarantine quarantine;
   struct token_set running; /* source handoffs with a thread */
   struct token_set heard;   /* target: when a message of this token's handoff last came */
+  struct token_set resent;  /* source: when a kept copy was last sent again, in vain so far */
   struct transfers *transfers;
   uint64_t verify_bytes; /* MOVE_VERIFY_BYTES; tests set less */
   struct job_runner *jobs;
@@ -167,6 +169,9 @@ enum dom_code open_set_waits(struct mover *m, erasure_wait_fn fn, void *arg, str
 enum dom_code open_set_take(struct mover *m, uint8_t (**out)[OPEN_KEY_SIZE], size_t *out_count,
                             struct dom_err *err);
 void forget_open_key(const struct forget *f, uint8_t out[OPEN_KEY_SIZE]); /* forget_row.c */
+
+/* Whether a kept copy was sent again a moment ago, in vain: it costs the source as much as a move. */
+bool was_resent(struct mover *m, const uint8_t token[TOKEN_SIZE]);
 
 /* Crash tests stop the process here; production has no hook. */
 void mover_fault(struct mover *m, const char *step);

@@ -221,6 +221,7 @@ enum dom_code mover_open(const struct mover_options *o, struct mover **out, stru
   if (m->o.parallel == 0) m->o.parallel = MOVE_PARALLEL_DEFAULT;
   token_set_init(&m->running);
   token_set_init(&m->heard);
+  token_set_init(&m->resent);
   open_set_init(&m->open);
   pthread_mutex_init(&m->rotate_lock, NULL);
   pthread_mutex_init(&m->lists_lock, NULL);
@@ -249,6 +250,7 @@ void mover_close(struct mover *m) {
   transfers_free(m->transfers);
   token_set_done(&m->running);
   token_set_done(&m->heard);
+  token_set_done(&m->resent);
   open_set_done(&m->open);
   pthread_mutex_destroy(&m->rotate_lock);
   pthread_mutex_destroy(&m->lists_lock);
@@ -300,8 +302,13 @@ struct upkeep {
   size_t away_count;
 };
 
+bool was_resent(struct mover *m, const uint8_t token[TOKEN_SIZE]) {
+  uint64_t sent = token_set_stamp(&m->resent, token);
+  return sent && clock_mono_ns(m->o.clock) / 1000000 < sent + MOVE_ASK_AFTER_MS;
+}
+
 static bool needs_upkeep(struct mover *m, struct store_view *v, const struct handoff *h) {
-  if (h->side == HANDOFF_SOURCE) return !token_set_has(&m->running, h->token);
+  if (h->side == HANDOFF_SOURCE) return !token_set_has(&m->running, h->token) && !was_resent(m, h->token);
   if (h->state == HANDOFF_DISCARDED) return erase_is_due(m, v, h);
   uint64_t heard = token_set_stamp(&m->heard, h->token);
   return clock_mono_ns(m->o.clock) / 1000000 >= heard + MOVE_ASK_AFTER_MS;

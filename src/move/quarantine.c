@@ -2,8 +2,8 @@
  *
  * The order is that of tests/model/handoff.pml: what the backup had open is ended first, or giving it up
  * would make this region home of somebody who has left since; only then is learned who left, and nobody is
- * served or answered before all of it is known. Rows: META "quarantine" (mark, since u64), "life" u64, 'q' ‖
- * token (lost: epoch u64 | from u16 | kept u8 | country 2). docs/formats/handoff.md. */
+ * served or answered before all of it is known. Rows: META "quarantine" (mark, since u64), "life" u64.
+ * docs/formats/handoff.md. */
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,8 +15,10 @@ enum {
   CONFIRM_ONE_MS = 2000, /* one of them: an ocean away, and slow */
   TELL_EVERY_MS = 1000,  /* what is lost between two of these with the disk goes unnoticed */
   LOSS_AGAIN_MS = 30000, /* whether those who kept a copy still do */
-  ENDED_BATCH = 64       /* handoffs of one scan */
+  ENDED_BATCH = 64,      /* handoffs of one scan */
+  LIFE_LSN_BITS = 44     /* of one life: ten thousand commits a second for 55 years */
 };
+_Static_assert((MARK_LIFE_MAX << LIFE_LSN_BITS) < STORE_LSN_MAX, "each life has its LSNs");
 
 static const struct slice ROW = {(const uint8_t *)"quarantine", 10}, LIFE = {(const uint8_t *)"life", 4};
 
@@ -268,6 +270,17 @@ static enum dom_code end_open(struct mover *m, struct dom_err *err) {
 
 /* ---- going on ----------------------------------------------------------------------------------------- */
 
+/* Above whatever it was: the word that is ahead may be of a later life than the backup knew. */
+static uint64_t next_life(const struct quarantine *q) {
+  return (q->ahead.life > q->life ? q->ahead.life : q->life) + 1;
+}
+
+/* The first LSN of a life: far above what any life before can have given out, told to somebody or not. */
+static uint64_t first_lsn_of(uint64_t life) {
+  assert(life < MARK_LIFE_MAX);
+  return life << LIFE_LSN_BITS;
+}
+
 static enum dom_code leave_step(void *arg, struct mover *m, struct store_view *v, struct store_tx *tx,
                                 struct dom_err *err) {
   struct quarantine *q = arg;
@@ -277,8 +290,8 @@ static enum dom_code leave_step(void *arg, struct mover *m, struct store_view *v
   (void)v;
   enum dom_code code = mark_own(m, &mine, err);
   if (code) return code;
-  /* Above whatever it was: the word that is ahead may be of a later life than the backup knew. */
-  store_u64be(life, (q->ahead.life > q->life ? q->ahead.life : q->life) + 1);
+  store_u64be(life, next_life(q));
+  store_tx_lsn_min(tx, first_lsn_of(next_life(q)));
   int n = snprintf(
       payload.text, sizeof payload.text,
       "behind, or asked to be sure: log at %llu where %llu was seen, ledger at %llu where %llu was seen",
@@ -293,9 +306,11 @@ static enum dom_code leave_step(void *arg, struct mover *m, struct store_view *v
 
 static enum dom_code leave(struct mover *m, struct dom_err *err) {
   struct quarantine *q = &m->quarantine;
+  if (next_life(q) == MARK_LIFE_MAX)
+    return dom_fail(err, DOM_REFUSED, "move/quarantine: leave", "the region has had all its lives");
   enum dom_code code = quarantine_change(m, leave_step, q, err);
   if (code) return code;
-  q->life = (q->ahead.life > q->life ? q->ahead.life : q->life) + 1;
+  q->life = next_life(q);
   ask_all_anew(q);
   for (size_t i = 0; i < q->watched_count; i++) q->watched[i].told = false;
   pthread_mutex_lock(&m->open.lock);
@@ -393,19 +408,12 @@ enum dom_code mover_quarantine_status(struct mover *m, struct mover_quarantine_s
 
 static enum dom_code check_leave(struct mover *m, bool unheard, struct dom_err *err) {
   struct quarantine *q = &m->quarantine;
-  struct mover_lost kept;
   if (state_of(m) != MOVER_QUARANTINE && state_of(m) != MOVER_LOSS)
     return dom_fail(err, DOM_INVALID, "move/quarantine: leave", "the region is not in quarantine");
   if (state_of(m) == MOVER_QUARANTINE && !unheard)
     return dom_fail(err, DOM_BUSY, "move/quarantine: leave",
                     "not every region has answered yet; one that is gone for good can be left out");
-  enum dom_code code = q->ended_open ? DOM_OK : end_open(m, err);
-  if (!code) code = lost_kept(m, &kept, err);
-  if (!code)
-    return dom_fail(err, DOM_BUSY, "move/quarantine: leave",
-                    "region %u still has a copy of a subject that is lost here: take it back there first",
-                    kept.from);
-  return code == DOM_NOT_FOUND ? DOM_OK : code;
+  return q->ended_open ? DOM_OK : end_open(m, err);
 }
 
 enum dom_code mover_quarantine_leave(struct mover *m, bool unheard, struct dom_err *err) {

@@ -265,6 +265,34 @@ static enum dom_code kept_statement(struct mover *m, const uint8_t token[TOKEN_S
   return code ? code : subject_statement_kept(v, token, out, err);
 }
 
+/* The target came back from a lost disk without what it was given, and has opened the handoff again: the
+ * copy kept here, which nobody has written to since the fence, goes there once more, under the statement that
+ * names its manifest. */
+static enum dom_code send_again(struct mover *m, const struct handoff *h, struct pace *pace,
+                                struct dom_err *err) {
+  struct source s = {.m = m, .h = *h};
+  struct copy c = {0};
+  BUF_AUTO peer = BUF_INIT;
+  assert(h->state == HANDOFF_COMMITTED);
+  s.h.charter_version = mover_charter_version(m); /* the target prepares under the one in force */
+  if (was_resent(m, h->token))
+    return dom_fail(err, DOM_BUSY, "move/source: send again", "it was tried a moment ago");
+  token_set_touch(&m->resent, h->token, clock_mono_ns(m->o.clock) / 1000000);
+  enum dom_code code =
+      mover_permit(m, h->token, h->country, m->o.region, h->peer, &s.storage, &s.permit, err);
+  if (!code)
+    code = manifest_compute(&(struct manifest_of){m, PERMIT_MOVE, s.permit, h->token, h->epoch_from, NULL},
+                            s.h.manifest, &s.h.objects, &s.h.bytes, err);
+  if (!code && memcmp(s.h.manifest, h->manifest, SHA256_SIZE) != 0)
+    code = dom_fail(err, DOM_CORRUPT, "move/source: send again",
+                    "the copy kept here is not what was handed over: domicile fsck");
+  if (!code) code = tell_begin(&s, err);
+  if (!code) code = copy_begin(&c, m, &s.h, s.permit, pace, err);
+  if (!code) code = copy_snapshot(&c, err);
+  copy_done(&c);
+  return code ? code : tell_prepare(&s, &peer, err);
+}
+
 /* Of a later departure than this one? Then the target was home in between, or the subject could not have come
  * back to leave again; and the registrar takes the later statement, which this region signed too. */
 static bool is_confirmed_since(struct mover *m, const struct handoff *h, struct slice statement) {
@@ -272,26 +300,48 @@ static bool is_confirmed_since(struct mover *m, const struct handoff *h, struct 
   return subject_statement_peek(m->o.subjects, statement, &st) && st.epoch > h->epoch;
 }
 
-static enum dom_code deliver(struct mover *m, struct handoff *h, struct dom_err *err) {
-  assert(h->state == HANDOFF_COMMITTED);
-  BUF_AUTO statement = BUF_INIT;
+/* DOM_NOT_FOUND: it has lost what it was given, and has opened the handoff again. */
+static enum dom_code tell_commit(struct mover *m, const struct handoff *h, struct slice statement,
+                                 struct dom_err *err) {
   BUF_AUTO body = BUF_INIT;
   BUF_AUTO reply = BUF_INIT;
-  enum dom_code code = kept_statement(m, h->token, &statement, err);
-  if (!code && is_confirmed_since(m, h, buf_slice(&statement)))
-    return mover_advance(m, h, EVENT_CONFIRMED, NULL, NULL, err);
-  put_bytes16be(&body, buf_slice(&statement));
+  put_bytes16be(&body, statement);
   mover_peer_ref(m, h->commit_lsn, MOVE_LEDGER_WAIT_MS, &body);
-  if (!code) code = buf_check(&body, err);
+  enum dom_code code = buf_check(&body, err);
   if (!code && !m->o.net) code = dom_fail(err, DOM_UNAVAILABLE, "move/source: deliver", "no peers");
   if (!code)
     code = net_call(m->o.net, h->peer, "move/commit", buf_slice(&body), MOVE_MESSAGE_TIMEOUT_MS, &reply, err);
+  return code;
+}
+
+static enum dom_code deliver_last(struct mover *m, struct handoff *h, struct slice statement,
+                                  struct dom_err *err) {
+  enum dom_code code = tell_commit(m, h, statement, err);
+  if (code) return code;
+  token_set_remove(&m->resent, h->token);
+  return mover_advance(m, h, EVENT_CONFIRMED, NULL, NULL, err);
+}
+
+static enum dom_code deliver(struct mover *m, struct handoff *h, struct pace *pace, struct dom_err *err) {
+  assert(h->state == HANDOFF_COMMITTED);
+  BUF_AUTO statement = BUF_INIT;
+  struct dom_err why = {0};
+  enum dom_code code = kept_statement(m, h->token, &statement, err);
+  if (!code && is_confirmed_since(m, h, buf_slice(&statement)))
+    return mover_advance(m, h, EVENT_CONFIRMED, NULL, NULL, err);
+  if (code) return code;
+  code = tell_commit(m, h, buf_slice(&statement), &why);
+  if (code == DOM_NOT_FOUND) {
+    code = send_again(m, h, pace, err);
+    return code ? code : deliver_last(m, h, buf_slice(&statement), err);
+  }
+  if (code && err) *err = why;
   return code ? code : mover_advance(m, h, EVENT_CONFIRMED, NULL, NULL, err);
 }
 
-static enum dom_code finish(struct mover *m, struct handoff *h, struct dom_err *err) {
+static enum dom_code finish(struct mover *m, struct handoff *h, struct pace *pace, struct dom_err *err) {
   assert(h->state == HANDOFF_COMMITTED || h->state == HANDOFF_ERASING);
-  enum dom_code code = h->state == HANDOFF_COMMITTED ? deliver(m, h, err) : DOM_OK;
+  enum dom_code code = h->state == HANDOFF_COMMITTED ? deliver(m, h, pace, err) : DOM_OK;
   return code ? code : erase_source(m, h, err);
 }
 
@@ -333,13 +383,13 @@ static enum dom_code hand_over(struct source *s, struct pace *pace, struct dom_e
     enum dom_code aborted = give_up(m, &s->h, NULL);
     return aborted ? aborted : code; /* an abort that cannot be made durable is the graver failure */
   }
-  return finish(m, &s->h, err);
+  return finish(m, &s->h, pace, err);
 }
 
 /* This thread alone works on the subject, so an open handoff is what a crash or a peer that was away left: an
  * uncommitted one is given up, a committed one to `to` is brought to its end. *out_moved: that was it. */
 static enum dom_code settle_left(struct mover *m, const uint8_t token[TOKEN_SIZE], uint16_t to,
-                                 bool *out_moved, struct dom_err *err) {
+                                 struct pace *pace, bool *out_moved, struct dom_err *err) {
   STORE_VIEW_AUTO *v = NULL;
   struct store_subject row;
   struct handoff h;
@@ -363,7 +413,7 @@ static enum dom_code settle_left(struct mover *m, const uint8_t token[TOKEN_SIZE
   bool unfinished = h.state == HANDOFF_COMMITTED || h.state == HANDOFF_ERASING;
   if (!unfinished || row.home != to) return DOM_OK;
   *out_moved = true;
-  return finish(m, &h, err);
+  return finish(m, &h, pace, err);
 }
 
 enum dom_code source_move(struct mover *m, const uint8_t token[TOKEN_SIZE], uint16_t to, struct pace *pace,
@@ -376,7 +426,7 @@ enum dom_code source_move(struct mover *m, const uint8_t token[TOKEN_SIZE], uint
   struct source s = {.m = m, .h = {.side = HANDOFF_SOURCE, .peer = to}};
   memcpy(s.h.token, token, TOKEN_SIZE);
   bool moved = false;
-  enum dom_code code = settle_left(m, token, to, &moved, err);
+  enum dom_code code = settle_left(m, token, to, pace, &moved, err);
   if (!code && !moved) code = hand_over(&s, pace, err);
   token_set_remove(&m->running, token);
   buf_done(&s.intent_ref);
@@ -390,8 +440,12 @@ enum dom_code source_resume(struct mover *m, const struct handoff *h, struct dom
   assert(h->side == HANDOFF_SOURCE);
   if (!token_set_add(&m->running, h->token)) return DOM_OK;
   struct handoff now = *h;
+  struct pace pace; /* what has to be sent again stands back for clients */
   bool committed = h->state != HANDOFF_COPYING && h->state != HANDOFF_FENCED;
-  enum dom_code code = committed ? finish(m, &now, err) : give_up(m, &now, err);
+  pace_init(&pace, 0, &m->stopping);
+  pace_begin(m);
+  enum dom_code code = committed ? finish(m, &now, &pace, err) : give_up(m, &now, err);
+  pace_done(&pace);
   token_set_remove(&m->running, h->token);
   return code;
 }

@@ -37,7 +37,8 @@ static bool see_older(void *arg, const struct handoff *h) {
 }
 
 /* A newer epoch aborts all older; one not above every epoch seen is refused. */
-static enum dom_code settle_older(struct mover *m, const struct handoff *h, struct dom_err *err) {
+static enum dom_code settle_older(struct mover *m, const struct handoff *h, bool on_record,
+                                  struct dom_err *err) {
   assert(h->side == HANDOFF_TARGET && h->state == HANDOFF_NONE);
   for (;;) {
     struct older o = {.m = m, .epoch = h->epoch};
@@ -54,8 +55,9 @@ static enum dom_code settle_older(struct mover *m, const struct handoff *h, stru
     if (h->epoch <= o.highest || h->epoch <= row.epoch || h->epoch <= row.epoch_allotted)
       return dom_fail(err, DOM_STALE_EPOCH, "move/target: begin", "the epoch is not above all seen");
     if (!o.has_open) return DOM_OK;
-    if (o.open.state == HANDOFF_PREPARED && o.open.peer != h->peer)
-      return dom_fail(err, DOM_BUSY, "move/target: begin", "a copy from another region is prepared here");
+    if (o.open.peer != h->peer && (o.open.state == HANDOFF_PREPARED || !on_record))
+      return dom_fail(err, DOM_BUSY, "move/target: begin", "a copy from another region is %s here",
+                      handoff_state_name(o.open.state));
     code = erase_discard(m, &o.open, err);
     if (code) return code;
   }
@@ -72,9 +74,10 @@ static enum dom_code make_key(struct mover *m, const struct handoff *h, struct d
 /* Whom a region hands over must be its own by the registrar's word, or it could make this region serve beside
  * the home. Where the registrar is away its word is missing, and the commit waits for it as ever. */
 static enum dom_code check_home(struct mover *m, const uint8_t token[TOKEN_SIZE], uint16_t from,
-                                struct dom_err *err) {
+                                bool *out_on_record, struct dom_err *err) {
   struct subject_record record;
   enum dom_code code = subject_record_find(m->o.subjects, token, &record, NULL);
+  *out_on_record = code == DOM_OK;
   if (code == DOM_UNAVAILABLE || code == DOM_TIMEOUT) return DOM_OK;
   if (code) return dom_fail(err, code, "move/target: begin", "the registrar's record cannot be read");
   if (record.home == from) return DOM_OK;
@@ -116,8 +119,9 @@ static enum dom_code begin(struct mover *m, uint16_t from, const uint8_t token[T
                 : dom_fail(err, DOM_STALE_EPOCH, "move/target: begin", "the epoch is over");
   }
   if (code != DOM_NOT_FOUND) return code;
-  code = check_home(m, token, from, err);
-  if (!code) code = settle_older(m, &h, err);
+  bool on_record = false;
+  code = check_home(m, token, from, &on_record, err);
+  if (!code) code = settle_older(m, &h, on_record, err);
   if (code) return code;
   h.started_ms = clock_wall_ms(m->o.clock);
   h.charter_version = mover_charter_version(m);
@@ -452,6 +456,27 @@ static enum dom_code items(struct mover *m, const struct handoff *h, const struc
 
 /* ---- prepare, commit, abort -------------------------------------------------------------- */
 
+/* Takes away all that is staged. A region that came back from a backup may have part of an older copy than is
+ * sent again, and the source does not name what is not there any more. */
+static enum dom_code unstage(struct mover *m, const struct handoff *h, const struct permit *permit,
+                             struct dom_err *err) {
+  STORE_VIEW_AUTO *v = NULL;
+  struct staging s = {.m = m, .h = h, .permit = permit};
+  struct store_walk *w = NULL;
+  enum dom_code code = store_view_open(m->o.store, &v, err);
+  if (!code) code = store_walk_open(v, PERMIT_MOVE, permit, h->token, h->epoch, SLICE_LIT(""), &w, err);
+  while (!code) {
+    const struct store_item *item;
+    code = store_walk_next(w, &item, err);
+    if (code) break;
+    struct store_item gone = *item;
+    gone.absent = true;
+    code = stage_one(&s, &gone, err);
+  }
+  store_walk_close(w);
+  return code == DOM_NOT_FOUND ? DOM_OK : code;
+}
+
 static enum dom_code prepared_step(void *arg, struct mover *m, struct store_view *v, struct store_tx *tx,
                                    struct handoff *h, struct dom_err *err) {
   (void)v;
@@ -478,8 +503,12 @@ static enum dom_code prepare(struct mover *m, struct handoff *h, const struct pe
                          &h->objects, &h->bytes, err);
     transfer_memo_release(m, memo);
     if (code) return code;
-    if (memcmp(manifest, want.data, SHA256_SIZE) != 0)
-      return dom_fail(err, DOM_CORRUPT, "move/target: prepare", "the manifests of the two regions differ");
+    if (memcmp(manifest, want.data, SHA256_SIZE) != 0) {
+      code = unstage(m, h, permit, err); /* whoever sends it again finds nothing of old */
+      return code ? code
+                  : dom_fail(err, DOM_CORRUPT, "move/target: prepare",
+                             "the manifests of the two regions differ");
+    }
     memcpy(h->manifest, manifest, SHA256_SIZE);
     h->charter_version = version;
     code = mover_advance(m, h, EVENT_PREPARE, prepared_step, &peer, err);
@@ -521,7 +550,8 @@ static bool is_served(struct mover *m, struct slice statement) {
          store_view_open(m->o.store, &v, NULL) == DOM_OK &&
          store_subject_get(v, st.token, &row, NULL) == DOM_OK &&
          ((store_subject_lives(&row) && row.epoch >= st.epoch) ||
-          (row.state == SUBJECT_MOVED && row.epoch > st.epoch));
+          (row.state == SUBJECT_MOVED && row.epoch > st.epoch) ||
+          (row.state == SUBJECT_ERASED && row.epoch_allotted >= st.epoch));
 }
 
 enum dom_code target_commit(struct mover *m, struct slice statement, struct slice peer, struct dom_err *err) {
@@ -547,17 +577,34 @@ enum dom_code target_commit(struct mover *m, struct slice statement, struct slic
   return DOM_OK;
 }
 
+/* Nobody commits before all was prepared here: so this region has lost it with its disk since (lost.c). */
+static enum dom_code find_lost(struct mover *m, const struct subject_statement *st, bool *out,
+                               struct dom_err *err) {
+  STORE_VIEW_AUTO *v = NULL;
+  struct handoff h;
+  enum dom_code code = store_view_open(m->o.store, &v, err);
+  if (!code) code = handoff_get(v, st->token, st->epoch, HANDOFF_TARGET, &h, err);
+  *out = code == DOM_OK && h.peer == st->from && h.state == HANDOFF_STAGING;
+  return code == DOM_NOT_FOUND ? DOM_OK : code;
+}
+
 static enum dom_code commit_message(struct mover *m, uint16_t from, struct slice body, struct dom_err *err) {
   struct reader r = reader_of(body);
   struct slice statement = get_bytes16be(&r);
   struct subject_statement st;
+  bool lost = false;
   if (r.bad) return dom_fail(err, DOM_INVALID, "move/target: commit", "does not decode");
   enum dom_code code = subject_statement_check(m->o.subjects, statement, &st, err);
   if (!code && st.from != from)
     code = dom_fail(err, DOM_DENIED, "move/target: commit", "not from its source");
+  if (!code && !is_served(m, statement)) code = find_lost(m, &st, &lost, err);
+  if (!code && lost) /* no other build of a source takes that for a confirmation */
+    return dom_fail(err, DOM_NOT_FOUND, "move/target: commit", "lost with the disk: to be sent again");
   if (!code) code = target_commit(m, statement, slice_of(r.at, r.left), err);
   /* Confirmed means: served here, and the registrar knows. The source keeps asking until both hold. */
-  return code ? code : subject_report_moved(m->o.subjects, statement, err);
+  if (!code) code = subject_report_moved(m->o.subjects, statement, err);
+  return code == DOM_NOT_FOUND ? DOM_UNAVAILABLE
+                               : code; /* a registrar that lost its record: nothing was lost here */
 }
 
 /* Only after a restore: the subject came and went on, or came later, and the backup knew of neither. */
@@ -586,6 +633,7 @@ enum dom_code target_ask(struct mover *m, const struct handoff *h, struct dom_er
   struct slice answer = slice_cut(buf_slice(&reply), 1, reply.len);
   switch (reply.data[0]) {
   case 'c':
+    if (h->state == HANDOFF_STAGING) return DOM_OK; /* lost.c: the source finds it open, and sends it again */
     return target_commit(m, answer, SLICE_LIT(""), err);
   case 'a': {
     struct handoff gone = *h;

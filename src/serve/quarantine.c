@@ -65,13 +65,28 @@ enum { SHOWN_MAX = 10000 }; /* lost subjects, or claims, of one answer: some 2 M
 struct shown {
   struct admin *a;
   json_t *list;
+  uint8_t token[TOKEN_SIZE]; /* of the last one */
+  bool copied;               /* it has a copy */
 };
 
+static const char *copy_name(enum mover_copy copy) {
+  static const char *const NAMES[] = {"none", "kept", "prepared"};
+  assert((size_t)copy < sizeof NAMES / sizeof NAMES[0]);
+  return NAMES[copy];
+}
+
+/* What is told of one subject comes together: of those who have a copy, else once. */
 static bool show_lost(void *arg, const struct mover_lost *lost) {
   struct shown *s = arg;
+  size_t count = json_array_size(s->list);
+  bool same = count > 0 && memcmp(s->token, lost->token, TOKEN_SIZE) == 0;
+  if (same && lost->copy == MOVER_COPY_NONE) return true;
+  if (same && !s->copied) json_array_remove(s->list, count - 1);
+  s->copied = lost->copy != MOVER_COPY_NONE;
+  memcpy(s->token, lost->token, TOKEN_SIZE);
   json_t *from = lost->from ? admin_region(s->a->r, lost->from) : json_null();
-  json_t *one = json_pack("{s:o,s:I,s:o,s:b}", "token", admin_hex(lost->token, TOKEN_SIZE), "epoch",
-                          (json_int_t)lost->epoch, "from", from, "kept_there", lost->kept_there);
+  json_t *one = json_pack("{s:o,s:I,s:o,s:s}", "token", admin_hex(lost->token, TOKEN_SIZE), "epoch",
+                          (json_int_t)lost->epoch, "from", from, "copy", copy_name(lost->copy));
   json_array_append_new(s->list, one);
   return json_array_size(s->list) < SHOWN_MAX;
 }
@@ -104,7 +119,7 @@ void admin_quarantine_leave(struct admin *a) {
   struct dom_err err = {0};
   if (!admin_unpack(a, "{s:b,s?b}", "accept_loss", &accept, "unheard", &unheard)) return;
   if (!accept) {
-    admin_refuse(a, "accept_loss must be true: what is lost stays lost");
+    admin_refuse(a, "accept_loss must be true: what has no copy stays lost");
     return;
   }
   enum dom_code code = mover_quarantine_leave(a->r->mover, unheard != 0, &err);

@@ -3,6 +3,7 @@ import json
 import pathlib
 import shutil
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -121,3 +122,83 @@ def test_claims_and_enter(world):
     assert get(world, "cn", "nila", "a") == b"nila"
     assert get(world, "cn", "ravi", "a") == b"ravi"
     assert json.loads(world.at("in", "quarantine", "claims", "--json")) == {"claims": [], "missing": []}
+
+
+def lose(world, name, backup):
+    """The disk of a region is lost; it comes back with this copy of its folder, or none."""
+    world.region[name].kill()
+    shutil.rmtree(world.data(name))
+    if backup:
+        shutil.copytree(backup, world.data(name))
+
+
+def back_up(world, name):
+    assert world.region[name].stop() == 0
+    backup = world.folder.file(f"{name}-backup-{time.monotonic_ns()}")
+    shutil.copytree(world.data(name), backup, ignore=shutil.ignore_patterns("admin.sock"))
+    world.region[name].start()
+    return backup
+
+
+def test_committed_to_a_region_that_is_lost(world):
+    """cn has handed mallika over to us, which never heard of it and loses its disk: she lives nowhere, and the
+    copy that cn keeps is the last one."""
+    token = world.register("mallika", "IN", at="cn")
+    film = bytes(range(256)) * 20000
+    put(world, "cn", "mallika", "a", b"mallika")
+    put(world, "cn", "mallika", "film", film)
+    backup = back_up(world, "us")
+    tap = world.taps()["us"]
+    tap.keep_next(lambda message: message.target == "/-/peer/move/commit")
+    moving = threading.Thread(target=lambda: world.at("cn", "move", "--token", token, "--to", "us", ok=range(256)))
+    moving.start()
+    assert tap.held.wait(30)
+    wait_for(lambda: shown(world, "us")["told_all"], "us has not told everybody how far it is")
+    lose(world, "us", backup)
+    tap.release()
+    world.region["us"].start()
+    moving.join()
+    wait_for(lambda: shown(world, "us")["state"] == "loss", "us does not find out what it lost")
+    assert [(each["token"], each["from"], each["copy"]) for each in shown(world, "us")["subjects"]] == [(token, "cn", "kept")]
+    assert "kept its copy: it is sent again" in world.at("us", "quarantine", "show", ok=(1,))
+    for gateway in world.names:  # nobody is told that she has nothing
+        with pytest.raises(botocore.exceptions.ClientError) as refused:
+            get(world, gateway, "mallika", "a")
+        assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 503
+    world.at("us", "quarantine", "leave", "--accept-loss")
+    wait_for(lambda: list(world.homes(token)) == ["us"], "mallika does not come to live in us")
+    for gateway in world.names:
+        assert get(world, gateway, "mallika", "film") == film
+    put(world, "sg", "mallika", "b", b"goes on")
+    assert get(world, "us", "mallika", "b") == b"goes on"
+
+
+def test_a_new_disk_without_a_backup(world):
+    """us comes back with an empty folder, its number and its keys: of whom cn keeps the copy comes once more, who
+    lived there goes on with nothing."""
+    tokens = {who: world.register(who, "IN", at="cn") for who in ("nandini", "omkar")}
+    for who in tokens:
+        put(world, "cn", who, "a", who.encode())
+    move(world, tokens["omkar"], "cn", "us")
+    tap = world.taps()["us"]
+    tap.keep_next(lambda message: message.target == "/-/peer/move/commit")
+    command = ("move", "--token", tokens["nandini"], "--to", "us")
+    moving = threading.Thread(target=lambda: world.at("cn", *command, ok=range(256)))
+    moving.start()
+    assert tap.held.wait(30)
+    wait_for(lambda: shown(world, "us")["told_all"], "us has not told everybody how far it is")
+    lose(world, "us", None)
+    tap.release()
+    world.region["us"].start()
+    moving.join()
+    wait_for(lambda: shown(world, "us")["state"] == "loss", "us does not find out what it lost")
+    lost = {each["token"]: each["copy"] for each in shown(world, "us")["subjects"]}
+    assert lost[tokens["nandini"]] == "kept" and lost[tokens["omkar"]] == "none"
+    world.at("us", "quarantine", "leave", "--accept-loss")
+    wait_for(lambda: list(world.homes(tokens["nandini"])) == ["us"], "nandini does not come to live in us")
+    assert get(world, "in", "nandini", "a") == b"nandini"
+    with pytest.raises(botocore.exceptions.ClientError) as gone:
+        get(world, "in", "omkar", "a")
+    assert gone.value.response["Error"]["Code"] == "NoSuchKey"
+    put(world, "cn", "omkar", "a", b"again")
+    assert get(world, "in", "omkar", "a") == b"again"

@@ -498,7 +498,7 @@ def said_to_its_end(gateway, data):
 def held_message(moved, subject):
     """cn tells the registrar of a new person; the message is kept on its way. (message, what ends it)"""
     tap = moved.world.tap["in"]
-    tap.keep_next(lambda m: m.target.startswith("/-/peer/"))
+    tap.keep_next(lambda m: m.target == "/-/peer/registrar/renew")  # others tell it their marks meanwhile
     result = {}
 
     def register():

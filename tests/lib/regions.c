@@ -30,8 +30,10 @@ void regions_charter(struct test_regions *t, int which, struct buf *out) {
       "    personal: {store: [SG, US], read: any, transit: any}\n    leave: {cn: 2035-12-31}\n",
       "  IN:\n    home: in\n    restricted: {store: [IN], read: [IN], transit: [IN]}\n"
       "    personal: {store: [IN], read: any, transit: any}\n"
-      "    leave: {cn: 2035-12-31, sg: 2035-12-31, us: 2035-12-31}\n"};
-  assert(which >= 1 && which <= 3);
+      "    leave: {cn: 2035-12-31, sg: 2035-12-31, us: 2035-12-31}\n",
+      "  IN:\n    home: sg\n    restricted: {store: any, read: any, transit: any}\n"
+      "    personal: {store: any, read: any, transit: any}\n"};
+  assert(which >= 1 && which <= 4);
   buf_printf(out, "charter: %d\norganization: example-phones\nregistrars: [sg]\n", which);
   append_regions(t, out);
   buf_append_str(out, "subjects: {unregistered: refuse}\nclasses:\n"

@@ -287,11 +287,45 @@ static void test_endless(void **unused) {
   world_free(t);
 }
 
+/* "CN was about to give me asha", who lives there by its backup; "ravi came to you", who lives elsewhere;
+ * "here is what you lost of" somebody whom nobody knows. Nobody is taken away by that, nor taken in, and an
+ * operator who accepts what is lost is not held up. */
+static void test_copies_that_are_none(void **unused) {
+  (void)unused;
+  uint8_t asha[TOKEN_SIZE], stranger[TOKEN_SIZE] = {7};
+  struct test_regions *t = world_new(8, asha);
+  struct subject_who ravi;
+  struct liar l = {.t = t};
+  struct mover_quarantine_status s;
+  struct handoff h;
+  assert_int_equal(subject_register(t->region[SG].subjects, TENANT, SLICE_LIT("ravi"), "US", &ravi, NULL),
+                   DOM_OK);
+  handoff_fact(&l.facts, FACT_LEFT, asha, 2, 1, HANDOFF_PREPARED, SLICE_LIT(""));
+  handoff_fact(&l.facts, FACT_CAME, ravi.token, 9, 8, HANDOFF_COMMITTED, SLICE_LIT(""));
+  handoff_fact(&l.facts, FACT_LEFT, stranger, 5, 4, HANDOFF_PREPARED, SLICE_LIT(""));
+  quarantine(t, &l);
+  watch(t);
+  assert_int_equal(mover_quarantine_status(t->region[CN].mover, &s, NULL), DOM_OK);
+  assert_int_equal(s.lost, 2);
+  assert_int_equal(mover_quarantine_leave(t->region[CN].mover, true, NULL), DOM_OK);
+  assert_int_equal(state(t), MOVER_OPEN);
+  assert_int_equal(row_of(t, CN, asha).state, SUBJECT_HOME);
+  assert_int_equal(row_of(t, SG, ravi.token).state, SUBJECT_HOME);
+  assert_int_equal(row_of(t, CN, stranger).epoch, 0);
+  STORE_VIEW_AUTO *v = NULL;
+  assert_int_equal(store_view_open(t->region[CN].store, &v, NULL), DOM_OK);
+  assert_int_equal(handoff_get(v, ravi.token, 9, HANDOFF_TARGET, &h, NULL), DOM_NOT_FOUND);
+  store_view_close(v);
+  v = NULL;
+  buf_done(&l.facts);
+  world_free(t);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_last_epoch),       cmocka_unit_test(test_lost_at_last_epoch),
       cmocka_unit_test(test_left_for_another), cmocka_unit_test(test_left_under_another),
       cmocka_unit_test(test_endless),          cmocka_unit_test(test_not_its_own),
-      cmocka_unit_test(test_bodies_begun)};
+      cmocka_unit_test(test_bodies_begun),     cmocka_unit_test(test_copies_that_are_none)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
