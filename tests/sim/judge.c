@@ -69,7 +69,7 @@ static void judge_hidden(struct sim *s, uint16_t at) {
 
 /* What a charter of the story lets a whole subject's data be stored in: told once more, in other words. */
 static bool may_live(uint64_t charter, const char country[2], uint16_t region) {
-  if (memcmp(country, "IN", 2) != 0) return true;
+  if (memcmp(country, "IN", 2) != 0 || charter == 4) return true;
   if (charter == 1) return region != 4;
   return charter == 2 ? region == 2 || region == 3 : region == 4;
 }

@@ -9,7 +9,12 @@
 #include "move/quarantine.h"
 #include "sim.h"
 
-enum { TELL_MS = 2000, TELL_TRIES = 3 };
+enum { TELL_MS = 2000, TELL_TRIES = 3, WORST_EVERY = 2 };
+
+struct kept {
+  uint16_t peer;
+  bool found;
+};
 
 static struct disk *copy_of(struct disk *from, uint64_t seed) {
   struct disk *copy = disk_sim_new(seed);
@@ -17,13 +22,16 @@ static struct disk *copy_of(struct disk *from, uint64_t seed) {
   return copy;
 }
 
+static bool home_row(struct sim *s, uint16_t at, uint32_t subject, struct store_subject *out) {
+  STORE_VIEW_AUTO *v = NULL;
+  if (!sim_is_up(s, at) || store_view_open(s->t.region[at].store, &v, NULL)) return false;
+  return store_subject_get(v, s->token[subject], out, NULL) == DOM_OK && out->state != SUBJECT_MOVED;
+}
+
 /* The epoch under which a subject lives at a region; 0: it does not. */
 static uint64_t home_epoch(struct sim *s, uint16_t at, uint32_t subject) {
-  STORE_VIEW_AUTO *v = NULL;
   struct store_subject row;
-  if (!sim_is_up(s, at) || store_view_open(s->t.region[at].store, &v, NULL)) return 0;
-  if (store_subject_get(v, s->token[subject], &row, NULL) || row.state == SUBJECT_MOVED) return 0;
-  return row.epoch;
+  return home_row(s, at, subject, &row) ? row.epoch : 0;
 }
 
 void sim_back_up(struct sim *s, uint16_t at) {
@@ -73,8 +81,37 @@ static bool written_since(const struct sim *s, uint32_t key, uint64_t moment) {
   return false;
 }
 
+struct copied {
+  uint16_t at;
+  bool home;       /* the subject lives there */
+  uint64_t fenced; /* … and was about to leave under this epoch; 0 */
+  bool found;
+};
+
+static bool is_copy(void *arg, const struct handoff *h) {
+  struct copied *c = arg;
+  bool kept = h->state == HANDOFF_COMMITTED && !c->home;
+  bool prepared = h->state == HANDOFF_PREPARED && h->epoch == c->fenced;
+  c->found = c->found || (h->peer == c->at && (kept || prepared));
+  return !c->found;
+}
+
+/* Whether another region has all of a subject that is between two homes: behind the fence nothing was told to
+ * any client that is not in there. */
+static bool is_copied(struct sim *s, uint16_t at, uint32_t subject) {
+  struct store_subject row;
+  struct copied c = {.at = at, .home = home_row(s, at, subject, &row)};
+  if (c.home && row.state == SUBJECT_FENCED) c.fenced = row.handoff_epoch;
+  for (uint16_t i = 1; i <= s->t.count && !c.found; i++) {
+    STORE_VIEW_AUTO *v = NULL;
+    if (i != at && sim_is_up(s, i) && store_view_open(s->t.region[i].store, &v, NULL) == DOM_OK)
+      (void)handoff_scan(v, s->token[subject], is_copy, &c, NULL);
+  }
+  return c.found;
+}
+
 /* Lost may be what was written to people of this region since the backup, and who came since. Who lives
- * elsewhere loses nothing. */
+ * elsewhere loses nothing, nor who came and of whom there is a whole copy. */
 static void count_losses(struct sim *s, uint16_t at) {
   const struct sim_backup *b = &s->backup;
   for (uint32_t k = 0; k < SIM_KEYS; k++) {
@@ -82,20 +119,18 @@ static void count_losses(struct sim *s, uint16_t at) {
     bool elsewhere = false;
     for (uint16_t i = 1; i <= s->t.count; i++)
       if (i != at && home_epoch(s, i, subject)) elsewhere = true;
-    if (elsewhere) continue;
     uint64_t epoch = home_epoch(s, at, subject);
     bool stayed = epoch && epoch == b->epoch[subject];
+    if (elsewhere || (!stayed && is_copied(s, at, subject))) continue;
     if (!stayed || written_since(s, k, b->moment)) s->lost[k] = true;
   }
 }
 
-void sim_restore(struct sim *s, uint16_t at) {
+void sim_restored_begin(struct sim *s, uint16_t at) {
   struct sim_backup *b = &s->backup;
   struct test_region *r = &s->t.region[at];
   struct dom_err err = {0};
-  if (b->region != at || s->busy[at] || s->in_call || !sim_is_up(s, at) || !has_told(s, at)) return;
-  if (s->busy[at] || !sim_is_up(s, at)) return;
-  count_losses(s, at);
+  assert(b->region == at && s->busy[at] == 0);
   sim_region_end(s, at, true);
   disk_sim_free(r->disk);
   disk_sim_free(r->keys);
@@ -103,10 +138,36 @@ void sim_restore(struct sim *s, uint16_t at) {
   r->keys = b->keys;
   r->start_confirmed = true; /* as an operator is told to have it start */
   b->region = 0;
+  s->doomed = 0;
   s->restored = at;
   s->count.restored++;
   if (sim_region_begin(s, at, &err)) sim_find(s, "region %u does not start: %s: %s", at, err.where, err.text);
   sim_trace(s, "region %u came back from its backup", at);
+}
+
+void sim_restore(struct sim *s, uint16_t at) {
+  if (s->backup.region != at || s->doomed || s->busy[at] || s->in_call || !sim_is_up(s, at)) return;
+  if (!has_told(s, at) || s->busy[at] || s->doomed || !sim_is_up(s, at)) return;
+  count_losses(s, at);
+  sim_restored_begin(s, at);
+}
+
+/* The worst moments: the target's disk goes once the source has committed, the source's once the target has
+ * prepared. */
+void sim_restore_at(struct sim *s, const char *step) {
+  uint16_t at = s->backup.region;
+  bool committed = strcmp(step, "+committed") == 0, prepared = strcmp(step, "+peer-prepared") == 0;
+  bool ends = s->next >= s->plan->count; /* nothing may be lost any more */
+  if (ends || !at || s->doomed || (!committed && !prepared) || sim_mix(s->plan->seed, s->steps) % WORST_EVERY)
+    return;
+  if (committed) sim_restore(s, at);
+  if (committed || !s->busy[at] || !sim_is_up(s, at) || !has_told(s, at)) return;
+  if (s->doomed || s->backup.region != at || !sim_is_up(s, at)) return;
+  count_losses(s, at);
+  disk_sim_power_cut(s->t.region[at].disk);
+  disk_sim_power_cut(s->t.region[at].keys);
+  s->doomed = at;
+  sim_trace(s, "region %u loses its disk", at);
 }
 
 /* Nothing is lost then, and everybody is told the same: whatever is under way must end as if it had failed.
@@ -121,7 +182,7 @@ void sim_doubt(struct sim *s, uint16_t at) {
   sim_trace(s, "region %u is made to doubt: %s", at, dom_code_name(code));
 }
 
-/* The operator accepts what is lost, where nobody has a copy. */
+/* The operator accepts what is lost; of whom another region has a copy goes on with that. */
 void sim_accept_loss(struct sim *s, uint16_t at) {
   struct mover_quarantine_status q;
   struct dom_err err = {0};
@@ -134,11 +195,21 @@ void sim_accept_loss(struct sim *s, uint16_t at) {
   sim_trace(s, "losses at %u accepted: %s %s", at, dom_code_name(code), err.text);
 }
 
-bool sim_waits_for_copy(struct sim *s) {
-  struct mover_lost kept;
-  if (!s->restored || !sim_is_up(s, s->restored)) return false;
-  struct mover *m = s->t.region[s->restored].mover;
-  return !mover_is_open(m) && lost_kept(m, &kept, NULL) == DOM_OK;
+static bool is_kept(void *arg, const struct handoff *h) {
+  struct kept *k = arg;
+  k->found = k->found || (h->state == HANDOFF_COMMITTED && h->peer == k->peer);
+  return !k->found;
+}
+
+bool sim_waits_for_charter(struct sim *s) {
+  struct kept k = {.peer = s->restored};
+  if (!s->restored) return false;
+  for (uint16_t i = 1; i <= s->t.count && !k.found; i++) {
+    STORE_VIEW_AUTO *v = NULL;
+    if (store_view_open(s->t.region[i].store, &v, NULL) == DOM_OK)
+      (void)handoff_scan(v, NULL, is_kept, &k, NULL);
+  }
+  return k.found || !mover_is_open(s->t.region[s->restored].mover);
 }
 
 void sim_backup_free(struct sim *s) {

@@ -125,6 +125,7 @@ struct sim {
   bool in_upkeep[REGIONS_MAX + 1], in_rotation[REGIONS_MAX + 1], cut[REGIONS_MAX + 1][REGIONS_MAX + 1];
   uint32_t charter[REGIONS_MAX + 1];
   struct sim_backup backup;
+  uint16_t doomed;     /* the region whose disk is lost, and that has not come back yet; 0 */
   uint16_t restored;   /* the region that came back from it; 0 */
   bool lost[SIM_KEYS]; /* something of it may be gone with the disk: its history proves nothing */
   struct {
@@ -156,10 +157,15 @@ enum dom_code sim_region_begin(struct sim *s, uint16_t number, struct dom_err *e
 /* Does nothing where it cannot be now; one backup and one restore a run. */
 void sim_back_up(struct sim *s, uint16_t at);
 void sim_restore(struct sim *s, uint16_t at);
+/* At a durable step of some region's move. */
+void sim_restore_at(struct sim *s, const char *step);
+/* The region's disk is lost: it begins with the backup. */
+void sim_restored_begin(struct sim *s, uint16_t at);
 void sim_doubt(struct sim *s, uint16_t at);
 void sim_accept_loss(struct sim *s, uint16_t at);
-/* Whether the restored region waits for an operator to take back a copy that another region kept. */
-bool sim_waits_for_copy(struct sim *s);
+/* Whether a copy that another region has of who is lost may not live where it would go on, by the charter in
+ * force: then an operator gives one that lets it. */
+bool sim_waits_for_charter(struct sim *s);
 void sim_backup_free(struct sim *s);
 
 /* ---- call.c: clients ------------------------------------------------------------------------------- */

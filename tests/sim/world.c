@@ -18,6 +18,7 @@ enum {
   SETTLE_MS = 60000,
   STORE_STEPS_MAX = 200,
   CHARTER_LAST = 3,
+  CHARTER_FREE = 4, /* lets everybody live everywhere */
   SEGMENT_BYTES = 256 << 10,
   STEPS_MAX = 5000 /* of moves: the longest runs take some hundreds */
 };
@@ -97,6 +98,10 @@ enum dom_code sim_region_begin(struct sim *s, uint16_t number, struct dom_err *e
 static void region_restart(struct sim *s, uint16_t number, bool power, uint64_t cut_start) {
   struct test_region *r = &s->t.region[number];
   struct dom_err err = {0};
+  if (number == s->doomed) {
+    sim_restored_begin(s, number);
+    return;
+  }
   sim_region_end(s, number, power);
   disk_sim_set_free(r->disk, UINT64_C(1) << 40);
   if (cut_start) disk_sim_cut_after(r->disk, cut_start);
@@ -149,6 +154,7 @@ static void at_step(void *arg, const char *step) {
     _exit(1);
   }
   sim_judge_step(s);
+  sim_restore_at(s, step);
   inside(s);
 }
 
@@ -250,7 +256,7 @@ static void rotate(struct sim *s, uint16_t at, bool purge) {
 static void charter_give(struct sim *s, uint16_t at, uint32_t version) {
   BUF_AUTO yaml = BUF_INIT;
   BUF_AUTO signature = BUF_INIT;
-  if (version > CHARTER_LAST || (version == 3 && s->t.count < REGIONS_MAX)) return;
+  if (version == 3 && s->t.count < REGIONS_MAX) return;
   regions_charter(&s->t, (int)version, &yaml);
   charter_sign(buf_slice(&yaml), s->t.charter_seed, &signature);
   s->busy[at]++;
@@ -335,7 +341,7 @@ static void event_of_region(struct sim *s, const struct sim_event *e) {
   if (e->kind == SIM_CANCEL) cancel(s, at);
   if (e->kind == SIM_ROTATE || e->kind == SIM_PURGE) rotate(s, at, e->kind == SIM_PURGE);
   if (e->kind == SIM_DOUBT) sim_doubt(s, at);
-  if (e->kind == SIM_CHARTER) charter_give(s, at, charter_at(s, at) + 1);
+  if (e->kind == SIM_CHARTER && charter_at(s, at) < CHARTER_LAST) charter_give(s, at, charter_at(s, at) + 1);
   if (e->kind == SIM_CUT_POWER || e->kind == SIM_FAIL_DISK || e->kind == SIM_FULL) fault(s, e);
 }
 
@@ -418,11 +424,19 @@ static void heal(struct sim *s) {
   if (!s->finding[0]) net_sim_deliver_late(s->t.net);
 }
 
-static void settle(struct sim *s) {
+static void settle_rounds(struct sim *s) {
   for (int round = 0; round < SETTLE_ROUNDS && !s->finding[0]; round++) {
     clock_sim_advance(s->t.clock, SETTLE_MS);
     for (uint16_t i = 1; i <= s->t.count; i++) upkeep(s, i);
     for (uint16_t i = 1; i <= s->t.count; i++) cancel(s, i);
+  }
+}
+
+static void settle(struct sim *s) {
+  settle_rounds(s);
+  if (!s->finding[0] && sim_waits_for_charter(s)) {
+    for (uint16_t i = 1; i <= s->t.count; i++) charter_give(s, i, CHARTER_FREE);
+    settle_rounds(s);
   }
   for (uint16_t i = 1; i <= s->t.count; i++) store_steps(s, i, STORE_STEPS_MAX);
 }
@@ -444,7 +458,7 @@ bool sim_run(const struct sim_plan *plan, bool trace, struct sim *s) {
   s->next = plan->count;
   if (!s->finding[0]) heal(s);
   if (!s->finding[0]) settle(s);
-  if (!s->finding[0] && !sim_waits_for_copy(s)) sim_judge_rest(s);
+  if (!s->finding[0]) sim_judge_rest(s);
   if (!s->finding[0]) sim_judge_histories(s);
   bool good = !s->finding[0];
   if (good) world_close(s); /* a world with a bug in it may not even close; the process ends */
