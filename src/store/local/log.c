@@ -328,8 +328,7 @@ enum dom_code log_append(struct log *l, struct log_record *records, size_t count
   if (code == DOM_OK && !buf_reserve(&l->batch, LOG_RECORD_HEADER)) code = buf_check(&l->batch, err);
   if (code != DOM_OK) return code; /* nothing was written: not final */
   bool final = true;
-  if (!l->current || leap || l->end + size > l->limit)
-    code = segment_next(l, records[0].lsn, &final, err);
+  if (!l->current || leap || l->end + size > l->limit) code = segment_next(l, records[0].lsn, &final, err);
   if (code == DOM_OK) code = batch_write(l, records, count, err);
   if (code != DOM_OK && final) l->broken = true;
   return code;
