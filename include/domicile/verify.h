@@ -1,5 +1,5 @@
 /* Domicile's verifier library: checks ledgers and receipts offline, trusting nothing but the
- * keys it is given. It links libdomicile's base and ledger parts and libcrypto only.
+ * keys it is given. It links libdomicile's base and ledger parts, libcrypto and libsodium only.
  *
  *   struct domicile_verifier *v = domicile_verifier_new();
  *   domicile_verifier_add_key(v, "example.org/prod/in+1a2b3c4d+AT...");

@@ -1,4 +1,4 @@
-/* Cryptography: thin, checked wrappers over OpenSSL 3; no algorithm of our own.
+/* Cryptography: thin, checked wrappers over OpenSSL 3, and libsodium for Ed25519; no algorithm of our own.
  * Fetched algorithms are cached (one-shot SHA256() is 3.7 times slower). A failure inside
  * OpenSSL other than a bad tag or signature is out of memory: DOM_NO_MEMORY.
  * Functions without a result end the process in that case: going on would sign or seal garbage.
@@ -67,7 +67,8 @@ void ed25519_public(const uint8_t seed[ED25519_KEY_SIZE], uint8_t out_public[ED2
 /* Signs the message itself, not a hash of it (PureEdDSA); the same every time. */
 void ed25519_sign(const uint8_t seed[ED25519_KEY_SIZE], struct slice message,
                   uint8_t out_sig[ED25519_SIG_SIZE]);
-/* False for a bad signature and for a key that is no point of the curve. */
+/* False for a bad signature, and for a key that is no point of the curve or one of small order, under which
+ * one signature would hold for everything. */
 bool ed25519_verify(const uint8_t public_key[ED25519_KEY_SIZE], struct slice message,
                     const uint8_t sig[ED25519_SIG_SIZE]);
 

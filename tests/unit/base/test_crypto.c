@@ -229,6 +229,25 @@ static void test_ed25519_vectors(void **state) {
   }
 }
 
+/* Under the neutral point as a public key one signature would hold for every message; and a signature has one
+ * form only: S below the group's order (RFC 8032 §5.1.7). */
+static void test_ed25519_strict(void **state) {
+  (void)state;
+  static const uint8_t ORDER[32] = {0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58,       0xd6,
+                                    0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, [31] = 0x10};
+  const uint8_t neutral[32] = {1}, of_everything[64] = {1}, seed[32] = {7};
+  uint8_t public_key[32], sig[64];
+  assert_false(ed25519_verify(neutral, SLICE_LIT("anything"), of_everything));
+  ed25519_public(seed, public_key);
+  ed25519_sign(seed, SLICE_LIT("once"), sig);
+  assert_true(ed25519_verify(public_key, SLICE_LIT("once"), sig));
+  for (unsigned i = 0, carry = 0; i < 32; i++, carry >>= 8) {
+    carry += sig[32 + i] + ORDER[i];
+    sig[32 + i] = (uint8_t)carry;
+  }
+  assert_false(ed25519_verify(public_key, SLICE_LIT("once"), sig));
+}
+
 static void test_random_differs(void **state) {
   (void)state;
   uint8_t a[32] = {0}, b[32] = {0};
@@ -258,6 +277,7 @@ int main(void) {
       cmocka_unit_test(test_ctr_stream),
       cmocka_unit_test(test_ctr_far_offset),
       cmocka_unit_test(test_ed25519_vectors),
+      cmocka_unit_test(test_ed25519_strict),
       cmocka_unit_test(test_random_differs),
       cmocka_unit_test(test_wipe),
   };
