@@ -11,8 +11,10 @@ static struct ledger *ledger_new(struct disk *disk, const char *origin,
   struct ledger *l = dom_calloc(1, sizeof *l);
   if (!l) return NULL;
   l->seed = secret_alloc(ED25519_KEY_SIZE);
-  if (!l->seed || pthread_mutex_init(&l->lock, NULL) != 0) {
+  l->pending = dom_calloc(LEDGER_BATCH_MAX, sizeof *l->pending);
+  if (!l->seed || !l->pending || pthread_mutex_init(&l->lock, NULL) != 0) {
     secret_free(l->seed, ED25519_KEY_SIZE);
+    dom_free(l->pending);
     dom_free(l);
     return NULL;
   }
@@ -30,6 +32,7 @@ void ledger_close(struct ledger *ledger) {
   journal_done(&ledger->journal);
   buf_done(&ledger->checkpoint);
   secret_free(ledger->seed, ED25519_KEY_SIZE);
+  dom_free(ledger->pending);
   pthread_mutex_destroy(&ledger->lock);
   dom_free(ledger);
 }

@@ -181,16 +181,32 @@ enum dom_code ledger_open(struct disk *disk, const char *folder, const char *ori
                           struct dom_err *err);
 void ledger_close(struct ledger *ledger); /* NULL is allowed */
 
-/* Appends 1..LEDGER_BATCH_MAX entries, all or none: journal (synced), bundles and tiles, then
- * the signed checkpoint. Cursors must not fall, and the first must lie above ledger_cursor()
- * (so 0 is no cursor): a batch sent twice is refused and each entry is taken up exactly once.
- * Durable: entries, cursor, tiles and checkpoint, at return.
- * Threads: one appender; readers go on meanwhile.
+/* Takes 1..LEDGER_BATCH_MAX entries up, all or none: they have their indices for good, and readers see them
+ * with the next ledger_publish, or the next start. Cursors must not fall, and the first must lie above
+ * ledger_taken() (so 0 is no cursor): a batch sent twice is refused and each entry is taken up exactly
+ * once. Publishes what was taken up before where both are more than LEDGER_BATCH_MAX.
+ * Durable: entries and cursor, at return; but keep their source until they are published, for where the disk
+ * damages them a start cuts them off and they are to be taken up once more.
+ * Threads: one writer; readers go on meanwhile.
  * Returns: DOM_INVALID (an entry does not decode, a cursor falls; nothing is written);
  * DOM_IO, DOM_NO_SPACE, DOM_NO_MEMORY: the ledger then refuses every later append with
  * DOM_READ_ONLY until it is opened again, and keeps serving what was published. */
+enum dom_code ledger_take_up(struct ledger *ledger, const struct ledger_item *items, size_t count,
+                             struct dom_err *err);
+/* Shows readers all that was taken up: bundles and tiles, then the signed checkpoint. Costs some ten file
+ * operations however many entries there are.
+ * Durable: tiles and checkpoint, at return. Threads: the writer. Returns: as ledger_take_up, without
+ * DOM_INVALID. */
+enum dom_code ledger_publish(struct ledger *ledger, struct dom_err *err);
+/* Both at once. */
 enum dom_code ledger_append(struct ledger *ledger, const struct ledger_item *items, size_t count,
                             struct dom_err *err);
+
+/* LSN of the last entry taken up, published or not; 0 when empty. Threads: any. */
+uint64_t ledger_taken(struct ledger *ledger);
+/* The index of the first entry that came from LSN `cursor`, published or not. Threads: any.
+ * Returns: DOM_NOT_FOUND none did, or not yet; DOM_CORRUPT; DOM_IO. */
+enum dom_code ledger_index(struct ledger *ledger, uint64_t cursor, uint64_t *out_index, struct dom_err *err);
 
 /* Published state. Threads: any. All of it is durable, none is ahead of the checkpoint. */
 uint64_t ledger_size(struct ledger *ledger);   /* entries */

@@ -23,6 +23,15 @@ uint64_t ledger_cursor(struct ledger *ledger) {
   return cursor;
 }
 
+uint64_t ledger_taken(struct ledger *ledger) {
+  assert(ledger);
+  pthread_mutex_lock(&ledger->lock);
+  uint64_t cursor =
+      ledger->pending_count ? ledger->pending[ledger->pending_count - 1].cursor : ledger->cursor;
+  pthread_mutex_unlock(&ledger->lock);
+  return cursor;
+}
+
 bool ledger_failed(struct ledger *ledger) {
   assert(ledger);
   return atomic_load(&ledger->failed);
@@ -132,6 +141,35 @@ enum dom_code ledger_find_cursor(struct ledger *ledger, uint64_t cursor, uint64_
   *out_first = first;
   *out_count = end - first;
   return DOM_OK;
+}
+
+/* Among those not yet published. False: none of them came from `cursor`. */
+static bool pending_find(struct ledger *l, uint64_t cursor, uint64_t *out_index) {
+  bool found = false;
+  pthread_mutex_lock(&l->lock);
+  size_t low = 0, high = l->pending_count;
+  while (low < high) {
+    size_t middle = low + (high - low) / 2;
+    if (l->pending[middle].cursor < cursor)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  if (low < l->pending_count && l->pending[low].cursor == cursor) {
+    found = true;
+    *out_index = l->pending_first + low;
+  }
+  pthread_mutex_unlock(&l->lock);
+  return found;
+}
+
+enum dom_code ledger_index(struct ledger *ledger, uint64_t cursor, uint64_t *out_index, struct dom_err *err) {
+  assert(ledger && out_index);
+  uint64_t count = 0;
+  if (pending_find(ledger, cursor, out_index)) return DOM_OK;
+  if (cursor <= ledger_cursor(ledger)) return ledger_find_cursor(ledger, cursor, out_index, &count, err);
+  return dom_fail(err, DOM_NOT_FOUND, "ledger/reader: index", "LSN %llu is not taken up",
+                  (unsigned long long)cursor);
 }
 
 /* Perfect nodes out of tile files, for one proof. A proof touches at most two tiles of a

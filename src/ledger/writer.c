@@ -118,9 +118,12 @@ static enum dom_code check_items(struct ledger *l, const struct ledger_item *ite
   assert(items && count > 0);
   static const char where[] = "ledger/writer: append";
   struct ledger_entry entry;
-  if (items[0].cursor <= ledger_cursor(l))
+  uint64_t taken = ledger_taken(l);
+  if (ledger_failed(l))
+    return dom_fail(err, DOM_READ_ONLY, where, "an earlier append failed; open the ledger again");
+  if (items[0].cursor <= taken)
     return dom_fail(err, DOM_INVALID, where, "cursor %llu is taken up already (at %llu)",
-                    (unsigned long long)items[0].cursor, (unsigned long long)ledger_cursor(l));
+                    (unsigned long long)items[0].cursor, (unsigned long long)taken);
   for (size_t i = 0; i < count; i++) {
     if (i > 0 && items[i].cursor < items[i - 1].cursor)
       return dom_fail(err, DOM_INVALID, where, "cursor %llu after %llu", (unsigned long long)items[i].cursor,
@@ -131,22 +134,55 @@ static enum dom_code check_items(struct ledger *l, const struct ledger_item *ite
   return DOM_OK;
 }
 
+/* Entries that the journal holds from now on. */
+static void pending_add(struct ledger *l, const struct ledger_item *items, size_t count) {
+  assert(l->pending_count + count <= LEDGER_BATCH_MAX && l->journal.slots >= count);
+  pthread_mutex_lock(&l->lock);
+  if (l->pending_count == 0) l->pending_first = l->journal.slots - count;
+  for (size_t i = 0; i < count; i++) {
+    struct journal_slot *slot = &l->pending[l->pending_count++];
+    *slot = (struct journal_slot){.cursor = items[i].cursor};
+    memcpy(slot->entry, items[i].entry, LEDGER_ENTRY_SIZE);
+  }
+  pthread_mutex_unlock(&l->lock);
+  assert(l->pending_first + l->pending_count == l->journal.slots);
+}
+
+enum dom_code ledger_take_up(struct ledger *ledger, const struct ledger_item *items, size_t count,
+                             struct dom_err *err) {
+  assert(ledger && items && count >= 1 && count <= LEDGER_BATCH_MAX);
+  enum dom_code code = check_items(ledger, items, count, err);
+  /* A start publishes what it finds beyond the checkpoint as one batch. */
+  if (!code && ledger->pending_count + count > LEDGER_BATCH_MAX) code = ledger_publish(ledger, err);
+  if (code) return code;
+  code = journal_append(&ledger->journal, items, count, err);
+  if (code)
+    atomic_store(&ledger->failed, true);
+  else
+    pending_add(ledger, items, count);
+  return code;
+}
+
+enum dom_code ledger_publish(struct ledger *ledger, struct dom_err *err) {
+  assert(ledger);
+  if (ledger_failed(ledger))
+    return dom_fail(err, DOM_READ_ONLY, "ledger/writer: publish",
+                    "an earlier append failed; open the ledger again");
+  if (ledger->pending_count == 0) return DOM_OK;
+  assert(ledger->pending_first == ledger->edge.size);
+  enum dom_code code = writer_publish(ledger, ledger->pending, ledger->pending_count, err);
+  if (code) {
+    atomic_store(&ledger->failed, true);
+    return code;
+  }
+  pthread_mutex_lock(&ledger->lock);
+  ledger->pending_count = 0;
+  pthread_mutex_unlock(&ledger->lock);
+  return DOM_OK;
+}
+
 enum dom_code ledger_append(struct ledger *ledger, const struct ledger_item *items, size_t count,
                             struct dom_err *err) {
-  assert(ledger && items && count >= 1 && count <= LEDGER_BATCH_MAX);
-  if (ledger_failed(ledger))
-    return dom_fail(err, DOM_READ_ONLY, "ledger/writer: append",
-                    "an earlier append failed; open the ledger again");
-  enum dom_code code = check_items(ledger, items, count, err);
-  if (code != DOM_OK) return code;
-  AUTO_FREE struct journal_slot *slots = dom_calloc(count, sizeof *slots);
-  if (!slots) return dom_fail(err, DOM_NO_MEMORY, "ledger/writer: append", "%zu entries", count);
-  for (size_t i = 0; i < count; i++) {
-    slots[i].cursor = items[i].cursor;
-    memcpy(slots[i].entry, items[i].entry, LEDGER_ENTRY_SIZE);
-  }
-  code = journal_append(&ledger->journal, items, count, err);
-  if (code == DOM_OK) code = writer_publish(ledger, slots, count, err);
-  if (code != DOM_OK) atomic_store(&ledger->failed, true);
-  return code;
+  enum dom_code code = ledger_take_up(ledger, items, count, err);
+  return code ? code : ledger_publish(ledger, err);
 }

@@ -25,8 +25,13 @@ struct ledger {
   uint8_t bundle[TILE_WIDTH * BUNDLE_UNIT]; /* bytes of the unfinished bundle */
   atomic_bool failed;
 
-  /* What readers see; under `lock`. */
   pthread_mutex_t lock;
+  /* Taken up and not yet published: the journal's last. Changed by the writer, under `lock`. */
+  struct journal_slot *pending; /* LEDGER_BATCH_MAX */
+  size_t pending_count;
+  uint64_t pending_first; /* the first one's index */
+
+  /* What readers see; under `lock`. */
   uint64_t size;
   uint64_t cursor;
   struct buf checkpoint;

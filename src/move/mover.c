@@ -172,8 +172,7 @@ enum dom_code mover_advance(struct mover *m, struct handoff *h, enum handoff_eve
 bool mover_entry_index(struct mover *m, uint64_t lsn, uint32_t wait_ms, uint64_t *out_index) {
   if (!m->o.ledger || lsn == 0) return false;
   for (uint32_t waited = 0; waited <= wait_ms; waited++) {
-    uint64_t count = 0;
-    if (ledger_find_cursor(m->o.ledger, lsn, out_index, &count, NULL) == DOM_OK) return true;
+    if (ledger_index(m->o.ledger, lsn, out_index, NULL) == DOM_OK) return true;
     if (ledger_failed(m->o.ledger) || m->o.inline_threads) return false;
     clock_sleep_ms(m->o.clock, 1);
   }
@@ -261,7 +260,8 @@ void mover_close(struct mover *m) {
 
 bool mover_takes(const char *path) {
   assert(path);
-  return strncmp(path, "move/", 5) == 0 || strcmp(path, MOVE_BODY_PATH) == 0;
+  return strncmp(path, "move/", 5) == 0 || strcmp(path, MOVE_BODY_PATH) == 0 ||
+         strcmp(path, MOVE_ITEMS_PATH) == 0;
 }
 
 enum dom_code mover_message(struct mover *m, uint16_t from, const char *path, struct slice body,

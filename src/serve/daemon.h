@@ -90,8 +90,7 @@ enum dom_code tls_files_put(struct daemon *d, struct dom_err *err);
 /* ---- ledger_feed.c, upkeep.c ----------------------------------------------------------------------------
  */
 
-/* Takes one batch from the outbox into the ledger. *out_did: there was one. */
-enum dom_code ledger_feed_step(struct region *r, bool *out_did, struct dom_err *err);
+/* Takes what the outbox gets into the ledger, until r->ledger_stopping. */
 void *ledger_feed_main(void *region);
 void *upkeep_main(void *region);
 /* What this region missed of buckets' configurations, and what it, as registrar, owes others: before it

@@ -1,7 +1,11 @@
-/* From the outbox into the ledger: in LSN order, all entries of one LSN in one batch, each exactly once. */
+/* From the outbox into the ledger: in LSN order, all entries of one LSN in one batch, each exactly once. What
+ * is taken up has its index and is durable; it is published at once after a quiet time, and together with
+ * what follows it while much happens: a tree's files cost the same for one entry and for hundreds. */
 #include <assert.h>
 
 #include "serve/daemon.h"
+
+enum { PUBLISH_EVERY_MS = 100 }; /* at most; how long a reader may have to wait for an entry */
 
 struct batch {
   struct ledger_item *item;
@@ -24,45 +28,84 @@ static bool collect(void *arg, const struct store_entry *e) {
   return true;
 }
 
-enum dom_code ledger_feed_step(struct region *r, bool *out_did, struct dom_err *err) {
+/* Takes one batch from the outbox. *out_did: there was one. */
+static enum dom_code take_up(struct region *r, bool *out_did, struct dom_err *err) {
   assert(r->store && r->ledger && out_did);
   AUTO_FREE struct ledger_item *items = dom_alloc(LEDGER_BATCH_MAX * sizeof *items);
   if (!items) return dom_fail(err, DOM_NO_MEMORY, "serve/ledger: feed", "no memory");
   struct batch b = {.item = items};
   struct store_stats before;
   store_stats(r->store, &before);
-  enum dom_code code = store_outbox_scan(r->store, ledger_cursor(r->ledger), collect, &b, err);
-  if (!code && b.count) code = ledger_append(r->ledger, items, b.count, err);
+  enum dom_code code = store_outbox_scan(r->store, ledger_taken(r->ledger), collect, &b, err);
+  if (!code && b.count) code = ledger_take_up(r->ledger, items, b.count, err);
   if (code) return code;
-  /* Most commits carry no entry: what was applied before a whole scan is behind the ledger too, or segments
-   * without entries could never be used again. */
+  /* The log keeps what no checkpoint signs. Most commits carry no entry: what was applied before a whole scan
+   * is behind the ledger too, or segments without entries could never be used again. */
   uint64_t reached = ledger_cursor(r->ledger);
-  if (!b.full && before.applied_lsn > reached) reached = before.applied_lsn;
+  bool all_shown = !b.full && ledger_taken(r->ledger) == reached;
+  if (all_shown && before.applied_lsn > reached) reached = before.applied_lsn;
   store_ledger_reached(r->store, reached);
   *out_did = b.count > 0;
   return DOM_OK;
 }
 
+/* When what was published last was, and whether more was taken up since. */
+struct feed {
+  struct region *r;
+  uint64_t published_ms;
+  bool pending;
+};
+
+static uint64_t now_ms(const struct feed *f) {
+  return clock_mono_ns(f->r->clock) / 1000000;
+}
+
+/* How long what is pending may still wait for company; 0 it is time. */
+static uint32_t publish_in_ms(const struct feed *f) {
+  uint64_t since = now_ms(f) - f->published_ms;
+  return since < PUBLISH_EVERY_MS ? (uint32_t)(PUBLISH_EVERY_MS - since) : 0;
+}
+
+static enum dom_code publish(struct feed *f, struct dom_err *err) {
+  enum dom_code code = ledger_publish(f->r->ledger, err);
+  f->pending = false;
+  f->published_ms = now_ms(f);
+  return code;
+}
+
+/* One round: takes up, publishes when it is time, and waits when there was nothing. */
+static enum dom_code feed_step(struct feed *f, struct dom_err *err) {
+  bool did = false;
+  enum dom_code code = take_up(f->r, &did, err);
+  f->pending = f->pending || did;
+  if (!code && f->pending && publish_in_ms(f) == 0) return publish(f, err);
+  if (code || did) return code;
+  store_outbox_wait(f->r->store, ledger_taken(f->r->ledger),
+                    f->pending ? publish_in_ms(f) : DAEMON_OUTBOX_WAIT_MS);
+  return DOM_OK;
+}
+
+/* What the last commits left: receipts of a stopped region are complete. */
+static void feed_end(struct feed *f) {
+  bool did = true;
+  while (did && take_up(f->r, &did, NULL) == DOM_OK) {
+  }
+  (void)publish(f, NULL);
+}
+
 /* A ledger that failed takes nothing more until restart; the outbox keeps what is to come. */
 void *ledger_feed_main(void *region) {
-  struct region *r = region;
-  while (!atomic_load(&r->ledger_stopping)) {
+  struct feed f = {.r = region};
+  while (!atomic_load(&f.r->ledger_stopping)) {
     struct dom_err err = {0};
-    bool did = false;
-    enum dom_code code = ledger_feed_step(r, &did, &err);
-    if (code) {
-      log_event(
-          LOG_ERROR, "serve", "", "ledger does not take entries",
-          LOG_FIELDS({.name = "code", .text = dom_code_name(code)}, {.name = "detail", .text = err.text}));
-      if (ledger_failed(r->ledger)) return NULL;
-      clock_sleep_ms(r->clock, DAEMON_OUTBOX_WAIT_MS);
-    } else if (!did) {
-      store_outbox_wait(r->store, ledger_cursor(r->ledger), DAEMON_OUTBOX_WAIT_MS);
-    }
+    enum dom_code code = feed_step(&f, &err);
+    if (!code) continue;
+    log_event(
+        LOG_ERROR, "serve", "", "ledger does not take entries",
+        LOG_FIELDS({.name = "code", .text = dom_code_name(code)}, {.name = "detail", .text = err.text}));
+    if (ledger_failed(f.r->ledger)) return NULL;
+    clock_sleep_ms(f.r->clock, DAEMON_OUTBOX_WAIT_MS);
   }
-  struct dom_err err = {0};
-  bool did = true; /* what the last commits left: receipts of a stopped region are complete */
-  while (did && ledger_feed_step(r, &did, &err) == DOM_OK) {
-  }
+  feed_end(&f);
   return NULL;
 }

@@ -35,7 +35,7 @@ uint64_t cursor_of(uint64_t n) {
   return 10 * (n + 1);
 }
 
-enum dom_code append_range(struct ledger *ledger, uint64_t first, size_t count, struct dom_err *err) {
+enum dom_code take_up_range(struct ledger *ledger, uint64_t first, size_t count, struct dom_err *err) {
   struct ledger_item *items = test_calloc(count, sizeof *items);
   for (size_t i = 0; i < count; i++) {
     BUF_AUTO payload = BUF_INIT;
@@ -43,9 +43,14 @@ enum dom_code append_range(struct ledger *ledger, uint64_t first, size_t count, 
     make_entry(first + i, items[i].entry, opening, &payload);
     items[i].cursor = cursor_of(first + i);
   }
-  enum dom_code code = ledger_append(ledger, items, count, err);
+  enum dom_code code = ledger_take_up(ledger, items, count, err);
   test_free(items);
   return code;
+}
+
+enum dom_code append_range(struct ledger *ledger, uint64_t first, size_t count, struct dom_err *err) {
+  enum dom_code code = take_up_range(ledger, first, count, err);
+  return code ? code : ledger_publish(ledger, err);
 }
 
 void vkey_of(const uint8_t seed[ED25519_KEY_SIZE], struct buf *out) {

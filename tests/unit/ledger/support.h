@@ -24,6 +24,8 @@ void make_entry(uint64_t n, uint8_t out_bytes[LEDGER_ENTRY_SIZE], uint8_t out_op
                 struct buf *out_payload);
 /* Appends entries first..first+count-1; entry n has the cursor 10·(n+1). */
 enum dom_code append_range(struct ledger *ledger, uint64_t first, size_t count, struct dom_err *err);
+/* The same, not published. */
+enum dom_code take_up_range(struct ledger *ledger, uint64_t first, size_t count, struct dom_err *err);
 uint64_t cursor_of(uint64_t n);
 
 /* The vkey text of a seed for ORIGIN. */

@@ -105,6 +105,81 @@ static void test_entries_and_cursors(void **state) {
   assert_int_equal(ledger_find_cursor(w->ledger, UINT64_MAX, &first, &count, NULL), DOM_NOT_FOUND);
 }
 
+/* What is taken up has its index at once, and readers see it when it is published, or after a start. */
+static void test_take_up(void **state) {
+  enum { FIRST = 3, MORE = 300 };
+  struct world *w = *state;
+  uint64_t index = 0;
+  OK(append_range(w->ledger, 0, FIRST, NULL));
+  OK(take_up_range(w->ledger, FIRST, 1, NULL));
+  OK(take_up_range(w->ledger, FIRST + 1, MORE, NULL));
+  assert_int_equal(ledger_size(w->ledger), FIRST);
+  assert_int_equal(ledger_cursor(w->ledger), cursor_of(FIRST - 1));
+  assert_int_equal(ledger_taken(w->ledger), cursor_of(FIRST + MORE));
+  for (uint64_t n = 0; n <= FIRST + MORE; n++) {
+    OK(ledger_index(w->ledger, cursor_of(n), &index, NULL));
+    assert_int_equal(index, n);
+  }
+  assert_int_equal(ledger_index(w->ledger, cursor_of(FIRST) + 1, &index, NULL), DOM_NOT_FOUND);
+  assert_int_equal(ledger_index(w->ledger, cursor_of(FIRST + MORE + 1), &index, NULL), DOM_NOT_FOUND);
+  assert_int_equal(ledger_entry_at(w->ledger, FIRST, NULL, NULL, NULL), DOM_NOT_FOUND);
+  assert_int_equal(take_up_range(w->ledger, FIRST, 1, NULL), DOM_INVALID); /* twice */
+  assert_verified(w);
+  OK(ledger_publish(w->ledger, NULL));
+  assert_int_equal(ledger_size(w->ledger), FIRST + 1 + MORE);
+  OK(ledger_index(w->ledger, cursor_of(FIRST), &index, NULL));
+  assert_int_equal(index, FIRST);
+  OK(ledger_publish(w->ledger, NULL)); /* nothing to do */
+  assert_verified(w);
+  OK(take_up_range(w->ledger, FIRST + 1 + MORE, 2, NULL));
+  reopen(w);
+  assert_int_equal(ledger_size(w->ledger), FIRST + 1 + MORE + 2);
+  assert_verified(w);
+}
+
+/* What does not verify behind the checkpoint is cut off, and comes again from the region's log. */
+static void test_damage_behind_checkpoint(void **state) {
+  (void)state;
+  for (uint64_t bad = 3; bad < 12; bad++) {
+    struct disk *disk = disk_sim_new(bad);
+    struct ledger *ledger = NULL;
+    struct disk_file *f = NULL;
+    uint8_t byte = 0;
+    OK(ledger_open(disk, "ledger", ORIGIN, SEED, &ledger, NULL));
+    OK(append_range(ledger, 0, 3, NULL));
+    OK(take_up_range(ledger, 3, 4, NULL));
+    OK(take_up_range(ledger, 7, 1, NULL));
+    OK(take_up_range(ledger, 8, 4, NULL));
+    ledger_close(ledger);
+    OK(disk_open(disk, "ledger/journal", DISK_READ | DISK_WRITE, &f, NULL));
+    OK(disk_read_full(f, (bad + 1) * 112 + 50, &byte, 1, NULL));
+    byte ^= 1;
+    OK(disk_write(f, (bad + 1) * 112 + 50, &byte, 1, NULL));
+    disk_close(f);
+    OK(ledger_open(disk, "ledger", ORIGIN, SEED, &ledger, NULL));
+    uint64_t size = ledger_size(ledger);
+    assert_int_equal(size, bad < 7 ? 3 : bad < 8 ? 7 : 8);
+    OK(append_range(ledger, size, (size_t)(12 - size), NULL));
+    assert_int_equal(ledger_size(ledger), 12);
+    ledger_close(ledger);
+    disk_sim_free(disk);
+  }
+}
+
+/* A start publishes one batch at most, so no more than that ever waits. */
+static void test_take_up_bounded(void **state) {
+  struct world *w = *state;
+  OK(take_up_range(w->ledger, 0, LEDGER_BATCH_MAX - 1, NULL));
+  assert_int_equal(ledger_size(w->ledger), 0);
+  OK(take_up_range(w->ledger, LEDGER_BATCH_MAX - 1, 1, NULL));
+  assert_int_equal(ledger_size(w->ledger), 0);
+  OK(take_up_range(w->ledger, LEDGER_BATCH_MAX, 2, NULL));
+  assert_int_equal(ledger_size(w->ledger), LEDGER_BATCH_MAX);
+  reopen(w);
+  assert_int_equal(ledger_size(w->ledger), LEDGER_BATCH_MAX + 2);
+  assert_verified(w);
+}
+
 /* What is refused is refused before anything is written, and does not fail the ledger. */
 static void test_refused(void **state) {
   struct world *w = *state;
@@ -336,6 +411,11 @@ int main(void) {
   const struct CMUnitTest tests[] = {CASE(test_empty),
                                      CASE(test_append_reopen),
                                      CASE(test_entries_and_cursors),
+                                     CASE(test_take_up),
+                                     CASE(test_take_up_bounded),
+                                     CASE(test_refused),
+                                     CASE(test_take_up),
+                                     CASE(test_damage_behind_checkpoint),
                                      CASE(test_refused),
                                      CASE(test_proofs),
                                      CASE(test_resources),
