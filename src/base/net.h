@@ -11,23 +11,31 @@
  * receiver can hold one per worker. */
 #define NET_MESSAGE_MAX (8u << 20)
 
-/* Messages to paths that begin so carry bulk: the sender's signature covers their length and no more of the
- * body than net_sealed. What follows may have been changed on the way; its receiver believes it by a hash
- * that came in a message of another kind. */
+/* Messages to paths that begin so carry bulk: a length u32, big-endian, so many bytes that the sender's
+ * signature covers together with that length and the message's, and the rest. The rest may have been changed
+ * on the way; its receiver believes it by hashes that were sealed, in this message or another. */
 #define NET_BULK_PREFIX "bulk/"
-enum { NET_BULK_SEALED = 128 };
+enum { NET_BULK_HEAD = 4 }; /* the length */
+/* Parts a message of bulk. False: it is shorter than it says. */
+bool net_bulk_split(struct slice body, struct slice *out_sealed, struct slice *out_rest);
 /* The part of a body that the signature of a message to `path` covers: all of it, but for bulk. */
 struct slice net_sealed(const char *path, struct slice body);
+
+/* A message in two parts, one behind the other, so that bulk need not be copied together. */
+struct net_body {
+  struct slice sealed; /* all of it, but for bulk; of bulk with its length before it */
+  struct slice rest;   /* of bulk: what no signature covers */
+};
 
 /* One region's way to all others. */
 struct net;
 struct net_ops {
-  /* Sends `body` to `path` ("subject/home", "move/items" …) at region number `to` and
+  /* Sends `body` to `path` ("subject/home", "move/prepare" …) at region number `to` and
    * appends the answer to *reply. Returns DOM_OK, or the code that the other side's handler
    * returned (with its text in *err), or DOM_UNAVAILABLE / DOM_TIMEOUT when it is not known
    * whether the other side acted. Every message is therefore idempotent at its receiver. */
-  enum dom_code (*call)(struct net *n, uint16_t to, const char *path, struct slice body, uint32_t timeout_ms,
-                        struct buf *reply, struct dom_err *err);
+  enum dom_code (*call)(struct net *n, uint16_t to, const char *path, const struct net_body *body,
+                        uint32_t timeout_ms, struct buf *reply, struct dom_err *err);
 };
 struct net {
   const struct net_ops *ops;
@@ -35,6 +43,10 @@ struct net {
 /* See net_ops.call. DOM_TOO_LARGE for a body past NET_MESSAGE_MAX; *reply grows on DOM_OK only. */
 enum dom_code net_call(struct net *n, uint16_t to, const char *path, struct slice body, uint32_t timeout_ms,
                        struct buf *reply, struct dom_err *err);
+
+/* The same for a path of bulk: `sealed`, its length in its first NET_BULK_HEAD bytes, and `rest`. */
+enum dom_code net_call_bulk(struct net *n, uint16_t to, const char *path, struct slice sealed,
+                            struct slice rest, uint32_t timeout_ms, struct buf *reply, struct dom_err *err);
 
 /* What a region does with a message that was authenticated as coming from region `from`.
  * Returns the code that the sender sees. */

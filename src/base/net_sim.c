@@ -2,6 +2,7 @@
 #include <assert.h>
 
 #include "base/alloc.h"
+#include "base/codec.h"
 #include "base/net.h"
 
 enum {
@@ -136,12 +137,20 @@ static enum dom_code fail_lost(struct net_sim *s, struct dom_err *err) {
   return dom_fail(err, code, "base/net_sim: call", "no answer");
 }
 
-static enum dom_code sim_call(struct net *n, uint16_t to, const char *path, struct slice body,
+static enum dom_code sim_call(struct net *n, uint16_t to, const char *path, const struct net_body *parts,
                               uint32_t timeout_ms, struct buf *reply, struct dom_err *err) {
   struct sim_net *me = (struct sim_net *)n;
   struct net_sim *s = me->sim;
+  BUF_AUTO whole = BUF_INIT;
   (void)timeout_ms; /* simulated calls take no time */
   assert(strlen(path) < PATH_MAX_SIM);
+  struct slice body = parts->sealed;
+  if (parts->rest.len > 0) {
+    buf_append_slice(&whole, parts->sealed);
+    buf_append_slice(&whole, parts->rest);
+    if (whole.failed) return buf_check(&whole, err);
+    body = buf_slice(&whole);
+  }
   /* Old messages arrive between calls, never inside a handler: a region handles one at a time. */
   while (s->depth == 0 && s->late_count > 0 && roll(s, 2) == 0) late_deliver_one(s);
   const struct sim_net *receiver = me->joined ? reachable(s, me->number, to) : NULL;
@@ -165,21 +174,47 @@ static enum dom_code sim_call(struct net *n, uint16_t to, const char *path, stru
   return fail_lost(s, err);
 }
 
+bool net_bulk_split(struct slice body, struct slice *out_sealed, struct slice *out_rest) {
+  assert(out_sealed && out_rest);
+  if (body.len < NET_BULK_HEAD || load_u32be(body.data) > body.len - NET_BULK_HEAD) return false;
+  size_t end = NET_BULK_HEAD + load_u32be(body.data);
+  *out_sealed = slice_cut(body, NET_BULK_HEAD, end);
+  *out_rest = slice_cut(body, end, body.len);
+  return true;
+}
+
+static bool is_bulk(const char *path) {
+  return strncmp(path, NET_BULK_PREFIX, strlen(NET_BULK_PREFIX)) == 0;
+}
+
 struct slice net_sealed(const char *path, struct slice body) {
-  bool bulk = strncmp(path, NET_BULK_PREFIX, strlen(NET_BULK_PREFIX)) == 0;
+  struct slice sealed, rest;
   assert(body.data || body.len == 0);
-  return slice_cut(body, 0, bulk && body.len > NET_BULK_SEALED ? NET_BULK_SEALED : body.len);
+  if (!is_bulk(path) || !net_bulk_split(body, &sealed, &rest)) return body;
+  return slice_cut(body, 0, NET_BULK_HEAD + sealed.len);
+}
+
+static enum dom_code call(struct net *n, uint16_t to, const char *path, const struct net_body *body,
+                          uint32_t timeout_ms, struct buf *reply, struct dom_err *err) {
+  assert(n && path && reply);
+  assert(body->sealed.data || body->sealed.len == 0);
+  size_t len = body->sealed.len + body->rest.len;
+  if (len > NET_MESSAGE_MAX)
+    return dom_fail(err, DOM_TOO_LARGE, "base/net: call", "a message of %zu bytes", len);
+  return n->ops->call(n, to, path, body, timeout_ms, reply, err);
 }
 
 enum dom_code net_call(struct net *n, uint16_t to, const char *path, struct slice body, uint32_t timeout_ms,
                        struct buf *reply, struct dom_err *err) {
-  assert(n);
-  assert(path);
-  assert(reply);
-  assert(body.data || body.len == 0);
-  if (body.len > NET_MESSAGE_MAX)
-    return dom_fail(err, DOM_TOO_LARGE, "base/net: call", "a message of %zu bytes", body.len);
-  return n->ops->call(n, to, path, body, timeout_ms, reply, err);
+  assert(!is_bulk(path));
+  return call(n, to, path, &(struct net_body){.sealed = body}, timeout_ms, reply, err);
+}
+
+enum dom_code net_call_bulk(struct net *n, uint16_t to, const char *path, struct slice sealed,
+                            struct slice rest, uint32_t timeout_ms, struct buf *reply, struct dom_err *err) {
+  assert(is_bulk(path) && sealed.len >= NET_BULK_HEAD);
+  assert(load_u32be(sealed.data) == sealed.len - NET_BULK_HEAD);
+  return call(n, to, path, &(struct net_body){sealed, rest}, timeout_ms, reply, err);
 }
 
 struct net_sim *net_sim_new(uint64_t seed) {

@@ -9,34 +9,39 @@ enum dom_code copy_begin(struct copy *c, struct mover *m, const struct handoff *
   assert(h->state == HANDOFF_COPYING || h->state == HANDOFF_COMMITTED); /* which is sent once more */
   *c = (struct copy){.m = m, .h = h, .permit = permit, .pace = pace, .memo = memo_new()};
   if (!c->memo) return dom_fail(err, DOM_NO_MEMORY, "move/copy: begin", "no memory");
-  handoff_head_put(&c->batch, h);
+  bulk_begin(&c->batch, h);
   return buf_check(&c->batch, err);
 }
 
 void copy_done(struct copy *c) {
   buf_wipe_done(&c->batch);
+  buf_wipe_done(&c->bodies);
   memo_free(c->memo);
 }
 
-static enum dom_code send(struct copy *c, const char *path, struct slice body, struct buf *reply,
-                          struct dom_err *err) {
+static enum dom_code send(struct copy *c, const char *path, struct buf *sealed, struct slice rest,
+                          struct buf *reply, struct dom_err *err) {
   bool fenced = c->h->state == HANDOFF_FENCED;
-  if (!pace_wait(c->pace, c->m, body.len, fenced))
+  bulk_seal(sealed);
+  enum dom_code code = buf_check(sealed, err);
+  if (code) return code;
+  if (!pace_wait(c->pace, c->m, sealed->len + rest.len, fenced))
     return dom_fail(err, DOM_CANCELLED, "move/copy: send", "the job or the region is stopping");
-  c->bytes += body.len;
+  c->bytes += sealed->len + rest.len;
   buf_reset(reply);
-  return net_call(c->m->o.net, c->h->peer, path, body, MOVE_MESSAGE_TIMEOUT_MS, reply, err);
+  return net_call_bulk(c->m->o.net, c->h->peer, path, buf_slice(sealed), rest, MOVE_MESSAGE_TIMEOUT_MS, reply,
+                       err);
 }
 
 static enum dom_code flush(struct copy *c, struct dom_err *err) {
   BUF_AUTO reply = BUF_INIT;
   if (c->batch_items == 0) return DOM_OK;
-  enum dom_code code = buf_check(&c->batch, err);
-  if (!code) code = send(c, "move/items", buf_slice(&c->batch), &reply, err);
+  enum dom_code code = send(c, MOVE_ITEMS_PATH, &c->batch, buf_slice(&c->bodies), &reply, err);
   if (code) return code;
   if (c->pace) atomic_fetch_add(&c->pace->objects, c->batch_items);
+  buf_reset(&c->bodies);
   buf_reset(&c->batch);
-  handoff_head_put(&c->batch, c->h);
+  bulk_begin(&c->batch, c->h);
   c->batch_items = 0;
   return buf_check(&c->batch, err);
 }
@@ -54,26 +59,27 @@ static enum dom_code read_on(struct store_found *found, uint64_t at, size_t want
   return DOM_OK;
 }
 
-/* One body as chunks: head | transfer id | offset | last | bytes. `at` is its place within found; `hash`
- * NULL: its hash is known. */
+/* One body as chunks, signed: head | transfer id | offset | last; and bytes. `at` is its place within found;
+ * `hash` NULL: its hash is known. */
 static enum dom_code send_chunks(struct copy *c, struct store_found *found, uint64_t at,
                                  const struct store_body_ref *ref, struct hash *hash, struct dom_err *err) {
+  BUF_AUTO head = BUF_INIT;
   BUF_AUTO chunk = BUF_INIT;
   BUF_AUTO reply = BUF_INIT;
   uint64_t sent = 0;
   bool more = false; /* of reading back, at the target */
   do {
+    buf_reset(&head);
     buf_reset(&chunk);
-    handoff_head_put(&chunk, c->h);
-    buf_append(&chunk, ref->id, STORE_BODY_ID_SIZE);
-    put_u64be(&chunk, sent);
+    bulk_begin(&head, c->h);
+    buf_append(&head, ref->id, STORE_BODY_ID_SIZE);
+    put_u64be(&head, sent);
     size_t want = ref->size - sent < MOVE_BODY_CHUNK ? (size_t)(ref->size - sent) : MOVE_BODY_CHUNK;
-    put_u8(&chunk, sent + want == ref->size);
-    enum dom_code code = buf_check(&chunk, err);
-    if (!code) code = read_on(found, at + sent, want, &chunk, err);
+    put_u8(&head, sent + want == ref->size);
+    enum dom_code code = read_on(found, at + sent, want, &chunk, err);
     if (code) return code;
-    if (hash) hash_update(hash, chunk.data + chunk.len - want, want);
-    if ((code = send(c, MOVE_BODY_PATH, buf_slice(&chunk), &reply, err))) return code;
+    if (hash) hash_update(hash, chunk.data, want);
+    if ((code = send(c, MOVE_BODY_PATH, &head, buf_slice(&chunk), &reply, err))) return code;
     sent += want;
     more = reply.len == 1 && reply.data[0] == 1;
   } while (sent < ref->size || more);
@@ -103,19 +109,20 @@ static enum dom_code send_bodies(struct copy *c, struct store_found *found, stru
   return hashes_of_bodies(o, err);
 }
 
-static enum dom_code read_inline(struct store_found *found, struct store_object *o, struct buf *out,
+/* Gathers a body that goes with its item. */
+static enum dom_code read_inline(struct copy *c, struct store_found *found, struct store_object *o,
                                  struct dom_err *err) {
   assert(o->size <= STORE_INLINE_MAX);
-  enum dom_code code = read_on(found, 0, (size_t)o->size, out, err);
-  if (!code && !store_sha256_known(o->sha256)) sha256(out->data, out->len, o->sha256);
+  size_t begin = c->bodies.len;
+  enum dom_code code = read_on(found, 0, (size_t)o->size, &c->bodies, err);
+  if (!code && !store_sha256_known(o->sha256)) sha256(c->bodies.data + begin, (size_t)o->size, o->sha256);
   return code;
 }
 
 /* Sends the bodies of an item, or gathers the one that goes with it; all hashes of *item are known then,
  * those of its bodies in *out_refs. */
 static enum dom_code send_content(struct copy *c, struct store_view *v, struct store_item *item,
-                                  struct store_body_ref **out_refs, struct buf *inline_body,
-                                  struct dom_err *err) {
+                                  struct store_body_ref **out_refs, struct dom_err *err) {
   struct store_found *part = NULL, *found = item->found;
   enum dom_code code = DOM_OK;
   if (item->kind == STORE_ITEM_PART) {
@@ -131,7 +138,7 @@ static enum dom_code send_content(struct copy *c, struct store_view *v, struct s
     else if (item->object.body_count)
       code = send_bodies(c, found, &item->object, *out_refs, err);
     else
-      code = read_inline(found, &item->object, inline_body, err);
+      code = read_inline(c, found, &item->object, err);
   }
   store_found_free(part);
   return code;
@@ -143,14 +150,14 @@ static enum dom_code add(struct copy *c, struct store_view *v, const struct stor
   struct memo_line line;
   struct store_item full = *item;
   struct store_body_ref *refs = NULL;
-  __attribute__((cleanup(buf_wipe_done))) struct buf inline_body = BUF_INIT;
   enum dom_code code = DOM_OK;
   if (!item->absent && memo_get(c->memo, item->stamp, &line)) return DOM_OK;
-  if (!item->absent && item->kind != STORE_ITEM_UPLOAD && !item->object.is_marker)
-    code = send_content(c, v, &full, &refs, &inline_body, err);
-  if (!code && c->batch.len + inline_body.len > MOVE_MESSAGE_FILL) code = flush(c, err);
+  size_t more = item_has_inline(item) ? (size_t)item->object.size : 0;
+  if (c->batch.len + c->bodies.len + more > MOVE_MESSAGE_FILL) code = flush(c, err);
+  if (!code && !item->absent && item->kind != STORE_ITEM_UPLOAD && !item->object.is_marker)
+    code = send_content(c, v, &full, &refs, err);
   if (!code) {
-    item_put(&c->batch, &full, buf_slice(&inline_body));
+    item_put(&c->batch, &full);
     c->batch_items++;
     c->items++;
     code = buf_check(&c->batch, err);

@@ -15,8 +15,7 @@ static void get_ref(struct reader *r, struct store_body_ref *ref) {
   get_copy(r, ref->sha256, SHA256_SIZE);
 }
 
-static void put_object(struct buf *b, const struct store_object *o, struct slice inline_body) {
-  assert(o->body_count > 0 ? inline_body.len == 0 : inline_body.len == o->size);
+static void put_object(struct buf *b, const struct store_object *o) {
   put_u64be(b, o->size);
   put_u64be(b, o->mtime_ms);
   buf_append(b, o->etag_md5, MD5_SIZE);
@@ -26,7 +25,6 @@ static void put_object(struct buf *b, const struct store_object *o, struct slice
   put_bytes16be(b, o->classes);
   put_u32be(b, o->body_count);
   for (uint32_t i = 0; i < o->body_count; i++) put_ref(b, &o->bodies[i]);
-  if (o->body_count == 0 && !o->is_marker) put_bytes32be(b, inline_body);
 }
 
 static void put_upload(struct buf *b, const struct store_upload *u) {
@@ -69,7 +67,24 @@ static bool flags_get(struct reader *r, struct store_item *out) {
   return !r->bad && flags <= ITEM_FLAGS && of_part && of_object && !(out->absent && out->object.is_marker);
 }
 
-void item_put(struct buf *b, const struct store_item *item, struct slice inline_body) {
+bool item_has_inline(const struct store_item *item) {
+  return item->kind == STORE_ITEM_OBJECT && !item->absent && !item->object.is_marker &&
+         item->object.body_count == 0;
+}
+
+void bulk_begin(struct buf *b, const struct handoff *h) {
+  assert(b->len == 0);
+  put_u32be(b, 0); /* known when it is sealed */
+  handoff_head_put(b, h);
+}
+
+void bulk_seal(struct buf *b) {
+  if (b->failed) return;
+  assert(b->len > NET_BULK_HEAD && b->len <= NET_MESSAGE_MAX);
+  store_u32be(b->data, (uint32_t)(b->len - NET_BULK_HEAD));
+}
+
+void item_put(struct buf *b, const struct store_item *item) {
   put_u8(b, (uint8_t)item->kind);
   put_u8(b, item_flags(item));
   buf_append(b, item->bucket, STORE_BUCKET_ID_SIZE);
@@ -84,7 +99,7 @@ void item_put(struct buf *b, const struct store_item *item, struct slice inline_
   }
   switch (item->kind) {
   case STORE_ITEM_OBJECT:
-    put_object(b, &item->object, inline_body);
+    put_object(b, &item->object);
     break;
   case STORE_ITEM_UPLOAD:
     put_upload(b, &item->upload);
@@ -111,8 +126,8 @@ static bool get_object(struct reader *r, struct store_item *out, struct store_bo
   if (r->bad || o->body_count > refs_max) return false;
   for (uint32_t i = 0; i < o->body_count; i++) get_ref(r, &refs[i]);
   o->bodies = o->body_count ? refs : NULL;
-  if (o->body_count == 0 && !o->is_marker) o->inline_body = get_bytes32be(r);
-  return !r->bad && !(o->is_marker && (o->body_count > 0 || o->size > 0));
+  bool fits = o->body_count > 0 || o->size <= STORE_INLINE_MAX;
+  return !r->bad && fits && !(o->is_marker && (o->body_count > 0 || o->size > 0));
 }
 
 static bool get_part_meta(struct reader *r, struct store_part *part) {

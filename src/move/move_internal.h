@@ -13,11 +13,11 @@
 
 /* Bytes of bodies, whose hashes come with the items; what is said of them is in the part that is signed. */
 #define MOVE_BODY_PATH NET_BULK_PREFIX "move/body"
-enum { MOVE_BODY_HEAD = TOKEN_SIZE + 8 + STORE_BODY_ID_SIZE + 8 + 1 };
-_Static_assert((int)MOVE_BODY_HEAD <= (int)NET_BULK_SEALED, "all of it is signed");
+/* Items, signed, and behind them the bodies that go with them. */
+#define MOVE_ITEMS_PATH NET_BULK_PREFIX "move/items"
 
 enum {
-  MOVE_PROTOCOL = 3,           /* of messages, items and manifest: docs/formats/handoff.md */
+  MOVE_PROTOCOL = 4,           /* of messages, items and manifest: docs/formats/handoff.md */
   MOVE_MESSAGE_FILL = 4 << 20, /* items are gathered up to this before they are sent: half of NET_MESSAGE_MAX,
                                   so that one more item of any inline size still fits */
   MOVE_STAGE_ITEMS = 512, /* of one commit at the target: what a client's commit waits for behind it stays
@@ -254,9 +254,15 @@ bool quarantine_holds(struct mover *m);
 enum dom_code quarantine_enter(struct mover *m, const struct mark *ahead, struct dom_err *err);
 
 /* items.c: one item of a handoff on the wire, big-endian (docs/formats/handoff.md). */
-void item_put(struct buf *b, const struct store_item *item, struct slice inline_body);
+void item_put(struct buf *b, const struct store_item *item);
 /* Slices borrow from the message; bodies are filled into `refs` (STORE_PART_MAX of them). */
 bool item_get(struct reader *r, struct store_item *out, struct store_body_ref *refs, uint32_t refs_max);
+/* Whether the item's body goes with it, behind all items of its message. */
+bool item_has_inline(const struct store_item *item);
+/* What begins a message of bulk about a handoff, and what ends its signed part (both ends agree on it by
+ * net_bulk_split). */
+void bulk_begin(struct buf *b, const struct handoff *h);
+void bulk_seal(struct buf *b);
 
 /* hashes.c: SHA-256 of bodies, which a row need not have. */
 /* Of `size` bytes from `at` on, read in pieces. DOM_CORRUPT, DOM_IO, DOM_NO_MEMORY. */
@@ -335,7 +341,8 @@ struct copy {
   const struct permit *permit; /* PERMIT_MOVE for the bytes in this region */
   struct pace *pace;           /* may be NULL */
   struct memo *memo;           /* of what was sent */
-  struct buf batch;            /* items gathered so far */
+  struct buf batch;            /* items gathered so far … */
+  struct buf bodies;           /* … and the bodies that go with them */
   uint32_t batch_items;
   uint64_t bytes, items; /* sent since copy_begin */
 };
@@ -370,11 +377,11 @@ enum dom_code target_ask(struct mover *m, const struct handoff *h, struct dom_er
  * sends again. */
 struct transfers *transfers_new(void);
 void transfers_free(struct transfers *t);
-/* One chunk. After the last one the body is read back and hashed, MOVE_VERIFY_BYTES a message: *out_more says
- * that there is more of that, and the last chunk, or an empty one behind it, goes on with it. DOM_INVALID
- * when the offset does not follow. */
+/* One chunk: what is said of it, and its bytes. After the last one the body is read back and hashed,
+ * MOVE_VERIFY_BYTES a message: *out_more says that there is more of that, and the last chunk, or an empty one
+ * behind it, goes on with it. DOM_INVALID when the offset does not follow. */
 enum dom_code transfer_chunk(struct mover *m, const struct permit *permit, const struct handoff *h,
-                             struct slice body, bool *out_more, struct dom_err *err);
+                             struct slice sealed, struct slice bytes, bool *out_more, struct dom_err *err);
 /* The body that the source names so, sealed and read back, its hash that of what was read; taken out of the
  * table: a commit names it, or it must be discarded. DOM_NOT_FOUND. */
 enum dom_code transfer_take(struct mover *m, const struct handoff *h, const uint8_t id[STORE_BODY_ID_SIZE],

@@ -220,12 +220,25 @@ static void drop_repeated(struct staging *s, const struct store_body_ref *refs, 
   }
 }
 
-static enum dom_code read_body(struct store_found *found, uint64_t at, uint64_t size,
-                               const uint8_t want[SHA256_SIZE], struct dom_err *err) {
+/* A body that came with its item is what was announced, before anything is stored. */
+static enum dom_code check_inline(const struct store_item *item, struct dom_err *err) {
   uint8_t sum[SHA256_SIZE];
-  enum dom_code code = hashes_read(found, at, size, sum, err);
-  if (!code && memcmp(sum, want, SHA256_SIZE) != 0)
+  if (!item_has_inline(item)) return DOM_OK;
+  sha256(item->object.inline_body.data, item->object.inline_body.len, sum);
+  if (memcmp(sum, item->object.sha256, SHA256_SIZE) == 0) return DOM_OK;
+  return dom_fail(err, DOM_UNAVAILABLE, "move/target: items",
+                  "a body came changed: its hash is not the one announced; send it anew");
+}
+
+/* … and here, of what was stored. */
+static enum dom_code read_inline(struct store_found *found, struct slice want, struct dom_err *err) {
+  AUTO_FREE uint8_t *bytes = dom_alloc(want.len + 1);
+  size_t got = 0;
+  if (!bytes) return dom_fail(err, DOM_NO_MEMORY, "move/target: read back", "no memory");
+  enum dom_code code = store_found_read(found, 0, bytes, want.len + 1, &got, err);
+  if (!code && !slice_equal(slice_of(bytes, got), want))
     code = dom_fail(err, DOM_CORRUPT, "move/target: read back", "what was stored is not what was sent");
+  wipe(bytes, want.len + 1);
   return code;
 }
 
@@ -235,7 +248,7 @@ static enum dom_code read_bodies(struct store_found *found, const struct store_i
   const struct store_object *want = &item->object, *o = store_found_object(found);
   const struct store_body_ref *refs = item->kind == STORE_ITEM_PART ? &item->part.body : want->bodies;
   uint32_t count = item->kind == STORE_ITEM_PART ? 1 : want->body_count;
-  if (count == 0) return read_body(found, 0, want->size, want->sha256, err);
+  if (count == 0) return read_inline(found, want->inline_body, err);
   bool same = o->body_count == count;
   for (uint32_t i = 0; same && i < count; i++)
     same = o->bodies[i].size == refs[i].size &&
@@ -321,9 +334,14 @@ static enum dom_code stage_alone(struct staging *s, struct store_item *item, str
 
 /* ---- items staged together ---------------------------------------------------------------- */
 
+/* Where in a message: its items, and the bodies that go with them. */
+struct place {
+  struct reader items, bodies;
+};
+
 /* Objects that carry their content, one after the other in a message: one commit, then read back. */
 struct together {
-  struct reader from, to;               /* where they begin and end */
+  struct place from, to;                /* where they begin and end */
   uint64_t names[2 * MOVE_STAGE_ITEMS]; /* what the commit changes, hashed: nothing twice */
   uint32_t name_count, count, count_max;
 };
@@ -356,10 +374,12 @@ static bool name_add(struct together *t, const struct store_item *item) {
 }
 
 /* The next item, if it is sound. */
-static enum dom_code item_next(struct staging *s, struct reader *r, struct store_item *out,
+static enum dom_code item_next(struct staging *s, struct place *at, struct store_item *out,
                                struct dom_err *err) {
-  if (!item_get(r, out, s->refs, STORE_PART_MAX))
-    return dom_fail(err, DOM_INVALID, "move/target: items", "does not decode");
+  bool good = item_get(&at->items, out, s->refs, STORE_PART_MAX);
+  if (good && item_has_inline(out))
+    out->object.inline_body = get_slice(&at->bodies, (size_t)out->object.size);
+  if (!good || at->bodies.bad) return dom_fail(err, DOM_INVALID, "move/target: items", "does not decode");
   if (!hashes_known(out))
     return dom_fail(err, DOM_INVALID, "move/target: items", "an item lacks the hash of its body");
   return DOM_OK;
@@ -370,15 +390,16 @@ static enum dom_code fill_tx(struct staging *s, struct together *t, struct store
                              struct dom_err *err) {
   t->to = t->from;
   t->count = t->name_count = 0;
-  while (t->to.left > 0 && t->count < t->count_max) {
-    struct reader r = t->to;
+  while (t->to.items.left > 0 && t->count < t->count_max) {
+    struct place at = t->to;
     struct store_item item;
-    enum dom_code code = item_next(s, &r, &item, err);
+    enum dom_code code = item_next(s, &at, &item, err);
     if (code) return code;
     if (goes_alone(&item) || !name_add(t, &item)) return DOM_OK;
-    code = store_tx_stage(tx, s->permit, s->h->token, s->h->epoch, &item, err);
+    code = check_inline(&item, err);
+    if (!code) code = store_tx_stage(tx, s->permit, s->h->token, s->h->epoch, &item, err);
     if (code) return code;
-    t->to = r;
+    t->to = at;
     t->count++;
   }
   return DOM_OK;
@@ -398,21 +419,21 @@ static enum dom_code commit_together(struct staging *s, struct together *t, stru
 
 static enum dom_code read_back_together(struct staging *s, const struct together *t, struct dom_err *err) {
   STORE_VIEW_AUTO *v = NULL;
-  struct reader r = t->from;
+  struct place at = t->from;
   enum dom_code code = store_view_open(s->m->o.store, &v, err);
   for (uint32_t i = 0; !code && i < t->count; i++) {
     struct store_item item;
-    code = item_next(s, &r, &item, err);
+    code = item_next(s, &at, &item, err);
     if (!code) code = read_back(s, v, &item, err);
   }
   return code;
 }
 
-/* What goes together from *r on, which moves past it; nothing when the first item goes alone. */
-static enum dom_code stage_together(struct staging *s, struct together *t, struct reader *r,
+/* What goes together from *at on, which moves past it; nothing when the first item goes alone. */
+static enum dom_code stage_together(struct staging *s, struct together *t, struct place *at,
                                     struct dom_err *err) {
   enum dom_code code = DOM_RETRY;
-  t->from = *r;
+  t->from = *at;
   t->count_max = MOVE_STAGE_ITEMS;
   for (int i = 0; code == DOM_RETRY && i < MOVE_RETRIES_MAX; i++) {
     code = commit_together(s, t, err);
@@ -421,35 +442,37 @@ static enum dom_code stage_together(struct staging *s, struct together *t, struc
     code = DOM_RETRY;
   }
   if (!code) code = read_back_together(s, t, err);
-  if (!code) *r = t->to;
+  if (!code) *at = t->to;
   return code;
 }
 
-static enum dom_code stage_all(struct staging *s, struct slice body, struct dom_err *err) {
+static enum dom_code stage_all(struct staging *s, struct slice items, struct slice bodies,
+                               struct dom_err *err) {
   AUTO_FREE void *memory = dom_calloc(1, sizeof(struct together));
   if (!memory) return dom_fail(err, DOM_NO_MEMORY, "move/target: items", "no memory");
   struct together *t = memory;
-  struct reader r = reader_of(body);
-  while (r.left > 0) {
-    enum dom_code code = stage_together(s, t, &r, err);
+  struct place at = {reader_of(items), reader_of(bodies)};
+  while (at.items.left > 0) {
+    enum dom_code code = stage_together(s, t, &at, err);
     if (!code && t->count == 0) {
       struct store_item item;
-      code = item_next(s, &r, &item, err);
+      code = item_next(s, &at, &item, err);
       if (!code) code = stage_alone(s, &item, err);
     }
     if (code) return code;
   }
-  return DOM_OK;
+  if (at.bodies.left == 0) return DOM_OK;
+  return dom_fail(err, DOM_INVALID, "move/target: items", "more bodies than items");
 }
 
 static enum dom_code items(struct mover *m, const struct handoff *h, const struct permit *permit,
-                           struct slice body, struct dom_err *err) {
+                           struct slice sealed, struct slice bodies, struct dom_err *err) {
   struct staging s = {.m = m, .h = h, .permit = permit};
   AUTO_FREE void *refs = dom_calloc(STORE_PART_MAX, sizeof(struct store_body_ref));
   if (!refs) return dom_fail(err, DOM_NO_MEMORY, "move/target: items", "no memory");
   s.refs = refs;
   s.memo = transfer_memo_hold(m, h);
-  enum dom_code code = stage_all(&s, body, err);
+  enum dom_code code = stage_all(&s, sealed, bodies, err);
   transfer_memo_release(m, s.memo);
   return code;
 }
@@ -645,9 +668,10 @@ enum dom_code target_ask(struct mover *m, const struct handoff *h, struct dom_er
 }
 
 static enum dom_code body_chunk(struct mover *m, const struct handoff *h, const struct permit *permit,
-                                struct slice body, struct buf *reply, struct dom_err *err) {
+                                struct slice sealed, struct slice bytes, struct buf *reply,
+                                struct dom_err *err) {
   bool more = false;
-  enum dom_code code = transfer_chunk(m, permit, h, body, &more, err);
+  enum dom_code code = transfer_chunk(m, permit, h, sealed, bytes, &more, err);
   if (code) return code;
   put_u8(reply, more);
   return buf_check(reply, err);
@@ -658,9 +682,12 @@ enum dom_code target_message(struct mover *m, uint16_t from, const char *path, s
   if (strcmp(path, "move/commit") == 0) return commit_message(m, from, body, err);
   uint8_t token[TOKEN_SIZE];
   uint64_t epoch = 0;
-  if (!take_head(&body, token, &epoch)) return dom_fail(err, DOM_INVALID, "move/target", "does not decode");
+  struct slice bulk = {0};
+  bool is_items = strcmp(path, MOVE_ITEMS_PATH) == 0, is_body = strcmp(path, MOVE_BODY_PATH) == 0;
+  bool split = (!is_items && !is_body) || net_bulk_split(body, &body, &bulk);
+  if (!split || !take_head(&body, token, &epoch))
+    return dom_fail(err, DOM_INVALID, "move/target", "does not decode");
   if (strcmp(path, "move/begin") == 0) return begin(m, from, token, epoch, body, err);
-  bool is_items = strcmp(path, "move/items") == 0, is_body = strcmp(path, MOVE_BODY_PATH) == 0;
   bool is_prepare = strcmp(path, "move/prepare") == 0, is_abort = strcmp(path, "move/abort") == 0;
   if (!is_items && !is_body && !is_prepare && !is_abort)
     return dom_fail(err, DOM_NOT_FOUND, "move/target", "no such message");
@@ -673,7 +700,7 @@ enum dom_code target_message(struct mover *m, uint16_t from, const char *path, s
   const struct permit *permit;
   code = mover_permit(m, token, h.country, from, m->o.region, &storage, &permit, err);
   if (code) return code;
-  if (is_items) return items(m, &h, permit, body, err);
-  if (is_body) return body_chunk(m, &h, permit, body, reply, err);
+  if (is_items) return items(m, &h, permit, body, bulk, err);
+  if (is_body) return body_chunk(m, &h, permit, body, bulk, reply, err);
   return prepare(m, &h, permit, body, reply, err);
 }

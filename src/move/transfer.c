@@ -198,15 +198,15 @@ static enum dom_code verify(struct mover *m, const struct permit *permit, struct
 }
 
 enum dom_code transfer_chunk(struct mover *m, const struct permit *permit, const struct handoff *h,
-                             struct slice body, bool *out_more, struct dom_err *err) {
-  struct reader r = reader_of(body);
+                             struct slice sealed, struct slice bytes, bool *out_more, struct dom_err *err) {
+  struct reader r = reader_of(sealed);
   struct slice id = get_slice(&r, STORE_BODY_ID_SIZE);
   uint64_t offset = get_u64be(&r);
   bool last = get_u8(&r) != 0;
-  if (r.bad) return dom_fail(err, DOM_INVALID, "move/transfer: chunk", "does not decode");
+  if (!reader_end(&r)) return dom_fail(err, DOM_INVALID, "move/transfer: chunk", "does not decode");
   struct transfer *x = NULL;
   enum dom_code code = claim(m, permit, h, id.data, offset, &x, err);
-  if (!code) code = write_chunk(x, offset, last, slice_of(r.at, r.left), err);
+  if (!code) code = write_chunk(x, offset, last, bytes, err);
   if (!code && x->sealed && !x->ready) code = verify(m, permit, x, err);
   if (!code) *out_more = x->sealed && !x->ready;
   if (x) release(m, x, code != DOM_OK);

@@ -122,7 +122,7 @@ struct wire_net {
 
 /* One call under way. */
 struct asking {
-  struct slice body; /* what is left to send */
+  struct net_body body; /* what is left to send */
   struct buf reply;
   unsigned status;
   struct buf code, text, signature; /* of the answer */
@@ -140,9 +140,10 @@ static enum dom_code give_body(void *arg, void *out, size_t cap, size_t *out_len
   struct asking *a = arg;
   (void)err; /* memory cannot fail */
   assert(cap > 0);
-  size_t n = a->body.len < cap ? a->body.len : cap;
-  if (n > 0) memcpy(out, a->body.data, n);
-  a->body = slice_cut(a->body, n, a->body.len);
+  struct slice *from = a->body.sealed.len > 0 ? &a->body.sealed : &a->body.rest;
+  size_t n = from->len < cap ? from->len : cap;
+  if (n > 0) memcpy(out, from->data, n);
+  *from = slice_cut(*from, n, from->len);
   *out_len = n;
   return DOM_OK;
 }
@@ -213,8 +214,8 @@ static enum dom_code hand_over(struct asking *a, struct buf *reply, struct dom_e
 
 /* a->body is sent; `sealed`: what of it the signature covers. */
 static enum dom_code exchange_messages(struct wire_net *n, uint16_t to, const struct wire_peer *peer,
-                                       struct slice target, struct slice sealed, uint32_t timeout_ms,
-                                       struct asking *a, struct dom_err *err) {
+                                       struct slice target, uint32_t timeout_ms, struct asking *a,
+                                       struct dom_err *err) {
   const char *host = strstr(peer->endpoint, "://");
   if (host == NULL)
     return dom_fail(err, DOM_UNAVAILABLE, "wire/net: call", "region %u has no endpoint", (unsigned)to);
@@ -225,7 +226,7 @@ static enum dom_code exchange_messages(struct wire_net *n, uint16_t to, const st
                            .target = target,
                            .fields = fields,
                            .field_count = 1,
-                           .body_length = a->body.len,
+                           .body_length = a->body.sealed.len + a->body.rest.len,
                            .length_header = true,
                            /* libcurl may send again on a dead connection: the nonce lets the
                             * receiver act on one of the two only. */
@@ -239,7 +240,7 @@ static enum dom_code exchange_messages(struct wire_net *n, uint16_t to, const st
   uint8_t hash[SHA256_SIZE];
   struct wire_envelope_seal seal;
   struct wire_outcome outcome;
-  sha256(sealed.data, sealed.len, hash);
+  sha256(a->body.sealed.data, a->body.sealed.len, hash);
   enum dom_code c = wire_envelope_sign_head(n->envelope, to, &r, hash, &seal, err);
   if (c != DOM_OK) return c;
   memcpy(fields + 1, seal.fields, sizeof seal.fields);
@@ -249,11 +250,11 @@ static enum dom_code exchange_messages(struct wire_net *n, uint16_t to, const st
   return c == DOM_OK ? check_answer(n, to, peer, &seal, a, err) : c;
 }
 
-static enum dom_code net_http_call(struct net *net, uint16_t to, const char *path, struct slice body,
-                                   uint32_t timeout_ms, struct buf *reply, struct dom_err *err) {
+static enum dom_code net_http_call(struct net *net, uint16_t to, const char *path,
+                                   const struct net_body *body, uint32_t timeout_ms, struct buf *reply,
+                                   struct dom_err *err) {
   struct wire_net *n = (struct wire_net *)net;
   assert(path != NULL && path[0] != '/' && reply != NULL);
-  assert(body.len <= NET_MESSAGE_MAX);
   struct wire_peer peer;
   if (envelope_peer(n->envelope, to, &peer, NULL) != DOM_OK)
     return dom_fail(err, DOM_UNAVAILABLE, "wire/net: call", "region %u is not known here", (unsigned)to);
@@ -262,8 +263,8 @@ static enum dom_code net_http_call(struct net *net, uint16_t to, const char *pat
   buf_append_str(&target, path);
   enum dom_code c = buf_check(&target, err);
   if (c != DOM_OK) return c;
-  __attribute__((cleanup(asking_done))) struct asking a = {.body = body};
-  c = exchange_messages(n, to, &peer, buf_slice(&target), net_sealed(path, body), timeout_ms, &a, err);
+  __attribute__((cleanup(asking_done))) struct asking a = {.body = *body};
+  c = exchange_messages(n, to, &peer, buf_slice(&target), timeout_ms, &a, err);
   return c == DOM_OK ? hand_over(&a, reply, err) : c;
 }
 

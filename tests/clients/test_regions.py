@@ -363,7 +363,7 @@ def spoken(moved):
             kind = (message.target if message.target.startswith("/-/peer/") else f"forwarded {message.method}", name)
             found[kind] = message
     kinds = {kind for kind, _ in found}
-    assert {"forwarded PUT", "forwarded GET", "/-/peer/move/items"} <= kinds, kinds
+    assert {"forwarded PUT", "forwarded GET", "/-/peer/bulk/move/items"} <= kinds, kinds
     return found
 
 
@@ -448,7 +448,7 @@ def test_handoff_of_a_wrong_region_or_an_old_epoch(moved, spoken):
     that had."""
     before = state(moved)
     for (kind, name), message in spoken.items():
-        if not kind.startswith("/-/peer/move/") or name != "sg":
+        if not kind.startswith(("/-/peer/move/", "/-/peer/bulk/")) or name != "sg":
             continue
         path = kind.removeprefix("/-/peer/")
         author = int(re.search(rb"(?i)\r\nx-domicile-from: *(\d+)", message.head)[1])

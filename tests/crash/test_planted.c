@@ -235,7 +235,7 @@ static void check_fence(struct world *w, uint64_t seed) {
 
 /* ---- a PREPARED of an old epoch accepted ------------------------------------------------------------ */
 
-static enum dom_code call_between(struct net *n, uint16_t to, const char *path, struct slice body,
+static enum dom_code call_between(struct net *n, uint16_t to, const char *path, const struct net_body *body,
                                   uint32_t timeout_ms, struct buf *reply, struct dom_err *err) {
   struct world *w = (struct world *)((char *)n - offsetof(struct world, net));
   bool prepare = strcmp(path, "move/prepare") == 0;
@@ -243,8 +243,9 @@ static enum dom_code call_between(struct net *n, uint16_t to, const char *path, 
     buf_append_slice(reply, buf_slice(&w->answer));
     return DOM_OK;
   }
-  if (!prepare || w->net_mode == NET_HONEST) return net_call(w->real, to, path, body, timeout_ms, reply, err);
-  enum dom_code code = net_call(w->real, to, path, body, timeout_ms, &w->answer, err);
+  if (!prepare || w->net_mode == NET_HONEST)
+    return w->real->ops->call(w->real, to, path, body, timeout_ms, reply, err);
+  enum dom_code code = w->real->ops->call(w->real, to, path, body, timeout_ms, &w->answer, err);
   assert(code == DOM_OK);
   return dom_fail(err, DOM_TIMEOUT, "test", "the answer is late");
 }

@@ -201,51 +201,86 @@ static void test_many(void **state) {
   world_free(w);
 }
 
-/* A message with one row twice, and with a null version and another of one order: the first is two commits,
- * the second is refused, in one message as in two. */
-static void test_not_together(void **state) {
-  (void)state;
-  struct world *w = world_new(4);
-  struct handoff h = {.side = HANDOFF_TARGET, .epoch = 7, .peer = CN};
-  BUF_AUTO begin = BUF_INIT;
+/* Says `count` items to sg, each with the body "a", and `more` behind them. */
+static enum dom_code say_items(struct world *w, const struct handoff *h, const struct store_item *item,
+                               int count, const char *bodies) {
   BUF_AUTO message = BUF_INIT;
   BUF_AUTO reply = BUF_INIT;
+  bulk_begin(&message, h);
+  for (int i = 0; i < count; i++) item_put(&message, &item[i]);
+  bulk_seal(&message);
+  buf_append_str(&message, bodies);
+  return mover_message(w->t.region[SG].mover, CN, MOVE_ITEMS_PATH, buf_slice(&message), &reply, NULL);
+}
+
+/* A handoff of asha that sg has agreed to begin. */
+static struct handoff begun(struct world *w) {
+  struct handoff h = {.side = HANDOFF_TARGET, .epoch = 7, .peer = CN};
   struct mover *m = w->t.region[SG].mover;
+  BUF_AUTO begin = BUF_INIT;
+  BUF_AUTO reply = BUF_INIT;
   memcpy(h.token, w->token, TOKEN_SIZE);
   handoff_head_put(&begin, &h);
   put_u64be(&begin, 1);
   buf_append(&begin, "IN", 2);
   put_u64be(&begin, 1);
-  struct dom_err err = {0};
-  assert_int_equal(mover_message(m, CN, "move/begin", buf_slice(&begin), &reply, &err), DOM_INCOMPATIBLE);
+  assert_int_equal(mover_message(m, CN, "move/begin", buf_slice(&begin), &reply, NULL), DOM_INCOMPATIBLE);
   put_u32be(&begin, MOVE_PROTOCOL);
   assert_int_equal(mover_message(m, CN, "move/begin", buf_slice(&begin), &reply, NULL), DOM_OK);
+  return h;
+}
+
+static struct store_item item_a(uint64_t lsn) {
   struct store_item item = {.kind = STORE_ITEM_OBJECT,
                             .prefix = SLICE_LIT("asha/"),
                             .key = SLICE_LIT("asha/k"),
-                            .order = {3, 33},
-                            .object = {.size = 1, .order = {3, 33}}};
+                            .order = {3, lsn},
+                            .object = {.size = 1, .order = {3, lsn}}};
   sha256("a", 1, item.object.sha256);
-  handoff_head_put(&message, &h);
-  item_put(&message, &item, SLICE_LIT("a"));
-  item_put(&message, &item, SLICE_LIT("a"));
+  return item;
+}
+
+/* A message with one row twice, and with a null version and another of one order: the first is two commits,
+ * the second is refused, in one message as in two. */
+static void test_not_together(void **state) {
+  (void)state;
+  struct world *w = world_new(4);
+  struct handoff h = begun(w);
+  struct store_item item[3] = {item_a(33), item_a(33), item_a(33)};
   uint64_t before = commits_at(w, SG);
-  assert_int_equal(mover_message(m, CN, "move/items", buf_slice(&message), &reply, NULL), DOM_OK);
+  assert_int_equal(say_items(w, &h, item, 2, "aa"), DOM_OK);
   assert_int_equal(commits_at(w, SG) - before, 2);
-  item.object.is_version = true;
-  item_put(&message, &item, SLICE_LIT("a"));
-  assert_int_equal(mover_message(m, CN, "move/items", buf_slice(&message), &reply, NULL), DOM_INVALID);
-  memset(item.object.sha256, 0, SHA256_SIZE); /* without a hash */
-  item.order.lsn = item.object.order.lsn = 44;
-  buf_reset(&message);
-  handoff_head_put(&message, &h);
-  item_put(&message, &item, SLICE_LIT("a"));
-  assert_int_equal(mover_message(m, CN, "move/items", buf_slice(&message), &reply, NULL), DOM_INVALID);
-  sha256("b", 1, item.object.sha256); /* with the hash of something else: what is read back is not that */
-  buf_reset(&message);
-  handoff_head_put(&message, &h);
-  item_put(&message, &item, SLICE_LIT("a"));
-  assert_int_equal(mover_message(m, CN, "move/items", buf_slice(&message), &reply, NULL), DOM_CORRUPT);
+  item[2].object.is_version = true;
+  assert_int_equal(say_items(w, &h, item, 3, "aaa"), DOM_INVALID);
+  item[0] = item_a(44);
+  memset(item[0].object.sha256, 0, SHA256_SIZE); /* without a hash */
+  assert_int_equal(say_items(w, &h, item, 1, "a"), DOM_INVALID);
+  world_free(w);
+}
+
+/* Bodies that go with their items are not signed: what was changed on the way is not stored, not even for a
+ * moment, and what is there by then stays. */
+static void test_changed_inline(void **state) {
+  (void)state;
+  struct world *w = world_new(4);
+  struct handoff h = begun(w);
+  struct store_item item[2] = {item_a(33), item_a(44)};
+  item[1].key = SLICE_LIT("asha/l");
+  assert_int_equal(say_items(w, &h, item, 1, "a"), DOM_OK);
+  uint64_t before = commits_at(w, SG);
+  assert_int_equal(say_items(w, &h, item, 1, "b"), DOM_UNAVAILABLE); /* also when it comes late */
+  assert_int_equal(say_items(w, &h, item, 2, "ab"), DOM_UNAVAILABLE);
+  assert_int_equal(say_items(w, &h, item, 2, "a"), DOM_INVALID);
+  assert_int_equal(say_items(w, &h, item, 1, "ab"), DOM_INVALID); /* after its commit: the items are good */
+  assert_int_equal(commits_at(w, SG) - before, 1);
+  assert_int_equal(say_items(w, &h, item, 2, "aa"), DOM_OK);
+  BUF_AUTO reply = BUF_INIT;
+  for (size_t len = 0; len < 48; len++) { /* parted wrongly */
+    uint8_t bytes[48] = {0, 0, 0, 45};
+    assert_int_equal(
+        mover_message(w->t.region[SG].mover, CN, MOVE_ITEMS_PATH, slice_of(bytes, len), &reply, NULL),
+        DOM_INVALID);
+  }
   world_free(w);
 }
 
@@ -314,10 +349,10 @@ static void test_memo(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_unhashed),  cmocka_unit_test(test_manifest),
-      cmocka_unit_test(test_many),      cmocka_unit_test(test_not_together),
-      cmocka_unit_test(test_long_body), cmocka_unit_test(test_spoilt_body),
-      cmocka_unit_test(test_memo),
+      cmocka_unit_test(test_unhashed),       cmocka_unit_test(test_manifest),
+      cmocka_unit_test(test_many),           cmocka_unit_test(test_not_together),
+      cmocka_unit_test(test_changed_inline), cmocka_unit_test(test_long_body),
+      cmocka_unit_test(test_spoilt_body),    cmocka_unit_test(test_memo),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

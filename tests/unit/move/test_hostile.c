@@ -124,10 +124,13 @@ enum { WHOLE = 44 };
 static enum dom_code send_body(struct test_regions *t, const uint8_t *token, uint8_t number, bool last) {
   BUF_AUTO body = BUF_INIT;
   BUF_AUTO reply = BUF_INIT;
-  put_head(&body, token, 2);
+  struct handoff h = {.epoch = 2};
+  memcpy(h.token, token, TOKEN_SIZE);
+  bulk_begin(&body, &h);
   for (int i = 0; i < STORE_BODY_ID_SIZE; i++) put_u8(&body, i == 0 ? number : (uint8_t)last);
   put_u64be(&body, 0);
   put_u8(&body, last);
+  bulk_seal(&body);
   buf_append_str(&body, "begun");
   return mover_message(t->region[SG].mover, CN, MOVE_BODY_PATH, buf_slice(&body), &reply, NULL);
 }

@@ -340,12 +340,12 @@ static void test_stale_thread(void **state) {
   world_free(w);
 }
 
-/* What is signed in part only is a body, and nothing else comes that way. */
+/* What is signed in part only are bodies, and nothing else comes that way. */
 static void test_paths(void **state) {
   (void)state;
   assert_true(mover_takes(MOVE_BODY_PATH));
-  assert_true(mover_takes("move/items"));
-  assert_false(mover_takes("bulk/move/items"));
+  assert_true(mover_takes(MOVE_ITEMS_PATH));
+  assert_false(mover_takes("bulk/move/prepare"));
   assert_false(mover_takes("bulk/move/body/"));
   assert_false(mover_takes("bulk/"));
   assert_false(mover_takes("subject/home"));
@@ -360,12 +360,14 @@ static void test_bad_messages(void **state) {
   BUF_AUTO reply = BUF_INIT;
   buf_append(&head, w->token, TOKEN_SIZE);
   put_u64be(&head, 2);
-  static const char *const PATHS[] = {"move/items", MOVE_BODY_PATH, "move/prepare", "move/abort"};
+  static const char *const PATHS[] = {MOVE_ITEMS_PATH, MOVE_BODY_PATH, "move/prepare", "move/abort"};
   for (size_t i = 0; i < sizeof PATHS / sizeof *PATHS; i++) {
-    assert_int_equal(mover_message(w->t.region[SG].mover, CN, PATHS[i], buf_slice(&head), &reply, NULL),
-                     DOM_STALE_EPOCH);
-    assert_int_equal(mover_message(w->t.region[SG].mover, US, PATHS[i], buf_slice(&head), &reply, NULL),
-                     DOM_STALE_EPOCH);
+    BUF_AUTO bulk = BUF_INIT;
+    put_u32be(&bulk, (uint32_t)head.len);
+    buf_append_slice(&bulk, buf_slice(&head));
+    struct slice said = buf_slice(i < 2 ? &bulk : &head);
+    assert_int_equal(mover_message(w->t.region[SG].mover, CN, PATHS[i], said, &reply, NULL), DOM_STALE_EPOCH);
+    assert_int_equal(mover_message(w->t.region[SG].mover, US, PATHS[i], said, &reply, NULL), DOM_STALE_EPOCH);
     assert_int_equal(mover_message(w->t.region[SG].mover, CN, PATHS[i], SLICE_LIT("short"), &reply, NULL),
                      DOM_INVALID);
   }
@@ -821,13 +823,14 @@ static void test_items_decode(void **state) {
                             .prefix = SLICE_LIT("asha/"),
                             .key = SLICE_LIT("asha/x"),
                             .order = {.epoch = 1, .lsn = 5}};
-  for (int i = 0; i < 4; i++) {
+  for (int i = 0; i < 5; i++) {
     BUF_AUTO b = BUF_INIT;
     struct store_item bad = item, got;
     if (i == 1) bad.prefix = SLICE_LIT("ravi/");
     if (i == 2) bad.order.lsn = 0;
     if (i == 3) bad.key = SLICE_LIT("");
-    item_put(&b, &bad, SLICE_LIT(""));
+    if (i == 4) bad.object.size = STORE_INLINE_MAX + 1; /* without a body of its own */
+    item_put(&b, &bad);
     struct reader r = reader_of(buf_slice(&b));
     assert_int_equal(item_get(&r, &got, refs, 1), i == 0);
   }

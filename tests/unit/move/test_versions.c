@@ -250,7 +250,7 @@ static void test_items(void **state) {
                                    .key = SLICE_LIT("a/k"),
                                    .order = {3, 33},
                                    .object = {.is_version = i & 2, .is_marker = (i & 4) && !(i & 1)}};
-    item_put(&b, &item, SLICE_LIT(""));
+    item_put(&b, &item);
     struct reader r = reader_of(buf_slice(&b));
     assert_true(item_get(&r, &got, refs, 1) && reader_end(&r));
     assert_true(got.absent == item.absent && got.order.lsn == 33);
@@ -281,7 +281,7 @@ static void test_parts(void **state) {
                                    .order = {3, 33},
                                    .part = {.number = 7, .meta_len = (uint8_t)len}};
     memset(item.part.meta, 0xAB, len);
-    item_put(&b, &item, SLICE_LIT(""));
+    item_put(&b, &item);
     struct reader r = reader_of(buf_slice(&b));
     assert_true(item_get(&r, &got, refs, 1) && reader_end(&r));
     assert_int_equal(got.part.meta_len, len);

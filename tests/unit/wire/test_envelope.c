@@ -477,30 +477,34 @@ static void test_forged_answer(void **state) {
 }
 
 /* A message as bytes, so that the test can spoil and repeat it. */
-static void message_text(struct pair *p, const char *method, const char *target, const char *body,
+static void message_text(struct pair *p, const char *method, const char *target, struct slice body,
                          bool hashed, struct buf *out) {
   const struct wire_field host = {SLICE_LIT("Host"), SLICE_LIT("two")};
   struct wire_request r = {.method = slice_str(method),
                            .target = slice_str(target),
                            .fields = &host,
                            .field_count = 1,
-                           .body_length = strlen(body)};
+                           .body_length = body.len};
   struct wire_envelope_seal seal;
   struct dom_err err = {0};
   uint8_t hash[SHA256_SIZE];
-  struct slice sealed = net_sealed(target + strlen("/-/peer/"), slice_str(body));
+  struct slice sealed = net_sealed(target + strlen("/-/peer/"), body);
   sha256(sealed.data, sealed.len, hash);
   assert_int_equal(wire_envelope_sign_head(p->asking, 2, &r, hashed ? hash : NULL, &seal, &err), DOM_OK);
   buf_printf(out, "%s %s HTTP/1.1\r\nHost: two\r\nConnection: close\r\nContent-Length: %zu\r\n", method,
-             target, strlen(body));
+             target, body.len);
   for (size_t i = 0; i < WIRE_ENVELOPE_FIELDS; i++) put_field(out, &seal.fields[i]);
-  buf_printf(out, "\r\n%s", body);
+  buf_append_str(out, "\r\n");
+  buf_append_slice(out, body);
 }
 
-static void expect_status(struct pair *p, const char *text, const char *status, int times_handled) {
+static void expect_status(struct pair *p, struct slice text, const char *status, int times_handled) {
   struct heard h;
-  int before = handled;
-  talk(&p->rig, text, &h);
+  int before = handled, fd = dial(p->rig.port);
+  heard_init(&h);
+  say_bytes(fd, text.data, text.len);
+  hear_all(fd, &h);
+  close(fd);
   expect_part(&h, status);
   heard_done(&h);
   assert_int_equal(handled - before, times_handled);
@@ -509,51 +513,63 @@ static void expect_status(struct pair *p, const char *text, const char *status, 
 static void test_refused_messages(void **state) {
   struct pair *p = *state;
   BUF_AUTO text = BUF_INIT;
-  expect_status(p,
-                "POST /-/peer/x HTTP/1.1\r\nHost: two\r\nConnection: close\r\nContent-Length: 4\r\n\r\nbody",
-                "403 Forbidden", 0);
-  message_text(p, "POST", "/-/peer/x", "body", true, &text);
-  expect_status(p, buf_str(&text), "200 OK", 1);
-  expect_status(p, buf_str(&text), "403 Forbidden", 0); /* replayed */
+  expect_status(
+      p,
+      SLICE_LIT("POST /-/peer/x HTTP/1.1\r\nHost: two\r\nConnection: close\r\nContent-Length: 4\r\n\r\n"
+                "body"),
+      "403 Forbidden", 0);
+  message_text(p, "POST", "/-/peer/x", SLICE_LIT("body"), true, &text);
+  expect_status(p, buf_slice(&text), "200 OK", 1);
+  expect_status(p, buf_slice(&text), "403 Forbidden", 0); /* replayed */
   buf_reset(&text);
-  message_text(p, "POST", "/-/peer/x", "body", true, &text);
+  message_text(p, "POST", "/-/peer/x", SLICE_LIT("body"), true, &text);
   text.data[text.len - 1] ^= 1; /* the body is not what was signed */
-  expect_status(p, buf_str(&text), "403 Forbidden", 0);
+  expect_status(p, buf_slice(&text), "403 Forbidden", 0);
   buf_reset(&text);
-  message_text(p, "POST", "/-/peer/x", "body", false, &text); /* an envelope without body hash */
-  expect_status(p, buf_str(&text), "403 Forbidden", 0);
+  message_text(p, "POST", "/-/peer/x", SLICE_LIT("body"), false, &text); /* an envelope without body hash */
+  expect_status(p, buf_slice(&text), "403 Forbidden", 0);
   buf_reset(&text);
-  message_text(p, "PUT", "/-/peer/x", "body", true, &text);
-  expect_status(p, buf_str(&text), "403 Forbidden", 0);
+  message_text(p, "PUT", "/-/peer/x", SLICE_LIT("body"), true, &text);
+  expect_status(p, buf_slice(&text), "403 Forbidden", 0);
   buf_reset(&text);
-  message_text(p, "POST", "/-/peer/", "body", true, &text);
-  expect_status(p, buf_str(&text), "403 Forbidden", 0);
+  message_text(p, "POST", "/-/peer/", SLICE_LIT("body"), true, &text);
+  expect_status(p, buf_slice(&text), "403 Forbidden", 0);
   buf_reset(&text);
-  message_text(p, "POST", "/-/peer/x?y", "body", true, &text);
-  expect_status(p, buf_str(&text), "403 Forbidden", 0);
+  message_text(p, "POST", "/-/peer/x?y", SLICE_LIT("body"), true, &text);
+  expect_status(p, buf_slice(&text), "403 Forbidden", 0);
 }
 
-/* Of bulk the first bytes and the length are signed; the rest is its receiver's to check. */
+/* Of bulk so many bytes as it says are signed, the length of all, and that number; the rest is its receiver's
+ * to check. */
 static void test_bulk(void **state) {
+  enum { SEALED = 40, SIZE = 100 };
   struct pair *p = *state;
   BUF_AUTO text = BUF_INIT;
-  char body[2 * NET_BULK_SEALED + 1];
-  memset(body, 'b', sizeof body - 1);
-  body[sizeof body - 1] = '\0';
-  for (size_t back = 1; back < sizeof body; back++) {
-    bool covered = back > NET_BULK_SEALED;
+  uint8_t body[SIZE] = {0, 0, 0, SEALED};
+  struct slice whole = slice_of(body, SIZE), sealed, rest;
+  memset(body + NET_BULK_HEAD, 'b', SIZE - NET_BULK_HEAD);
+  for (size_t at = 0; at < SIZE; at++) {
+    bool covered = at < NET_BULK_HEAD + SEALED;
     buf_reset(&text);
-    message_text(p, "POST", "/-/peer/bulk/x", body, true, &text);
-    text.data[text.len - back] ^= 1;
-    expect_status(p, buf_str(&text), covered ? "403 Forbidden" : "200 OK", covered ? 0 : 1);
+    message_text(p, "POST", "/-/peer/bulk/x", whole, true, &text);
+    text.data[text.len - SIZE + at] ^= 1;
+    expect_status(p, buf_slice(&text), covered ? "403 Forbidden" : "200 OK", covered ? 0 : 1);
   }
-  struct slice short_one = SLICE_LIT("short"), long_one = slice_str(body);
-  assert_int_equal(net_sealed("bulk/x", short_one).len, short_one.len);
-  assert_int_equal(net_sealed("bulk/x", long_one).len, NET_BULK_SEALED);
-  assert_int_equal(net_sealed("bulk", long_one).len, long_one.len);
+  assert_true(net_bulk_split(whole, &sealed, &rest));
+  assert_int_equal(sealed.len, SEALED);
+  assert_int_equal(rest.len, SIZE - NET_BULK_HEAD - SEALED);
+  assert_int_equal(net_sealed("bulk/x", whole).len, NET_BULK_HEAD + SEALED);
+  assert_int_equal(net_sealed("bulk", whole).len, SIZE);
+  for (size_t len = 0; len < NET_BULK_HEAD + SEALED; len++) { /* shorter than it says: all of it is signed */
+    assert_false(net_bulk_split(slice_of(body, len), &sealed, &rest));
+    assert_int_equal(net_sealed("bulk/x", slice_of(body, len)).len, len);
+  }
   BUF_AUTO reply = BUF_INIT;
-  assert_int_equal(net_call(p->net, 2, "bulk/x", long_one, PATIENCE_MS, &reply, NULL), DOM_OK);
-  assert_int_equal(reply.len, strlen("1 bulk/x ") + long_one.len);
+  assert_int_equal(net_call_bulk(p->net, 2, "bulk/x", slice_cut(whole, 0, NET_BULK_HEAD + SEALED), rest,
+                                 PATIENCE_MS, &reply, NULL),
+                   DOM_OK);
+  assert_int_equal(reply.len, strlen("1 bulk/x ") + SIZE);
+  assert_memory_equal(reply.data + reply.len - SIZE, body, SIZE);
 }
 
 struct caller {
