@@ -1,5 +1,6 @@
 /* What any thread may ask of a ledger while its writer goes on: everything is answered from
- * the published head and from files that are in place. */
+ * the published head and from files that are in place; but for indices, which hold from when an entry is
+ * taken up. */
 #include <assert.h>
 
 #include "base/alloc.h"

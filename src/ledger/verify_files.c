@@ -82,7 +82,7 @@ static bool check_listed(struct pass *p, const char *path) {
   if (id.width == now) return true;
   if (!is_unpublished(p, id))
     return result_fail(p->result, DOMICILE_EXTRA, "%s lies beyond the checkpoint's size", path);
-  say_once(p, &p->said_unpublished, "some files are of a batch not yet published: not checked");
+  say_once(p, &p->said_unpublished, "some files are of entries not yet published: not checked");
   return true;
 }
 

@@ -73,7 +73,7 @@ bool pass_check_journal_end(struct pass *p) {
   int status = read_slots(p, p->head.size + 1, &more, 1, &got);
   if (status != 0) return result_fail(p->result, DOMICILE_FAILED, "journal cannot be read");
   if (got > 0)
-    result_say(p->result, "the journal holds more than the checkpoint signs: a batch not yet published");
+    result_say(p->result, "the journal holds more than the checkpoint signs: entries not yet published");
   return true;
 }
 

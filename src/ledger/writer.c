@@ -156,10 +156,12 @@ enum dom_code ledger_take_up(struct ledger *ledger, const struct ledger_item *it
   if (!code && ledger->pending_count + count > LEDGER_BATCH_MAX) code = ledger_publish(ledger, err);
   if (code) return code;
   code = journal_append(&ledger->journal, items, count, err);
-  if (code)
-    atomic_store(&ledger->failed, true);
-  else
+  if (!code) {
     pending_add(ledger, items, count);
+    return DOM_OK;
+  }
+  (void)ledger_publish(ledger, NULL); /* what came before is whole: it can still be proven */
+  atomic_store(&ledger->failed, true);
   return code;
 }
 

@@ -30,7 +30,9 @@ enum dom_code admin_last_entry(struct region *r, struct store_view *v, const uin
   struct last l = {0};
   enum dom_code code = store_entries_of(v, token, take_first, &l, NULL);
   if (code) return code;
-  return l.found ? index_of(r, l.lsn, l.position, out_index) : DOM_NOT_FOUND;
+  if (!l.found) return DOM_NOT_FOUND;
+  ledger_feed_await(r, l.lsn);
+  return index_of(r, l.lsn, l.position, out_index);
 }
 
 /* The opening and payload of the entry at an index, out of the region's own store. */
@@ -72,6 +74,7 @@ void admin_ledger(struct admin *a) {
   BUF_AUTO vkey = BUF_INIT;
   BUF_AUTO checkpoint = BUF_INIT;
   uint8_t id[LEDGER_LOG_ID_SIZE];
+  ledger_feed_await(a->r, 0);
   ledger_own_vkey(a->r->ledger, &vkey);
   ledger_checkpoint(a->r->ledger, &checkpoint);
   ledger_own_log_id(a->r->ledger, id);
@@ -107,9 +110,11 @@ static json_t *entry_json(struct region *r, uint64_t index, struct dom_err *err)
 }
 
 void admin_ledger_entries(struct admin *a) {
-  uint64_t from = 0, limit = 0, size = ledger_size(a->r->ledger);
+  uint64_t from = 0, limit = 0;
   struct dom_err err = {0};
   if (!admin_param_number(a, "limit", ADMIN_PAGE_DEFAULT, ADMIN_PAGE_MAX, &limit)) return;
+  ledger_feed_await(a->r, 0);
+  uint64_t size = ledger_size(a->r->ledger);
   uint64_t newest = size > limit ? size - limit : 0;
   if (!admin_param_number(a, "from", newest, INT64_MAX, &from)) return;
   json_t *list = json_array();
@@ -183,6 +188,7 @@ void admin_receipts(struct admin *a) {
   if (!admin_param_number(a, "index", 0, INT64_MAX, &index) ||
       !admin_param_number(a, "limit", ADMIN_PAGE_DEFAULT, ADMIN_PAGE_MAX, &limit))
     return;
+  ledger_feed_await(a->r, 0);
   json_t *list = json_array();
   enum dom_code code = !list      ? DOM_NO_MEMORY
                        : by_index ? receipt_at(a->r, index, list, &err)

@@ -5,7 +5,11 @@
 
 #include "serve/daemon.h"
 
-enum { PUBLISH_EVERY_MS = 100 }; /* at most; how long a reader may have to wait for an entry */
+enum {
+  PUBLISH_EVERY_MS = 100, /* at most; how long a reader may have to wait for an entry */
+  AWAIT_MS = 300,         /* for it, and for the disk; then they see what there is */
+  AWAIT_STEP_MS = 5
+};
 
 struct batch {
   struct ledger_item *item;
@@ -78,19 +82,38 @@ static enum dom_code feed_step(struct feed *f, struct dom_err *err) {
   bool did = false;
   enum dom_code code = take_up(f->r, &did, err);
   f->pending = f->pending || did;
-  if (!code && f->pending && publish_in_ms(f) == 0) return publish(f, err);
+  if (f->pending && publish_in_ms(f) == 0 && !ledger_failed(f->r->ledger)) {
+    /* Also where no more can be taken up: others have been told the indices of what was. */
+    enum dom_code shown = publish(f, code ? NULL : err);
+    return code ? code : shown;
+  }
   if (code || did) return code;
   store_outbox_wait(f->r->store, ledger_taken(f->r->ledger),
                     f->pending ? publish_in_ms(f) : DAEMON_OUTBOX_WAIT_MS);
   return DOM_OK;
 }
 
+static void complain(enum dom_code code, const struct dom_err *err) {
+  log_event(LOG_ERROR, "serve", "", "ledger does not take entries",
+            LOG_FIELDS({.name = "code", .text = dom_code_name(code)}, {.name = "detail", .text = err->text}));
+}
+
 /* What the last commits left: receipts of a stopped region are complete. */
 static void feed_end(struct feed *f) {
+  struct dom_err err = {0};
   bool did = true;
   while (did && take_up(f->r, &did, NULL) == DOM_OK) {
   }
-  (void)publish(f, NULL);
+  enum dom_code code = publish(f, &err);
+  if (code) complain(code, &err);
+}
+
+void ledger_feed_await(struct region *r, uint64_t lsn) {
+  for (uint32_t waited = 0; waited < AWAIT_MS && !ledger_failed(r->ledger); waited += AWAIT_STEP_MS) {
+    uint64_t shown = ledger_cursor(r->ledger);
+    if (lsn ? shown >= lsn : !store_outbox_wait(r->store, shown, 0)) return;
+    clock_sleep_ms(r->clock, AWAIT_STEP_MS);
+  }
 }
 
 /* A ledger that failed takes nothing more until restart; the outbox keeps what is to come. */
@@ -100,9 +123,7 @@ void *ledger_feed_main(void *region) {
     struct dom_err err = {0};
     enum dom_code code = feed_step(&f, &err);
     if (!code) continue;
-    log_event(
-        LOG_ERROR, "serve", "", "ledger does not take entries",
-        LOG_FIELDS({.name = "code", .text = dom_code_name(code)}, {.name = "detail", .text = err.text}));
+    complain(code, &err);
     if (ledger_failed(f.r->ledger)) return NULL;
     clock_sleep_ms(f.r->clock, DAEMON_OUTBOX_WAIT_MS);
   }

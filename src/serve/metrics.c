@@ -127,7 +127,8 @@ static void put_storage(struct region *r, struct buf *out) {
       {"erasures_late_seconds", "gauge", "By how much, the worst of them",
        atomic_load(&r->erasures_late_ms) / 1000},
       {"ledger_entries", "gauge", "Entries in the ledger", ledger_size(r->ledger)},
-      {"ledger_lsn", "gauge", "Last change that the ledger has taken up", ledger_cursor(r->ledger)},
+      {"ledger_lsn", "gauge", "Last change of which the ledger has published an entry",
+       ledger_cursor(r->ledger)},
       {"ledger_failed", "gauge", "1 after the ledger failed, until restart", ledger_failed(r->ledger)}};
   PUT_ALL(figures, out);
 }
