@@ -1,6 +1,6 @@
 /* Cryptography: thin, checked wrappers over OpenSSL 3, and libsodium for Ed25519; no algorithm of our own.
  * Fetched algorithms are cached (one-shot SHA256() is 3.7 times slower). A failure inside
- * OpenSSL other than a bad tag or signature is out of memory: DOM_NO_MEMORY.
+ * them other than a bad tag or signature is out of memory: DOM_NO_MEMORY.
  * Functions without a result end the process in that case: going on would sign or seal garbage.
  * Threads: every function may be called from any thread; contexts belong to one at a time. */
 #ifndef DOMICILE_BASE_CRYPTO_H

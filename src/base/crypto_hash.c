@@ -23,7 +23,7 @@ static pthread_once_t fetch_once = PTHREAD_ONCE_INIT;
 
 void crypto_die(const char *what) {
   assert(what);
-  (void)fprintf(stderr, "domicile: OpenSSL failed: %s\n", what);
+  (void)fprintf(stderr, "domicile: cryptography failed: %s\n", what);
   abort();
 }
 

@@ -11,7 +11,7 @@
 const EVP_MD *crypto_md(enum hash_kind kind);
 
 /* Says what failed and aborts. For steps without a way to report, which fail only when
- * memory or OpenSSL's configuration is gone: going on would sign or seal garbage. */
+ * memory or a library's configuration is gone: going on would sign or seal garbage. */
 _Noreturn void crypto_die(const char *what);
 
 #endif

@@ -10,7 +10,7 @@ _Static_assert(crypto_sign_SEEDBYTES == ED25519_KEY_SIZE && crypto_sign_PUBLICKE
                "RFC 8032");
 _Static_assert(crypto_sign_BYTES == ED25519_SIG_SIZE, "RFC 8032");
 
-/* Chooses the fastest code for this processor; before that the portable one would run. */
+/* libsodium asks for it before any other call. */
 static void begin(void) {
   if (sodium_init() < 0) crypto_die("libsodium");
 }

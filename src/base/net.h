@@ -15,7 +15,7 @@
  * signature covers together with that length and the message's, and the rest. The rest may have been changed
  * on the way; its receiver believes it by hashes that were sealed, in this message or another. */
 #define NET_BULK_PREFIX "bulk/"
-enum { NET_BULK_HEAD = 4 }; /* the length */
+enum { NET_BULK_LENGTH_SIZE = 4 };
 /* Parts a message of bulk. False: it is shorter than it says. */
 bool net_bulk_split(struct slice body, struct slice *out_sealed, struct slice *out_rest);
 /* The part of a body that the signature of a message to `path` covers: all of it, but for bulk. */
@@ -44,7 +44,7 @@ struct net {
 enum dom_code net_call(struct net *n, uint16_t to, const char *path, struct slice body, uint32_t timeout_ms,
                        struct buf *reply, struct dom_err *err);
 
-/* The same for a path of bulk: `sealed`, its length in its first NET_BULK_HEAD bytes, and `rest`. */
+/* The same for a path of bulk: `sealed`, its length in its first NET_BULK_LENGTH_SIZE bytes, and `rest`. */
 enum dom_code net_call_bulk(struct net *n, uint16_t to, const char *path, struct slice sealed,
                             struct slice rest, uint32_t timeout_ms, struct buf *reply, struct dom_err *err);
 

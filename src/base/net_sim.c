@@ -176,9 +176,10 @@ static enum dom_code sim_call(struct net *n, uint16_t to, const char *path, cons
 
 bool net_bulk_split(struct slice body, struct slice *out_sealed, struct slice *out_rest) {
   assert(out_sealed && out_rest);
-  if (body.len < NET_BULK_HEAD || load_u32be(body.data) > body.len - NET_BULK_HEAD) return false;
-  size_t end = NET_BULK_HEAD + load_u32be(body.data);
-  *out_sealed = slice_cut(body, NET_BULK_HEAD, end);
+  if (body.len < NET_BULK_LENGTH_SIZE || load_u32be(body.data) > body.len - NET_BULK_LENGTH_SIZE)
+    return false;
+  size_t end = NET_BULK_LENGTH_SIZE + load_u32be(body.data);
+  *out_sealed = slice_cut(body, NET_BULK_LENGTH_SIZE, end);
   *out_rest = slice_cut(body, end, body.len);
   return true;
 }
@@ -191,7 +192,7 @@ struct slice net_sealed(const char *path, struct slice body) {
   struct slice sealed, rest;
   assert(body.data || body.len == 0);
   if (!is_bulk(path) || !net_bulk_split(body, &sealed, &rest)) return body;
-  return slice_cut(body, 0, NET_BULK_HEAD + sealed.len);
+  return slice_cut(body, 0, NET_BULK_LENGTH_SIZE + sealed.len);
 }
 
 static enum dom_code call(struct net *n, uint16_t to, const char *path, const struct net_body *body,
@@ -212,8 +213,8 @@ enum dom_code net_call(struct net *n, uint16_t to, const char *path, struct slic
 
 enum dom_code net_call_bulk(struct net *n, uint16_t to, const char *path, struct slice sealed,
                             struct slice rest, uint32_t timeout_ms, struct buf *reply, struct dom_err *err) {
-  assert(is_bulk(path) && sealed.len >= NET_BULK_HEAD);
-  assert(load_u32be(sealed.data) == sealed.len - NET_BULK_HEAD);
+  assert(is_bulk(path) && sealed.len >= NET_BULK_LENGTH_SIZE);
+  assert(load_u32be(sealed.data) == sealed.len - NET_BULK_LENGTH_SIZE);
   return call(n, to, path, &(struct net_body){sealed, rest}, timeout_ms, reply, err);
 }
 

@@ -1,6 +1,7 @@
 /* domicile --version. */
 #include <curl/curl.h>
 #include <openssl/crypto.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <yaml.h>
 
@@ -19,8 +20,9 @@ static void print_text(void) {
   printf("domicile %s (commit %s)\nformats:", DOMICILE_VERSION, DOMICILE_COMMIT);
   for (unsigned i = 0; i < FORMAT_COUNT; i++)
     printf("%s %s %u", i ? "," : "", FORMATS[i].name, FORMATS[i].version);
-  printf("\nlibraries: %s; %s; RocksDB %s; jansson %s; libyaml %s\n", OpenSSL_version(OPENSSL_VERSION),
-         curl_version(), DOMICILE_ROCKSDB_VERSION, jansson_version_str(), yaml_get_version_string());
+  printf("\nlibraries: %s; libsodium %s; %s; RocksDB %s; jansson %s; libyaml %s\n",
+         OpenSSL_version(OPENSSL_VERSION), sodium_version_string(), curl_version(), DOMICILE_ROCKSDB_VERSION,
+         jansson_version_str(), yaml_get_version_string());
 }
 
 int cli_version(int argc, char **argv) {
@@ -39,11 +41,11 @@ int cli_version(int argc, char **argv) {
   json_t *formats = json_object();
   for (unsigned i = 0; i < FORMAT_COUNT; i++)
     json_object_set_new(formats, FORMATS[i].name, json_integer((json_int_t)FORMATS[i].version));
-  CLI_JSON_AUTO *all =
-      json_pack("{s:s,s:s,s:o,s:{s:s,s:s,s:s,s:s,s:s}}", "version", DOMICILE_VERSION, "commit",
-                DOMICILE_COMMIT, "formats", formats, "libraries", "openssl", OpenSSL_version(OPENSSL_VERSION),
-                "curl", curl_version(), "rocksdb", DOMICILE_ROCKSDB_VERSION, "jansson", jansson_version_str(),
-                "libyaml", yaml_get_version_string());
+  CLI_JSON_AUTO *all = json_pack("{s:s,s:s,s:o,s:{s:s,s:s,s:s,s:s,s:s,s:s}}", "version", DOMICILE_VERSION,
+                                 "commit", DOMICILE_COMMIT, "formats", formats, "libraries", "openssl",
+                                 OpenSSL_version(OPENSSL_VERSION), "libsodium", sodium_version_string(),
+                                 "curl", curl_version(), "rocksdb", DOMICILE_ROCKSDB_VERSION, "jansson",
+                                 jansson_version_str(), "libyaml", yaml_get_version_string());
   cli_print_json(all);
   return CLI_OK;
 }

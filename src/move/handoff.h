@@ -34,7 +34,7 @@ enum handoff_event {
   EVENT_DROPPED,   /* the vault overwrote the slots, durably */
   EVENT_KEK_GONE,  /* a rotation ended that began after the drop */
   EVENT_PURGED,    /* the index was written anew since */
-  EVENT_ITEMS,     /* move/items or a body */
+  EVENT_ITEMS,     /* items or a body */
   EVENT_PREPARE,   /* move/prepare */
   EVENT_COMMIT,    /* the source's signed statement, whoever brings it */
   EVENT_ABORT      /* move/abort, or the answer to move/ask, or a newer epoch */

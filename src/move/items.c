@@ -80,8 +80,9 @@ void bulk_begin(struct buf *b, const struct handoff *h) {
 
 void bulk_seal(struct buf *b) {
   if (b->failed) return;
-  assert(b->len > NET_BULK_HEAD && b->len <= NET_MESSAGE_MAX);
-  store_u32be(b->data, (uint32_t)(b->len - NET_BULK_HEAD));
+  assert(b->len > NET_BULK_LENGTH_SIZE &&
+         b->len <= UINT32_MAX); /* more than a message may have: net_call says so */
+  store_u32be(b->data, (uint32_t)(b->len - NET_BULK_LENGTH_SIZE));
 }
 
 void item_put(struct buf *b, const struct store_item *item) {

@@ -2,8 +2,8 @@
  *
  * Every message between regions, and the head of every client request that one region forwards to
  * another, is signed with the sending region's Ed25519 key over method, target, all head fields,
- * body length, and (for messages) the body's hash: of bulk, that of its first bytes (net_sealed). TLS does
- * not replace it.
+ * body length, and (for messages) the body's hash: of bulk, that of the part that it says is sealed
+ * (net_sealed). TLS does not replace it.
  *
  * The receiver refuses with 403, and nothing happens, unless: the region is known; the envelope is
  * addressed to the receiver; its time is within WIRE_ENVELOPE_SKEW_MS of now and not before this

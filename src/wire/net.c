@@ -212,7 +212,7 @@ static enum dom_code hand_over(struct asking *a, struct buf *reply, struct dom_e
   return buf_check(reply, err);
 }
 
-/* a->body is sent; `sealed`: what of it the signature covers. */
+/* a->body is sent; the signature covers its first part. */
 static enum dom_code exchange_messages(struct wire_net *n, uint16_t to, const struct wire_peer *peer,
                                        struct slice target, uint32_t timeout_ms, struct asking *a,
                                        struct dom_err *err) {

@@ -547,9 +547,9 @@ static void test_bulk(void **state) {
   BUF_AUTO text = BUF_INIT;
   uint8_t body[SIZE] = {0, 0, 0, SEALED};
   struct slice whole = slice_of(body, SIZE), sealed, rest;
-  memset(body + NET_BULK_HEAD, 'b', SIZE - NET_BULK_HEAD);
+  memset(body + NET_BULK_LENGTH_SIZE, 'b', SIZE - NET_BULK_LENGTH_SIZE);
   for (size_t at = 0; at < SIZE; at++) {
-    bool covered = at < NET_BULK_HEAD + SEALED;
+    bool covered = at < NET_BULK_LENGTH_SIZE + SEALED;
     buf_reset(&text);
     message_text(p, "POST", "/-/peer/bulk/x", whole, true, &text);
     text.data[text.len - SIZE + at] ^= 1;
@@ -557,16 +557,17 @@ static void test_bulk(void **state) {
   }
   assert_true(net_bulk_split(whole, &sealed, &rest));
   assert_int_equal(sealed.len, SEALED);
-  assert_int_equal(rest.len, SIZE - NET_BULK_HEAD - SEALED);
-  assert_int_equal(net_sealed("bulk/x", whole).len, NET_BULK_HEAD + SEALED);
+  assert_int_equal(rest.len, SIZE - NET_BULK_LENGTH_SIZE - SEALED);
+  assert_int_equal(net_sealed("bulk/x", whole).len, NET_BULK_LENGTH_SIZE + SEALED);
   assert_int_equal(net_sealed("bulk", whole).len, SIZE);
-  for (size_t len = 0; len < NET_BULK_HEAD + SEALED; len++) { /* shorter than it says: all of it is signed */
+  for (size_t len = 0; len < NET_BULK_LENGTH_SIZE + SEALED;
+       len++) { /* shorter than it says: all of it is signed */
     assert_false(net_bulk_split(slice_of(body, len), &sealed, &rest));
     assert_int_equal(net_sealed("bulk/x", slice_of(body, len)).len, len);
   }
   BUF_AUTO reply = BUF_INIT;
-  assert_int_equal(net_call_bulk(p->net, 2, "bulk/x", slice_cut(whole, 0, NET_BULK_HEAD + SEALED), rest,
-                                 PATIENCE_MS, &reply, NULL),
+  assert_int_equal(net_call_bulk(p->net, 2, "bulk/x", slice_cut(whole, 0, NET_BULK_LENGTH_SIZE + SEALED),
+                                 rest, PATIENCE_MS, &reply, NULL),
                    DOM_OK);
   assert_int_equal(reply.len, strlen("1 bulk/x ") + SIZE);
   assert_memory_equal(reply.data + reply.len - SIZE, body, SIZE);
