@@ -316,6 +316,7 @@ static enum dom_code stage_one(struct staging *s, const struct store_item *item,
 static enum dom_code stage_alone(struct staging *s, struct store_item *item, struct dom_err *err) {
   struct store_body_ref *bodies = s->refs;
   uint32_t count = 0;
+  assert(!item_has_inline(item)); /* those were compared with their hash, and go together */
   if (!item->absent && item->kind == STORE_ITEM_OBJECT) count = item->object.body_count;
   if (!item->absent && item->kind == STORE_ITEM_PART) {
     bodies = &item->part.body;

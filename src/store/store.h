@@ -40,6 +40,7 @@ enum {
   STORE_ROW_VALUE_MAX = 1 << 20,
   STORE_INLINE_MAX = 1 << 20, /* bodies up to this lie inside their log record */
   STORE_PART_MAX = 10000,     /* S3's highest part number */
+  STORE_CLASSES_MAX = 4096,   /* of an object or upload: its inherited classes */
   STORE_META_MAX = 1 << 20,   /* of an object: 64 KiB of a head, and what is kept of 10,000 parts */
   STORE_PART_META_MAX = 64    /* of a part: a checksum and a salt */
 };

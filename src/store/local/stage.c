@@ -107,6 +107,8 @@ static enum dom_code stage_object(struct store_tx *tx, const struct store_place 
 static enum dom_code stage_upload(struct store_tx *tx, const struct store_place *place,
                                   const struct store_item *item, struct dom_err *err) {
   assert(!item->absent && item->kind == STORE_ITEM_UPLOAD);
+  if (item->upload.meta.len > STORE_META_MAX || item->upload.classes.len > STORE_CLASSES_MAX)
+    return dom_fail(err, DOM_TOO_LARGE, where, "metadata of an upload");
   struct change c = upload_change(CHANGE_UPLOAD, place, item->key, item->upload.id);
   c.mtime_ms = item->upload.mtime_ms;
   c.meta = item->upload.meta;

@@ -2,12 +2,10 @@
 
 #include "store/local/engine.h"
 
-enum { CLASSES_MAX = 4096 };
-
 enum dom_code object_valid(const struct store_object *o, struct dom_err *err) {
   static const char where[] = "store/tx: object";
   uint64_t size = o->inline_body.len;
-  if (o->meta.len > STORE_META_MAX || o->classes.len > CLASSES_MAX)
+  if (o->meta.len > STORE_META_MAX || o->classes.len > STORE_CLASSES_MAX)
     return dom_fail(err, DOM_TOO_LARGE, where, "metadata");
   if (o->body_count > STORE_PART_MAX) return dom_fail(err, DOM_TOO_LARGE, where, "%u bodies", o->body_count);
   if (o->inline_body.len > STORE_INLINE_MAX) return dom_fail(err, DOM_TOO_LARGE, where, "inline body");

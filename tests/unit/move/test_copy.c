@@ -201,7 +201,7 @@ static void test_many(void **state) {
   world_free(w);
 }
 
-/* Says `count` items to sg, each with the body "a", and `more` behind them. */
+/* Says `count` items to sg, and behind them `bodies`, one byte for each that has one. */
 static enum dom_code say_items(struct world *w, const struct handoff *h, const struct store_item *item,
                                int count, const char *bodies) {
   BUF_AUTO message = BUF_INIT;
@@ -274,6 +274,9 @@ static void test_changed_inline(void **state) {
   assert_int_equal(say_items(w, &h, item, 1, "ab"), DOM_INVALID); /* after its commit: the items are good */
   assert_int_equal(commits_at(w, SG) - before, 1);
   assert_int_equal(say_items(w, &h, item, 2, "aa"), DOM_OK);
+  struct store_item older = item_a(22); /* honest, and late: passed over, and not what is read back */
+  sha256("b", 1, older.object.sha256);
+  assert_int_equal(say_items(w, &h, &older, 1, "b"), DOM_CORRUPT);
   BUF_AUTO reply = BUF_INIT;
   for (size_t len = 0; len < 48; len++) { /* parted wrongly */
     uint8_t bytes[48] = {0, 0, 0, 45};
@@ -281,6 +284,23 @@ static void test_changed_inline(void **state) {
         mover_message(w->t.region[SG].mover, CN, MOVE_ITEMS_PATH, slice_of(bytes, len), &reply, NULL),
         DOM_INVALID);
   }
+  world_free(w);
+}
+
+/* What a client cannot have put cannot come by a move either: it would never fit into a message that moves it
+ * on. */
+static void test_large_upload(void **state) {
+  (void)state;
+  struct world *w = world_new(4);
+  struct handoff h = begun(w);
+  BUF_AUTO meta = BUF_INIT;
+  buf_append_zero(&meta, STORE_META_MAX + 1);
+  struct store_item item = {
+      .kind = STORE_ITEM_UPLOAD, .prefix = SLICE_LIT("asha/"), .key = SLICE_LIT("asha/u"), .order = {3, 30}};
+  item.upload = (struct store_upload){.key = item.key, .mtime_ms = 1, .id = {7}, .meta = buf_slice(&meta)};
+  assert_int_equal(say_items(w, &h, &item, 1, ""), DOM_TOO_LARGE);
+  item.upload.meta.len--;
+  assert_int_equal(say_items(w, &h, &item, 1, ""), DOM_OK);
   world_free(w);
 }
 
@@ -351,8 +371,9 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_unhashed),       cmocka_unit_test(test_manifest),
       cmocka_unit_test(test_many),           cmocka_unit_test(test_not_together),
-      cmocka_unit_test(test_changed_inline), cmocka_unit_test(test_long_body),
-      cmocka_unit_test(test_spoilt_body),    cmocka_unit_test(test_memo),
+      cmocka_unit_test(test_changed_inline), cmocka_unit_test(test_large_upload),
+      cmocka_unit_test(test_long_body),      cmocka_unit_test(test_spoilt_body),
+      cmocka_unit_test(test_memo),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
