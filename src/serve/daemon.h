@@ -92,8 +92,8 @@ enum dom_code tls_files_put(struct daemon *d, struct dom_err *err);
 
 /* Takes what the outbox gets into the ledger, until r->ledger_stopping. */
 void *ledger_feed_main(void *region);
-/* Waits, some tenths of a second at most, until the entries of commit `lsn` are published, or all that there are
- * now (0): who asks for what happened wants to see what they did just before. Threads: any. */
+/* Waits, some tenths of a second at most, until the entries of commit `lsn` are published, or all that there
+ * are now (0): who asks for what happened wants to see what they did just before. Threads: any. */
 void ledger_feed_await(struct region *r, uint64_t lsn);
 void *upkeep_main(void *region);
 /* What this region missed of buckets' configurations, and what it, as registrar, owes others: before it
