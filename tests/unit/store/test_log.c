@@ -266,8 +266,8 @@ static void failed_write_is_final(void **state) {
   disk_sim_free(d);
 }
 
-/* Makes spares when told, and says so, without a word that orders memory: what the writer does then is ordered
- * after it by the log's own lock or not at all. */
+/* Makes spares when told, and says so, without a word that orders memory: what the writer does then is
+ * ordered after it by the log's own lock or not at all. */
 struct spares {
   struct log *log;
   _Atomic int turn; /* 0 the writer's, 1 the maker's, 2 the writer's again */
